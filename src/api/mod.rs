@@ -1,0 +1,1 @@
+//! (room api: header to be written by its author: Owns / Never / See)

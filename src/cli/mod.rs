@@ -1,0 +1,1 @@
+//! (room cli: header to be written by its author: Owns / Never / See)

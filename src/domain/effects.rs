@@ -1,0 +1,100 @@
+//! What `apply` reads, and what it answers.
+
+use std::sync::Arc;
+
+use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey, SiteId};
+use super::lot::{EventRecord, Lot, Transfer};
+use super::movement::Movement;
+use super::party::{KeyState, PartyState, Site};
+use super::tables::Tables;
+
+/// What the rules may look at: only the things that an event names, as they stand before it.
+pub trait View {
+    /// What goes wrong when the view cannot be read (a disk); never a verdict about the event.
+    type Fault;
+
+    /// The ledger's own state; `None` before the genesis.
+    fn ledger(&self) -> Result<Option<LedgerState>, Self::Fault>;
+    /// A party with its licences, affiliations and keys.
+    fn party(&self, id: PartyId) -> Result<Option<PartyState>, Self::Fault>;
+    /// Who has a credit code.
+    fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, Self::Fault>;
+    /// A site.
+    fn site(&self, id: SiteId) -> Result<Option<Site>, Self::Fault>;
+    /// A signing key.
+    fn key(&self, id: KeyId) -> Result<Option<KeyState>, Self::Fault>;
+    /// A lot.
+    fn lot(&self, id: LotId) -> Result<Option<Lot>, Self::Fault>;
+    /// A transfer, by the event of its offer.
+    fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Self::Fault>;
+    /// What is remembered of an event.
+    fn event(&self, id: EventId) -> Result<Option<EventRecord>, Self::Fault>;
+    /// The event at a place in a lot's life, counted from 0.
+    fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Self::Fault>;
+    /// A chunk of a table set that is being published.
+    fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Self::Fault>;
+}
+
+/// The ledger's own state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerState {
+    /// Its name.
+    pub origin: Origin,
+    /// The key that signs its checkpoints.
+    pub ledger_key: PublicKey,
+    /// The rules that judge.
+    pub rules_version: u16,
+    /// The table set that judges.
+    pub tables_hash: Hash32,
+    /// Whether the content of that set is in the ledger yet.
+    pub are_tables_published: bool,
+    /// A set whose chunks are arriving: hash, next chunk, count.
+    pub publishing: Option<(Hash32, u32, u32)>,
+    /// Events that must follow a declared error, in order: id and payload hash; and the time from which
+    /// they may be dated.
+    pub expected_correctives: Vec<(EventId, Hash32)>,
+    /// The occurrence of the event that they correct.
+    pub corrected_occurred_at: super::units::TimeMs,
+}
+
+/// One lot's link in an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LotLink {
+    /// Which lot.
+    pub lot: LotId,
+    /// This entry's place in the lot's life, counted from 0.
+    pub ordinal: u32,
+    /// The lot's entry before this one; `None` exactly when the ordinal is 0.
+    pub previous: Option<EntryIndex>,
+}
+
+/// Everything that an accepted event changes: whole new values, so writing them twice changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
+    /// The ledger's own state, when it changes.
+    pub ledger: Option<LedgerState>,
+    /// Parties that change.
+    pub parties: Vec<PartyState>,
+    /// Credit codes that get a party.
+    pub credit_codes: Vec<(String, PartyId)>,
+    /// Sites that change.
+    pub sites: Vec<Site>,
+    /// Keys that change.
+    pub keys: Vec<KeyState>,
+    /// Lots that change, ascending by id: exactly those of `links`.
+    pub lots: Vec<Lot>,
+    /// The links of the entry, ascending by lot.
+    pub links: Vec<LotLink>,
+    /// Transfers that change.
+    pub transfers: Vec<Transfer>,
+    /// This event's record, and that of the event it declares an error.
+    pub events: Vec<EventRecord>,
+    /// What it did to metal.
+    pub movement: Option<Movement>,
+    /// The entry whose movement no longer counts.
+    pub retracted_movement: Option<EntryIndex>,
+    /// A chunk of tables: of which set, which, and its bytes.
+    pub table_chunk: Option<(Hash32, u32, Vec<u8>)>,
+    /// The table set that judges from the next entry on.
+    pub activated_tables: Option<Arc<Tables>>,
+}

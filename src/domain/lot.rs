@@ -1,0 +1,290 @@
+//! A lot, a transfer and the memory of an event, as they stand at an index.
+
+use super::event::GradeRef;
+use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
+use super::units::{Grams, TimeMs};
+use super::vocabulary::{
+    CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
+};
+
+/// A quantity of material with one history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lot {
+    /// Its id.
+    pub id: LotId,
+    /// Code of the material table.
+    pub material: String,
+    /// Code of the form table.
+    pub form: String,
+    /// Every origin kind of what it was made from.
+    pub origin_kinds: OriginKinds,
+    /// How custody is modelled.
+    pub custody_model: CustodyModel,
+    /// References to grades.
+    pub grades: Vec<GradeRef>,
+    /// Whose property.
+    pub owner: PartyId,
+    /// In whose hands.
+    pub possessor: PartyId,
+    /// Where.
+    pub site: SiteId,
+    /// Where it arose, for collected scrap; else empty.
+    pub origin_region: String,
+    /// How it was bought, for collected or transferred lots.
+    pub invoice_class: Option<InvoiceClass>,
+    /// The entry it was born in.
+    pub born_at: EntryIndex,
+    /// The event it was born by.
+    pub born_by: EventId,
+    /// When that happened, as the actor said.
+    pub born_occurred_at: TimeMs,
+    /// Mass at birth.
+    pub initial_mass: Grams,
+    /// Mass that is still there, reserved grams included.
+    pub remaining: Grams,
+    /// Grams promised to open transfers.
+    pub reserved: Grams,
+    /// What is in it, as fixed at birth or at the last assay.
+    pub contents: Contents,
+    /// The assay that fixed it; `None` when birth did.
+    pub assayed_by: Option<EventId>,
+    /// Why it may not move.
+    pub holds: Vec<Hold>,
+    /// Set when its birth was declared an error.
+    pub retracted_by: Option<EventId>,
+    /// Latest `occurred_at` of the events that used it.
+    pub last_occurred_at: TimeMs,
+    /// Its chain of entries.
+    pub life: Life,
+}
+
+/// A lot's chain of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// How many entries name it.
+    pub count: u32,
+    /// The last of them.
+    pub last: EntryIndex,
+}
+
+/// What was found in a mass, rounded once, half to even.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The mass that it was found in.
+    pub of_mass: Grams,
+    /// Ascending by substance; a substance that is missing was not looked for.
+    pub items: Vec<Content>,
+}
+
+/// One substance in a mass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Of what (the element, never its oxide).
+    pub substance: Substance,
+    /// How much.
+    pub contained: Grams,
+    /// Give or take, rounded up.
+    pub uncertainty: Grams,
+}
+
+/// Why a lot may not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// The event that placed it.
+    pub event: EventId,
+    /// Why; `None` for a transfer's discrepancy, which only a settlement ends.
+    pub reason: Option<HoldReason>,
+    /// Who placed it.
+    pub placed_by: PartyId,
+}
+
+/// How a lot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LotStatus {
+    /// Free to be used.
+    Open,
+    /// All that remains is promised to open transfers.
+    InTransit,
+    /// Stopped.
+    OnHold,
+    /// Nothing remains.
+    Consumed,
+    /// Its birth was declared an error.
+    Retracted,
+}
+
+/// An offer, named by its event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The event of the offer.
+    pub offer: EventId,
+    /// Of which lot.
+    pub lot: LotId,
+    /// How much.
+    pub mass: Grams,
+    /// Whether that was all of the lot: then the lot itself moves.
+    pub is_whole_lot: bool,
+    /// From whom.
+    pub sender: PartyId,
+    /// To whom.
+    pub consignee: PartyId,
+    /// To where, when custody moves.
+    pub consignee_site: Option<SiteId>,
+    /// What moves.
+    pub scope: TransferScope,
+    /// Paid how.
+    pub invoice_class: Option<InvoiceClass>,
+    /// The entry of the offer.
+    pub offered_at: EntryIndex,
+    /// When it was offered, as the sender says.
+    pub occurred_at: TimeMs,
+    /// How it stands.
+    pub status: TransferStatus,
+}
+
+/// How a transfer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransferStatus {
+    /// Not answered.
+    Open,
+    /// Taken over.
+    Accepted,
+    /// Taken over, with a difference beyond tolerance.
+    Discrepant,
+    /// Refused by the consignee.
+    Rejected,
+    /// Withdrawn by the sender.
+    Cancelled,
+    /// The offer was declared an error.
+    Retracted,
+}
+
+/// What is remembered of a recorded event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Its id.
+    pub id: EventId,
+    /// Its entry.
+    pub index: EntryIndex,
+    /// SHA-256 of its signed bytes.
+    pub payload_hash: Hash32,
+    /// Its kind.
+    pub kind: EventKind,
+    /// Who acted.
+    pub actor: PartyId,
+    /// When, as the actor said.
+    pub occurred_at: TimeMs,
+    /// What it did, so that it can be undone; empty for kinds that cannot be.
+    pub deltas: Vec<Delta>,
+    /// The event that declared it an error.
+    pub corrected_by: Option<EventId>,
+}
+
+/// One thing that an event did to a lot or transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// A lot was born with a mass.
+    Born(LotId, Grams),
+    /// Grams were taken from a lot.
+    Drawn(LotId, Grams),
+    /// A lot's contents were replaced; these were the contents, and the assay, before.
+    Assayed(LotId, Contents, Option<EventId>),
+    /// Grams were reserved for the transfer of this event.
+    Offered(EventId),
+    /// A transfer was taken over as part: the new lot is also `Born`, the grams also `Drawn`.
+    AcceptedPart(EventId),
+    /// A transfer was taken over whole: the lot stood like this before.
+    AcceptedWhole(EventId, Standing),
+    /// A transfer ended without happening.
+    Closed(EventId),
+    /// A hold was placed.
+    Held(LotId, EventId),
+    /// A hold was ended.
+    Released(LotId, Hold),
+}
+
+/// Who and where, before a whole lot moved, and the grams lost on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which lot.
+    pub lot: LotId,
+    /// Whose property it was.
+    pub owner: PartyId,
+    /// In whose hands it was.
+    pub possessor: PartyId,
+    /// Where it was.
+    pub site: SiteId,
+    /// How it had been bought.
+    pub invoice_class: Option<InvoiceClass>,
+    /// Lost on the way.
+    pub loss: Grams,
+}
+
+impl Lot {
+    /// Grams that are neither drawn nor promised.
+    pub fn available(&self) -> Grams {
+        self.remaining.checked_sub(self.reserved).unwrap_or_default()
+    }
+
+    /// How it stands. Holds are told before transit: a held lot does not move.
+    pub fn status(&self) -> LotStatus {
+        if self.retracted_by.is_some() {
+            LotStatus::Retracted
+        } else if self.remaining.is_zero() {
+            LotStatus::Consumed
+        } else if !self.holds.is_empty() {
+            LotStatus::OnHold
+        } else if self.available().is_zero() {
+            LotStatus::InTransit
+        } else {
+            LotStatus::Open
+        }
+    }
+}
+
+impl LotStatus {
+    /// The word, as in the proto.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::InTransit => "IN_TRANSIT",
+            Self::OnHold => "ON_HOLD",
+            Self::Consumed => "CONSUMED",
+            Self::Retracted => "RETRACTED",
+        }
+    }
+}
+
+impl Contents {
+    /// What was found of a substance; `None` when it was not looked for.
+    pub fn of(&self, substance: Substance) -> Option<Content> {
+        self.items.iter().find(|item| item.substance == substance).copied()
+    }
+
+    /// Grams contained in `mass` of it: `contained * mass / of_mass`, half to even. A function of the
+    /// mass alone, so what a draw takes is the difference of two values of it, and draws that empty a
+    /// lot take exactly what was in it.
+    pub fn at_mass(&self, contained: Grams, mass: Grams) -> Grams {
+        if self.of_mass.is_zero() {
+            return Grams::ZERO;
+        }
+        let numerator = u128::from(contained.get()) * u128::from(mass.get());
+        let rounded = super::composition::div_half_even(numerator, self.of_mass.get().into());
+        Grams::of(u64::try_from(rounded).unwrap_or(u64::MAX))
+    }
+
+    /// What a draw takes when `before` grams become `after` grams, `after <= before`.
+    #[must_use]
+    pub fn drawn(&self, before: Grams, after: Grams) -> Contents {
+        let share = |whole: Grams| {
+            let taken = self.at_mass(whole, before).checked_sub(self.at_mass(whole, after));
+            taken.unwrap_or_default()
+        };
+        let items = self.items.iter().map(|item| Content {
+            substance: item.substance,
+            contained: share(item.contained),
+            uncertainty: share(item.uncertainty),
+        });
+        Contents { of_mass: before.checked_sub(after).unwrap_or_default(), items: items.collect() }
+    }
+}

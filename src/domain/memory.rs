@@ -1,0 +1,104 @@
+//! A state in memory: what verifiers, tests and the writer's not yet stored groups look at.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::effects::{Effects, LedgerState, View};
+use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use super::lot::{EventRecord, Lot, Transfer};
+use super::movement::Movement;
+use super::party::{KeyState, PartyState, Site};
+
+/// Everything that effects can set, by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryState {
+    /// The ledger's own state.
+    pub ledger: Option<LedgerState>,
+    /// Parties.
+    pub parties: BTreeMap<PartyId, PartyState>,
+    /// Who has a credit code.
+    pub credit_codes: BTreeMap<String, PartyId>,
+    /// Sites.
+    pub sites: BTreeMap<SiteId, Site>,
+    /// Keys.
+    pub keys: BTreeMap<KeyId, KeyState>,
+    /// Lots.
+    pub lots: BTreeMap<LotId, Lot>,
+    /// Transfers by the event of their offer.
+    pub transfers: BTreeMap<EventId, Transfer>,
+    /// Events.
+    pub events: BTreeMap<EventId, EventRecord>,
+    /// The lives of lots.
+    pub lives: BTreeMap<(LotId, u32), EventId>,
+    /// Movements by entry; a retracted one is gone.
+    pub movements: BTreeMap<EntryIndex, Movement>,
+    /// Chunks of tables.
+    pub table_chunks: BTreeMap<(Hash32, u32), Vec<u8>>,
+}
+
+impl MemoryState {
+    /// Takes over what an accepted event changes.
+    pub fn absorb(&mut self, effects: &Effects, event: EventId) {
+        if let Some(ledger) = &effects.ledger {
+            self.ledger = Some(ledger.clone());
+        }
+        self.parties.extend(effects.parties.iter().map(|it| (it.party.id, it.clone())));
+        self.credit_codes.extend(effects.credit_codes.iter().cloned());
+        self.sites.extend(effects.sites.iter().map(|it| (it.id, it.clone())));
+        self.keys.extend(effects.keys.iter().map(|it| (it.id, it.clone())));
+        self.lots.extend(effects.lots.iter().map(|it| (it.id, it.clone())));
+        self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
+        self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
+        self.events.extend(effects.events.iter().map(|it| (it.id, it.clone())));
+        self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
+        if let Some(index) = effects.retracted_movement {
+            self.movements.remove(&index);
+        }
+        let chunk = effects.table_chunk.iter();
+        self.table_chunks.extend(chunk.map(|(set, at, bytes)| ((*set, *at), bytes.clone())));
+    }
+}
+
+impl View for MemoryState {
+    type Fault = Infallible;
+
+    fn ledger(&self) -> Result<Option<LedgerState>, Infallible> {
+        Ok(self.ledger.clone())
+    }
+
+    fn party(&self, id: PartyId) -> Result<Option<PartyState>, Infallible> {
+        Ok(self.parties.get(&id).cloned())
+    }
+
+    fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, Infallible> {
+        Ok(self.credit_codes.get(code).copied())
+    }
+
+    fn site(&self, id: SiteId) -> Result<Option<Site>, Infallible> {
+        Ok(self.sites.get(&id).cloned())
+    }
+
+    fn key(&self, id: KeyId) -> Result<Option<KeyState>, Infallible> {
+        Ok(self.keys.get(&id).cloned())
+    }
+
+    fn lot(&self, id: LotId) -> Result<Option<Lot>, Infallible> {
+        Ok(self.lots.get(&id).cloned())
+    }
+
+    fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Infallible> {
+        Ok(self.transfers.get(&offer).cloned())
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventRecord>, Infallible> {
+        Ok(self.events.get(&id).cloned())
+    }
+
+    fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Infallible> {
+        Ok(self.lives.get(&(lot, ordinal)).copied())
+    }
+
+    fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.table_chunks.get(&(tables, chunk)).cloned())
+    }
+}

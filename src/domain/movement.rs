@@ -1,0 +1,45 @@
+//! What an event did to metal: the edges that provenance walks.
+//!
+//! A movement holds masses and the contents that were *fixed* in it (by declaration or assay). It holds no
+//! origin vectors: those are computed from movements, skipping the ones whose event was declared an error,
+//! so a trace after a correction equals a trace of a ledger in which the error never happened.
+
+use super::event::LotDraw;
+use super::ids::{EntryIndex, EventId, LotId};
+use super::lot::Contents;
+use super::units::Grams;
+use super::vocabulary::EventKind;
+
+/// What one event did to metal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Movement {
+    /// Its entry.
+    pub index: EntryIndex,
+    /// Its event.
+    pub event: EventId,
+    /// Its kind: collect, opening inventory, assay, split, merge, transform or accept.
+    pub kind: EventKind,
+    /// Grams taken from lots (inputs and additions), in the order of the event.
+    pub draws: Vec<LotDraw>,
+    /// Lots that came into being, in the order in which they draw from the pool: outputs, then residues.
+    pub births: Vec<Birth>,
+    /// How many of `births` are outputs; the rest are residues.
+    pub output_count: usize,
+    /// Mass that joined and carries no traced metal.
+    pub uptake: Grams,
+    /// Mass that is in no lot afterwards: declared, handling and transit losses.
+    pub loss: Grams,
+    /// For an assay: the lot, its mass then, and what was found.
+    pub assay: Option<Birth>,
+}
+
+/// A lot that came into being, or was assayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Birth {
+    /// Which.
+    pub lot: LotId,
+    /// Its mass.
+    pub mass: Grams,
+    /// What was fixed to be in it; `None`: it has its share of the pool it was drawn from.
+    pub contents: Option<Contents>,
+}

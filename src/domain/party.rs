@@ -1,0 +1,135 @@
+//! Who acts: parties, sites, keys, as the registry stands at an index.
+
+use super::ids::{
+    AffiliationId, EntryIndex, EventId, KeyId, LicenceId, PartyId, PublicKey, SiteId,
+};
+use super::units::{Grams, TimeMs, Validity};
+use super::vocabulary::{AffiliationKind, LicenceKind, PartyRole};
+
+/// A party: the record that a coordinator signed. (Licences, affiliations and keys lie in [`PartyState`].)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// Its id.
+    pub id: PartyId,
+    /// Unified Social Credit Code, 18 characters of its alphabet; the check digit is a rule of `apply`.
+    pub credit_code: String,
+    /// Name in Chinese.
+    pub name_zh: String,
+    /// Name in English.
+    pub name_en: String,
+    /// What it may be, and when.
+    pub roles: Vec<DatedRole>,
+    /// The waiver for a code that fails its check digit.
+    pub credit_code_waiver: Option<EventId>,
+}
+
+/// A role for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatedRole {
+    /// Which.
+    pub role: PartyRole,
+    /// When.
+    pub validity: Validity,
+}
+
+/// A licence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Licence {
+    /// Its id.
+    pub id: LicenceId,
+    /// Its kind.
+    pub kind: LicenceKind,
+    /// Its number.
+    pub number: String,
+    /// Hazardous-waste codes it covers, ascending.
+    pub waste_codes: Vec<String>,
+    /// Capacity in a calendar year; zero when not stated.
+    pub yearly_capacity: Grams,
+    /// When it holds.
+    pub validity: Validity,
+}
+
+/// How a party belongs to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Affiliation {
+    /// Its id.
+    pub id: AffiliationId,
+    /// Its kind.
+    pub kind: AffiliationKind,
+    /// The group, for kinds that have one.
+    pub group: Option<PartyId>,
+    /// When it holds.
+    pub validity: Validity,
+}
+
+/// A party with all that hangs on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartyState {
+    /// The record as last amended.
+    pub party: Party,
+    /// Its licences, in order of registration.
+    pub licences: Vec<Licence>,
+    /// Its affiliations, in order of registration.
+    pub affiliations: Vec<Affiliation>,
+    /// Its keys, in order of registration.
+    pub keys: Vec<KeyId>,
+    /// The entry that registered it.
+    pub registered_at: EntryIndex,
+}
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// Whose.
+    pub party: PartyId,
+    /// Name in Chinese.
+    pub name_zh: String,
+    /// Name in English.
+    pub name_en: String,
+    /// Six digits of GB/T 2260.
+    pub region_code: String,
+    /// Urban-mine base; empty when none.
+    pub base: String,
+    /// Codes of the process table, ascending.
+    pub processes: Vec<String>,
+    /// Input capacity in a calendar year; zero when not stated.
+    pub yearly_capacity: Grams,
+}
+
+/// A signing key as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyState {
+    /// SHA-256 of the key.
+    pub id: KeyId,
+    /// The key.
+    pub public_key: PublicKey,
+    /// Whose.
+    pub party: PartyId,
+    /// When it may sign.
+    pub validity: Validity,
+    /// The entry that registered it.
+    pub registered_at: EntryIndex,
+    /// When and by which entry it was revoked.
+    pub revoked: Option<(TimeMs, EntryIndex)>,
+}
+
+impl Party {
+    /// Whether it holds a role at a time.
+    pub fn has_role(&self, role: PartyRole, at: TimeMs) -> bool {
+        self.roles.iter().any(|dated| dated.role == role && dated.validity.contains(at))
+    }
+
+    /// The roles it holds at a time.
+    pub fn roles_at(&self, at: TimeMs) -> impl Iterator<Item = PartyRole> {
+        self.roles.iter().filter(move |dated| dated.validity.contains(at)).map(|dated| dated.role)
+    }
+}
+
+impl PartyState {
+    /// Whether it holds a licence of a kind at a time.
+    pub fn has_licence(&self, kind: LicenceKind, at: TimeMs) -> bool {
+        self.licences.iter().any(|held| held.kind == kind && held.validity.contains(at))
+    }
+}

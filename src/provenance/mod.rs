@@ -1,0 +1,1 @@
+//! (room provenance: header to be written by its author: Owns / Never / See)

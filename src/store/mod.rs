@@ -1,0 +1,1 @@
+//! (room store: header to be written by its author: Owns / Never / See)
