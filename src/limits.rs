@@ -107,6 +107,8 @@ pub const MAX_HOLDS: usize = 16;
 pub const MAX_CORRECTIVES: usize = 16;
 /// Blocking events listed in one refusal; more are counted, not listed.
 pub const MAX_BLOCKING_LISTED: usize = 16;
+/// Events of a lot's life that are looked through for that list; older ones are not counted.
+pub const MAX_BLOCKING_SCANNED: u32 = 4_096;
 
 const _: () = assert!(
     MAX_INPUTS + MAX_ADDITIONS + MAX_OUTPUTS + MAX_OUTPUTS <= MAX_LOTS_PER_EVENT,

@@ -38,6 +38,8 @@ pub struct Lot {
     pub born_by: EventId,
     /// When that happened, as the actor said.
     pub born_occurred_at: TimeMs,
+    /// The last entry that changed owner, possessor or site.
+    pub moved_at: EntryIndex,
     /// Mass at birth.
     pub initial_mass: Grams,
     /// Mass that is still there, reserved grams included.
@@ -216,6 +218,8 @@ pub struct Standing {
     pub site: SiteId,
     /// How it had been bought.
     pub invoice_class: Option<InvoiceClass>,
+    /// The entry that had last moved it.
+    pub moved_at: EntryIndex,
     /// Lost on the way.
     pub loss: Grams,
 }

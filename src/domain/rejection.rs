@@ -32,6 +32,10 @@ pub enum Rejection {
     CorrectivesIncomplete { declared: usize, following: usize },
     #[error("the table set {tables} of the genesis is published first; chunk {next_chunk} is next")]
     TablesNotPublished { tables: Hash32, next_chunk: u32 },
+    #[error(
+        "event {event} follows a declared error as its corrective, and declares an error itself"
+    )]
+    CorrectiveNested { event: EventId },
     // --- who ---
     #[error("no party {actor} is registered")]
     ActorUnknown { actor: PartyId },
@@ -82,7 +86,7 @@ pub enum Rejection {
     KeyExists { key: KeyId },
     #[error("key {key} was revoked by entry {by}")]
     KeyAlreadyRevoked { key: KeyId, by: EntryIndex },
-    #[error("a party has at most {limit} {what}")]
+    #[error("one party has at most {limit} {what}")]
     RegistryFull { what: &'static str, limit: usize },
     #[error("chunk {expected} of the table set is next, not {found}")]
     TableChunkUnexpected { expected: u32, found: u32 },
@@ -135,6 +139,8 @@ pub enum Rejection {
     HoldNotYours { hold: EventId, placed_by: PartyId },
     #[error("hold {hold} stands for a discrepancy and ends when both parties settle it")]
     HoldIsDiscrepancy { hold: EventId },
+    #[error("lot {lot} has {limit} holds already, the most that it can have")]
+    TooManyHolds { lot: LotId, limit: usize },
     // --- metal ---
     #[error("party {party} may not hold or use ore, primary rare earths or ore products; lot {lot} is of {kinds}", kinds = kinds(*.origin_kinds))]
     OreForbidden { party: PartyId, lot: LotId, origin_kinds: OriginKinds },
@@ -193,6 +199,7 @@ impl Rejection {
         (106, "CORRECTIVE_EXPECTED"),
         (107, "CORRECTIVES_INCOMPLETE"),
         (108, "TABLES_NOT_PUBLISHED"),
+        (109, "CORRECTIVE_NESTED"),
         (110, "ACTOR_UNKNOWN"),
         (111, "KEY_UNKNOWN"),
         (112, "SIGNER_UNEXPECTED"),
@@ -243,6 +250,7 @@ impl Rejection {
         (175, "HOLD_UNKNOWN"),
         (176, "HOLD_NOT_YOURS"),
         (177, "HOLD_IS_DISCREPANCY"),
+        (178, "TOO_MANY_HOLDS"),
         (180, "ORE_FORBIDDEN"),
         (181, "SELLER_CERTIFICATE_MISSING"),
         (182, "MANIFEST_MISSING"),
@@ -275,6 +283,7 @@ impl Rejection {
             Self::CorrectiveExpected { .. } => 106,
             Self::CorrectivesIncomplete { .. } => 107,
             Self::TablesNotPublished { .. } => 108,
+            Self::CorrectiveNested { .. } => 109,
             Self::ActorUnknown { .. } => 110,
             Self::KeyUnknown { .. } => 111,
             Self::SignerUnexpected { .. } => 112,
@@ -325,6 +334,7 @@ impl Rejection {
             Self::HoldUnknown { .. } => 175,
             Self::HoldNotYours { .. } => 176,
             Self::HoldIsDiscrepancy { .. } => 177,
+            Self::TooManyHolds { .. } => 178,
             Self::OreForbidden { .. } => 180,
             Self::SellerCertificateMissing { .. } => 181,
             Self::ManifestMissing { .. } => 182,

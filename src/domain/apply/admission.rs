@@ -1,0 +1,230 @@
+//! What every event has to pass: the right ledger, place, signers, time, role and site.
+
+use super::super::effects::View;
+use super::super::event::{Body, Event};
+use super::super::ids::{EntryIndex, KeyId, PartyId};
+use super::super::party::{KeyState, PartyState};
+use super::super::rejection::Rejection;
+use super::super::tables::Tables;
+use super::super::vocabulary::{EventKind, PartyRole};
+use super::Verdict;
+use super::work::Work;
+
+/// Skew that is granted before the tables of the genesis are published, in milliseconds.
+const SKEW_BEFORE_TABLES_MS: u64 = 300_000;
+
+/// Passes an event on to its own rules.
+pub(super) fn admit<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
+    check_ledger(work)?;
+    check_event_id(work)?;
+    check_correctives(work)?;
+    check_tables(work)?;
+
+    let actor = work.event.actor;
+    let Some(party) = work.read(|view| view.party(actor))? else {
+        return Err(Rejection::ActorUnknown { actor }.into());
+    };
+    check_signers(work, &[actor])?;
+    check_time(work)?;
+    check_role(work, &party)?;
+    check_site(work)?;
+    work.actor = Some(party);
+    Ok(())
+}
+
+fn check_ledger<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+    let Event { origin, body, .. } = work.event;
+    if *origin != work.ledger.origin {
+        let (expected, found) = (work.ledger.origin.clone(), origin.clone());
+        return Err(Rejection::OriginMismatch { expected, found });
+    }
+    if let Body::NotYetSupported(kind) = body {
+        return Err(Rejection::NotYetSupported { kind: *kind });
+    }
+    let (kind, index) = (body.kind(), work.moment.index);
+    if kind == EventKind::Genesis || index == EntryIndex(0) {
+        return Err(Rejection::GenesisMisplaced { kind, index });
+    }
+    Ok(())
+}
+
+/// R8: an id is used once.
+fn check_event_id<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
+    let event = work.event.id;
+    let Some(record) = work.read(|view| view.event(event))? else { return Ok(()) };
+    let recorded_at = record.index;
+    if record.payload_hash == work.signed.payload_hash {
+        return Err(Rejection::EventAlreadyRecorded { event, recorded_at }.into());
+    }
+    Err(Rejection::EventIdConflict { event, recorded_at }.into())
+}
+
+/// What follows a declared error is what it announced, to the byte; and it announces what follows.
+fn check_correctives<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+    let found = work.event.id;
+    if let Some((expected, hash)) = work.ledger.expected_correctives.first() {
+        if *expected != found || *hash != work.signed.payload_hash {
+            return Err(Rejection::CorrectiveExpected { expected: *expected, found });
+        }
+    }
+    let Body::DeclareError(error) = &work.event.body else { return Ok(()) };
+    let (declared, following) = (error.correctives.len(), work.moment.following);
+    if following < declared {
+        return Err(Rejection::CorrectivesIncomplete { declared, following });
+    }
+    if work.is_corrective() {
+        return Err(Rejection::CorrectiveNested { event: found });
+    }
+    Ok(())
+}
+
+/// Nothing is judged by tables that are not in the ledger.
+fn check_tables<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+    let is_table_chunk = matches!(work.event.body, Body::PublishTables(_));
+    if work.ledger.are_tables_published || is_table_chunk {
+        return Ok(());
+    }
+    Err(Rejection::TablesNotPublished {
+        tables: work.ledger.tables_hash,
+        next_chunk: work.ledger.publishing.map_or(0, |(_, next, _)| next),
+    })
+}
+
+/// R4: exactly the required parties sign, each with one key that is valid then and not revoked now.
+fn check_signers<V: View>(work: &Work<'_, V>, required: &[PartyId]) -> Verdict<(), V> {
+    let mut keys: Vec<KeyState> = Vec::with_capacity(work.signed.signers.len());
+    for &key in work.signed.signers {
+        let found = work.read(|view| view.key(key))?;
+        keys.push(found.ok_or(Rejection::KeyUnknown { key })?);
+    }
+    for (position, key) in keys.iter().enumerate() {
+        let is_second = keys[..position].iter().any(|other| other.party == key.party);
+        if is_second || !required.contains(&key.party) {
+            return Err(Rejection::SignerUnexpected { key: key.id, party: key.party }.into());
+        }
+    }
+    for &party in required {
+        if !keys.iter().any(|key| key.party == party) {
+            return Err(Rejection::SignerMissing { party }.into());
+        }
+    }
+    check_keys(work, &keys)?;
+    Ok(())
+}
+
+fn check_keys<V: View>(work: &Work<'_, V>, keys: &[KeyState]) -> Result<(), Rejection> {
+    let occurred_at = work.at();
+    if let Some(key) = keys.iter().find(|key| !key.validity.contains(occurred_at)) {
+        let (key, from, to) = (key.id, key.validity.from, key.validity.to);
+        return Err(Rejection::KeyNotValid { key, occurred_at, from, to });
+    }
+    let revoked = |key: &KeyState| -> Option<(KeyId, _)> { Some((key.id, key.revoked?)) };
+    if let Some((key, (revoked_at, by))) = keys.iter().find_map(revoked) {
+        return Err(Rejection::KeyRevoked { key, revoked_at, by });
+    }
+    Ok(())
+}
+
+/// R3, its second half.
+fn check_time<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+    let parameter = |tables: &Tables| tables.parameters.get("CLOCK_SKEW_MS").copied();
+    let skew_ms = work.moment.tables.and_then(parameter).unwrap_or(SKEW_BEFORE_TABLES_MS);
+    let (occurred_at, recorded_at) = (work.at(), work.moment.recorded_at);
+    if occurred_at.get() > recorded_at.get().saturating_add(skew_ms) {
+        return Err(Rejection::OccurredInFuture { occurred_at, recorded_at, skew_ms });
+    }
+    Ok(())
+}
+
+/// R4: a role that may, and its licence, both at the time of the event.
+fn check_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<(), V> {
+    let Some(action) = action_of(work, party)? else { return Ok(()) };
+    if action == REGISTER {
+        if party.party.has_role(PartyRole::Coordinator, work.at()) {
+            return Ok(());
+        }
+        return Err(Rejection::RoleNotHeld { party: party.party.id, action }.into());
+    }
+    check_permission(work, party, action)?;
+    Ok(())
+}
+
+/// A row of the permission table that lets a party do something.
+pub(super) fn check_permission<V: View>(
+    work: &Work<'_, V>,
+    party: &PartyState,
+    action: &'static str,
+) -> Result<(), Rejection> {
+    let at = work.at();
+    let id = party.party.id;
+    let rows = work.tables()?.permissions.get(action).map_or(&[][..], Vec::as_slice);
+    let mut wanting = None;
+    for row in rows.iter().filter(|row| party.party.has_role(row.role, at)) {
+        match row.licence {
+            Some(needed) if !party.has_licence(needed, at) => wanting = wanting.or(Some(needed)),
+            _ => return Ok(()),
+        }
+    }
+    match wanting {
+        Some(needed) => Err(Rejection::LicenceNotHeld { party: id, action, needed }),
+        None => Err(Rejection::RoleNotHeld { party: id, action }),
+    }
+}
+
+const REGISTER: &str = "REGISTER";
+
+/// The row of the permission table that an event needs; `None` where another rule decides who may.
+fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<&'static str>, V> {
+    Ok(Some(match &work.event.body {
+        Body::CollectLot(_) => "COLLECT_LOT",
+        Body::AssayLot(_) => "ASSAY_LOT",
+        Body::SplitLot(_) => "SPLIT_LOT",
+        Body::MergeLots(_) => "MERGE_LOTS",
+        Body::TransformLots(_) => "TRANSFORM_LOTS",
+        Body::OfferTransfer(_) => "OFFER_TRANSFER",
+        Body::AcceptTransfer(_) => "ACCEPT_TRANSFER",
+        Body::HoldLot(hold) => {
+            // The owner may always stop its own lot.
+            let lot = work.read(|view| view.lot(hold.lot))?;
+            if lot.is_some_and(|lot| lot.owner == party.party.id) {
+                return Ok(None);
+            }
+            "HOLD_LOT"
+        }
+        // Consignee, sender, placer of a hold and actor of a target are checked by name.
+        Body::RejectTransfer(_)
+        | Body::CancelTransfer(_)
+        | Body::ReleaseLot(_)
+        | Body::DeclareError(_) => return Ok(None),
+        Body::Genesis(_)
+        | Body::RegisterParty(_)
+        | Body::AmendParty(_)
+        | Body::RegisterSite(_)
+        | Body::AmendSite(_)
+        | Body::RegisterLicence(..)
+        | Body::AmendLicence(..)
+        | Body::RegisterAffiliation(..)
+        | Body::AmendAffiliation(..)
+        | Body::RegisterKey(_)
+        | Body::RevokeKey(_)
+        | Body::PublishTables(_)
+        | Body::OpeningInventory(_)
+        | Body::NotYetSupported(_) => REGISTER,
+    }))
+}
+
+/// The event's site is registered, and the actor's (of an opening inventory: the holder's).
+fn check_site<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
+    let Some(id) = work.event.site else { return Ok(()) };
+    let site = work.site_of(id)?;
+    let party = match &work.event.body {
+        Body::OpeningInventory(inventory) => inventory.party,
+        _ => work.event.actor,
+    };
+    if site.party != party {
+        let owner = site.party;
+        return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
+    }
+    work.site = Some(site);
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! An event is declared an error: what it did is undone at the head, and nothing is ever mutated.
+//!
+//! Each delta of the target is reversed, last first. It is refused where what the target made is not there
+//! any more: whoever wants to correct starts with the newest event in the way, and the refusal lists them.
+
+use super::super::effects::View;
+use super::super::event::DeclareError;
+use super::super::ids::{EntryIndex, EventId, LotId};
+use super::super::lot::{Delta, EventRecord, Lot, Standing, TransferStatus};
+use super::super::rejection::Rejection;
+use super::super::units::Grams;
+use super::super::vocabulary::EventKind;
+use super::Verdict;
+use super::work::Work;
+use crate::limits::{MAX_BLOCKING_LISTED, MAX_BLOCKING_SCANNED};
+
+/// Undoes the target; its correctives follow in the batch.
+pub(super) fn declare_error<V: View>(
+    work: &mut Work<'_, V>,
+    error: &DeclareError,
+) -> Verdict<(), V> {
+    let target = error.target;
+    let Some(mut record) = work.read(|view| view.event(target))? else {
+        return Err(Rejection::TargetUnknown { target }.into());
+    };
+    if record.actor != work.event.actor {
+        return Err(Rejection::TargetNotYours { target, actor: record.actor }.into());
+    }
+    if !is_correctable(record.kind) {
+        return Err(Rejection::TargetNotCorrectable { target, kind: record.kind }.into());
+    }
+    if let Some(by) = record.corrected_by {
+        return Err(Rejection::TargetCorrected { target, by }.into());
+    }
+    for delta in record.deltas.iter().rev() {
+        if let Err(lot) = undo(work, &record, delta)? {
+            return Err(blocked(work, &record, lot)?.into());
+        }
+    }
+
+    work.effects.retracted_movement = Some(record.index);
+    let mut ledger = work.ledger.clone();
+    ledger.expected_correctives.clone_from(&error.correctives);
+    ledger.corrected_occurred_at = record.occurred_at;
+    work.effects.ledger = Some(ledger);
+    record.corrected_by = Some(work.event.id);
+    work.effects.events.push(record);
+    Ok(())
+}
+
+const fn is_correctable(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::OpeningInventory
+            | EventKind::CollectLot
+            | EventKind::AssayLot
+            | EventKind::SplitLot
+            | EventKind::MergeLots
+            | EventKind::TransformLots
+            | EventKind::OfferTransfer
+            | EventKind::AcceptTransfer
+            | EventKind::RejectTransfer
+            | EventKind::CancelTransfer
+            | EventKind::HoldLot
+            | EventKind::ReleaseLot
+    )
+}
+
+/// Reverses one delta; `Err(lot)` when that lot was used since.
+fn undo<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    delta: &Delta,
+) -> Verdict<Result<(), LotId>, V> {
+    match delta {
+        Delta::Born(lot, mass) => undo_birth(work, record, *lot, *mass),
+        Delta::Drawn(lot, mass) => undo_draw(work, record, *lot, *mass),
+        Delta::Assayed(id, before, assayed_by) => {
+            let mut lot = work.lot(*id)?;
+            if lot.assayed_by != Some(record.id) {
+                return Ok(Err(*id));
+            }
+            lot.contents = before.clone();
+            lot.assayed_by = *assayed_by;
+            work.put(lot);
+            Ok(Ok(()))
+        }
+        Delta::Offered(offer) => undo_offer(work, *offer),
+        Delta::AcceptedPart(offer) | Delta::Closed(offer) => reopen(work, record, *offer),
+        Delta::AcceptedWhole(offer, standing) => undo_move(work, record, *offer, *standing),
+        Delta::Held(id, hold) => {
+            let mut lot = work.lot(*id)?;
+            let Some(position) = lot.holds.iter().position(|held| held.event == *hold) else {
+                return Ok(Err(*id));
+            };
+            lot.holds.remove(position);
+            work.put(lot);
+            Ok(Ok(()))
+        }
+        Delta::Released(id, hold) => {
+            let mut lot = work.lot(*id)?;
+            if lot.holds.len() >= crate::limits::MAX_HOLDS {
+                return Ok(Err(*id));
+            }
+            lot.holds.push(*hold);
+            work.put(lot);
+            Ok(Ok(()))
+        }
+    }
+}
+
+/// A lot that was born goes away, if it is as it was born: whole, promised to nobody, unmoved, not held.
+fn undo_birth<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    id: LotId,
+    mass: Grams,
+) -> Verdict<Result<(), LotId>, V> {
+    let mut lot = work.lot(id)?;
+    let is_whole = lot.remaining == mass && lot.reserved.is_zero();
+    if !is_whole || lot.moved_at > record.index || is_held_by_others(&lot, record.id) {
+        return Ok(Err(id));
+    }
+    lot.remaining = Grams::ZERO;
+    lot.holds.clear();
+    lot.retracted_by = Some(work.event.id);
+    work.put(lot);
+    Ok(Ok(()))
+}
+
+/// Grams go back into the lot that they were taken from, if it is still where they were taken from.
+fn undo_draw<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    id: LotId,
+    mass: Grams,
+) -> Verdict<Result<(), LotId>, V> {
+    let mut lot = work.lot(id)?;
+    let is_moving = !lot.reserved.is_zero() && lot.available().is_zero();
+    if is_moving || lot.moved_at > record.index || is_held_by_others(&lot, record.id) {
+        return Ok(Err(id));
+    }
+    let Some(remaining) = lot.remaining.checked_add(mass) else { return Ok(Err(id)) };
+    lot.remaining = remaining;
+    work.put(lot);
+    Ok(Ok(()))
+}
+
+fn is_held_by_others(lot: &Lot, event: EventId) -> bool {
+    lot.holds.iter().any(|hold| hold.event != event)
+}
+
+/// An offer that nobody answered is taken back.
+fn undo_offer<V: View>(work: &mut Work<'_, V>, offer: EventId) -> Verdict<Result<(), LotId>, V> {
+    let mut transfer = work.transfer(offer)?;
+    if transfer.status != TransferStatus::Open {
+        return Ok(Err(transfer.lot));
+    }
+    let mut lot = work.lot(transfer.lot)?;
+    lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
+    transfer.status = TransferStatus::Retracted;
+    work.put(lot);
+    work.put_transfer(transfer);
+    Ok(Ok(()))
+}
+
+/// A transfer is open again: its grams are reserved, if they are available and where they were.
+fn reopen<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    offer: EventId,
+) -> Verdict<Result<(), LotId>, V> {
+    let mut transfer = work.transfer(offer)?;
+    let mut lot = work.lot(transfer.lot)?;
+    // A whole lot that goes on its way again has to be whole.
+    let fits = if transfer.is_whole_lot {
+        lot.remaining == transfer.mass && lot.reserved.is_zero()
+    } else {
+        lot.available() >= transfer.mass
+    };
+    if !fits || lot.moved_at > record.index || lot.retracted_by.is_some() {
+        return Ok(Err(lot.id));
+    }
+    lot.reserved = lot.reserved.checked_add(transfer.mass).unwrap_or(lot.remaining);
+    transfer.status = TransferStatus::Open;
+    work.put(lot);
+    work.put_transfer(transfer);
+    Ok(Ok(()))
+}
+
+/// A lot that changed hands goes back, with what was lost on the way, and is on its way again.
+fn undo_move<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    offer: EventId,
+    before: Standing,
+) -> Verdict<Result<(), LotId>, V> {
+    let mut transfer = work.transfer(offer)?;
+    let mut lot = work.lot(before.lot)?;
+    let arrived = transfer.mass.checked_sub(before.loss).unwrap_or_default();
+    let is_as_it_came = lot.remaining == arrived && lot.reserved.is_zero();
+    let has_moved_on = lot.moved_at != record.index;
+    if !is_as_it_came || has_moved_on || is_held_by_others(&lot, record.id) {
+        return Ok(Err(lot.id));
+    }
+    lot.holds.clear();
+    lot.remaining = transfer.mass;
+    lot.reserved = transfer.mass;
+    lot.owner = before.owner;
+    lot.possessor = before.possessor;
+    lot.site = before.site;
+    lot.invoice_class = before.invoice_class;
+    lot.moved_at = before.moved_at;
+    transfer.status = TransferStatus::Open;
+    work.put(lot);
+    work.put_transfer(transfer);
+    Ok(Ok(()))
+}
+
+/// The refusal, with the events of the lot's life since the target that stand, newest first.
+fn blocked<V: View>(work: &Work<'_, V>, record: &EventRecord, id: LotId) -> Verdict<Rejection, V> {
+    let lot = work.read(|view| view.lot(id))?;
+    let count = lot.map_or(0, |lot| lot.life.count);
+    let (mut blocking, mut more) = (Vec::new(), 0_usize);
+    for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
+        let Some(event) = work.read(|view| view.life(id, count - back))? else { break };
+        if event == record.id {
+            break;
+        }
+        let Some(later) = work.read(|view| view.event(event))? else { break };
+        if later.index <= EntryIndex(record.index.0) {
+            break;
+        }
+        if later.corrected_by.is_some() || !stands_in_the_way(work, record, &later, id)? {
+            continue;
+        }
+        if blocking.len() < MAX_BLOCKING_LISTED {
+            blocking.push(event);
+        } else {
+            more += 1;
+        }
+    }
+    Ok(Rejection::CorrectionBlocked { target: record.id, lot: id, blocking, more })
+}
+
+/// Whether an event did something to the lot that a correction of `record` would have to undo first.
+fn stands_in_the_way<V: View>(
+    work: &Work<'_, V>,
+    record: &EventRecord,
+    later: &EventRecord,
+    id: LotId,
+) -> Verdict<bool, V> {
+    let is_assay = record.kind == EventKind::AssayLot;
+    for delta in &later.deltas {
+        let stands = match delta {
+            Delta::Drawn(lot, _) => *lot == id,
+            Delta::AcceptedWhole(_, before) => before.lot == id,
+            Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
+                record.deltas.contains(&Delta::Offered(*offer))
+            }
+            Delta::Offered(offer) => {
+                let transfer = work.transfer(*offer)?;
+                transfer.lot == id && transfer.status == TransferStatus::Open
+            }
+            Delta::Held(lot, hold) => {
+                *lot == id && work.lot(id)?.holds.iter().any(|held| held.event == *hold)
+            }
+            Delta::Released(lot, hold) => {
+                *lot == id && record.deltas.contains(&Delta::Held(id, hold.event))
+            }
+            Delta::Assayed(lot, ..) => is_assay && *lot == id,
+            Delta::Born(..) => false,
+        };
+        if stands {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

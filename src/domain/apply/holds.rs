@@ -1,0 +1,46 @@
+//! A lot is stopped, and let go.
+
+use super::super::effects::View;
+use super::super::event::{HoldLot, ReleaseLot};
+use super::super::lot::{Delta, Hold};
+use super::super::rejection::Rejection;
+use super::Verdict;
+use super::lots::actor_of;
+use super::transfers::is_coordinator;
+use super::work::Work;
+use crate::limits::MAX_HOLDS;
+
+/// Nothing of the lot moves or is used until every hold has ended.
+pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(), V> {
+    let mut lot = work.lot(hold.lot)?;
+    work.check_not_retracted(std::slice::from_ref(&lot))?;
+    if lot.holds.len() >= MAX_HOLDS {
+        return Err(Rejection::TooManyHolds { lot: lot.id, limit: MAX_HOLDS }.into());
+    }
+    let placed_by = work.event.actor;
+    work.delta(Delta::Held(lot.id, work.event.id));
+    lot.holds.push(Hold { event: work.event.id, reason: Some(hold.reason), placed_by });
+    work.put(lot);
+    Ok(())
+}
+
+/// Whoever placed a hold ends it, or a coordinator; a discrepancy ends by settlement.
+pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> Verdict<(), V> {
+    let mut lot = work.lot(release.lot)?;
+    let hold = release.hold;
+    let Some(position) = lot.holds.iter().position(|held| held.event == hold) else {
+        return Err(Rejection::HoldUnknown { lot: lot.id, hold }.into());
+    };
+    let held = lot.holds[position];
+    let actor = actor_of(work)?;
+    if held.placed_by != actor.party.id && !is_coordinator(work, &actor) {
+        return Err(Rejection::HoldNotYours { hold, placed_by: held.placed_by }.into());
+    }
+    if held.reason.is_none() {
+        return Err(Rejection::HoldIsDiscrepancy { hold }.into());
+    }
+    work.delta(Delta::Released(lot.id, held));
+    lot.holds.remove(position);
+    work.put(lot);
+    Ok(())
+}

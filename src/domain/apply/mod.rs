@@ -1,0 +1,114 @@
+//! The rules: [`apply`] judges one event and says what it changes. Pure and deterministic.
+//!
+//! *Owns:* the order in which rules are asked. A refusal names the first broken rule in the order of
+//! [`Rejection`]; so every check runs over all lots of an event before the next check runs.
+//!
+//! *Never:* reads anything that the event does not name, or a clock: time comes in [`Moment`].
+//!
+//! *See:* `docs/REASONS.md` for every refusal.
+
+mod admission;
+mod corrections;
+mod holds;
+mod lots;
+mod registry;
+mod transfers;
+mod transform;
+mod work;
+
+use super::effects::{Effects, View};
+use super::event::{Body, Event};
+use super::ids::{EntryIndex, Hash32, KeyId};
+use super::rejection::Rejection;
+use super::tables::Tables;
+use super::units::TimeMs;
+use work::Work;
+
+/// The rules that this code executes; an entry records the version it was judged by.
+pub const RULES_VERSION: u16 = 1;
+
+/// When and by what an event is judged. Nothing below knows any other time.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// The entry it would become.
+    pub index: EntryIndex,
+    /// The ledger's clock.
+    pub recorded_at: TimeMs,
+    /// How many events follow it in its atomic batch.
+    pub following: usize,
+    /// The tables that judge; `None` until those of the genesis are published.
+    pub tables: Option<&'a Tables>,
+    /// SHA-256, handed in because the domain has no foreign crates.
+    pub sha256: fn(&[u8]) -> Hash32,
+}
+
+/// An event with what is known of its signatures: each is good under the named key.
+#[derive(Clone, Copy)]
+pub struct Signed<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// SHA-256 of the signed bytes.
+    pub payload_hash: Hash32,
+    /// The keys that signed, ascending, each once. For the genesis, the ledger key is among them.
+    pub signers: &'a [KeyId],
+}
+
+/// Why there is no verdict that lets the event in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal<F> {
+    /// The rules say no.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The state could not be read; nothing is said about the event.
+    #[error("the state could not be read")]
+    Unreadable(F),
+}
+
+impl<F> From<Rejection> for Refusal<F> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// What a step of the rules answers.
+type Verdict<T, V> = Result<T, Refusal<<V as View>::Fault>>;
+
+/// Judges one event against a view that reads only what the event names.
+pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdict<Effects, V> {
+    let event = signed.event;
+    let Some(ledger) = view.ledger().map_err(Refusal::Unreadable)? else {
+        return registry::genesis(signed, moment).map_err(Refusal::Rejected);
+    };
+    let mut work = Work::new(view, signed, moment, ledger);
+    admission::admit(&mut work)?;
+    match &event.body {
+        Body::Genesis(_) | Body::NotYetSupported(_) => {} // refused by admission
+        Body::RegisterParty(party) => registry::register_party(&mut work, party)?,
+        Body::AmendParty(party) => registry::amend_party(&mut work, party)?,
+        Body::RegisterSite(site) => registry::register_site(&mut work, site)?,
+        Body::AmendSite(site) => registry::amend_site(&mut work, site)?,
+        Body::RegisterLicence(party, it) => registry::register_licence(&mut work, *party, it)?,
+        Body::AmendLicence(party, it) => registry::amend_licence(&mut work, *party, it)?,
+        Body::RegisterAffiliation(party, it) => {
+            registry::register_affiliation(&mut work, *party, it)?;
+        }
+        Body::AmendAffiliation(party, it) => registry::amend_affiliation(&mut work, *party, it)?,
+        Body::RegisterKey(key) => registry::register_key(&mut work, key)?,
+        Body::RevokeKey(key) => registry::revoke_key(&mut work, key)?,
+        Body::PublishTables(chunk) => registry::publish_tables(&mut work, chunk)?,
+        Body::OpeningInventory(inventory) => lots::opening_inventory(&mut work, inventory)?,
+        Body::CollectLot(collect) => lots::collect(&mut work, collect)?,
+        Body::AssayLot(assay) => lots::assay(&mut work, assay)?,
+        Body::SplitLot(split) => lots::split(&mut work, split)?,
+        Body::MergeLots(merge) => transform::merge(&mut work, merge)?,
+        Body::TransformLots(melt) => transform::transform(&mut work, melt)?,
+        Body::OfferTransfer(offer) => transfers::offer(&mut work, offer)?,
+        Body::AcceptTransfer(accept) => transfers::accept(&mut work, accept)?,
+        Body::RejectTransfer(close) => transfers::reject(&mut work, close)?,
+        Body::CancelTransfer(close) => transfers::cancel(&mut work, close)?,
+        Body::HoldLot(hold) => holds::hold(&mut work, hold)?,
+        Body::ReleaseLot(release) => holds::release(&mut work, release)?,
+        Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
+    }
+    Ok(work.into_effects())
+}

@@ -1,0 +1,341 @@
+//! Grams are offered, taken over, refused, withdrawn. Custody and ownership move separately (R10).
+
+use super::super::effects::View;
+use super::super::event::{AcceptTransfer, CloseTransfer, LotDraw, OfferTransfer, Weighing};
+use super::super::ids::EventId;
+use super::super::lot::{Delta, Hold, Lot, Standing, Transfer, TransferStatus};
+use super::super::movement::Birth;
+use super::super::party::PartyState;
+use super::super::rejection::Rejection;
+use super::super::units::Grams;
+use super::Verdict;
+use super::lots::{actor_of, check_carrier, check_manifest, check_weighing, part_of, right_of};
+use super::work::Work;
+use crate::limits::WHOLE_E8;
+
+/// The sender reserves grams for the consignee.
+pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
+    let actor = work.event.actor;
+    check_consignee_site(work, offer)?;
+    let consignee = work.party(offer.consignee)?;
+    if let Some(carrier) = offer.carrier {
+        work.party(carrier)?;
+    }
+    check_carrier(work, offer.manifest.as_ref())?;
+    if offer.consignee == actor {
+        return Err(Rejection::TransferToSelf { party: actor }.into());
+    }
+    let mut lot = work.lot(offer.lot)?;
+    check_movable(work, offer, &lot)?;
+    let material = work.material(&lot.material)?;
+    work.check_ore(&consignee, lot.id, material, lot.origin_kinds, &lot.contents)?;
+    if offer.scope.moves_custody() {
+        check_manifest(&lot.material, material, offer.manifest.as_ref())?;
+        work.check_permit(&consignee, &material.waste_code)?;
+        check_provinces(work, offer, &lot, &material.waste_code)?;
+    }
+    let draw = LotDraw { lot: lot.id, mass: offer.mass };
+    work.check_available(&[draw], std::slice::from_ref(&lot))?;
+
+    work.delta(Delta::Offered(work.event.id));
+    work.put_transfer(Transfer {
+        offer: work.event.id,
+        lot: lot.id,
+        mass: offer.mass,
+        is_whole_lot: offer.mass == lot.remaining,
+        sender: actor,
+        consignee: offer.consignee,
+        consignee_site: offer.consignee_site,
+        scope: offer.scope,
+        invoice_class: offer.invoice_class,
+        offered_at: work.moment.index,
+        occurred_at: work.at(),
+        status: TransferStatus::Open,
+    });
+    lot.reserved = lot.reserved.checked_add(offer.mass).unwrap_or(lot.remaining);
+    work.put_used(lot);
+    Ok(())
+}
+
+fn check_consignee_site<V: View>(work: &Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
+    let Some(id) = offer.consignee_site else { return Ok(()) };
+    let site = work.site_of(id)?;
+    if site.party != offer.consignee {
+        let (party, owner) = (offer.consignee, site.party);
+        return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
+    }
+    Ok(())
+}
+
+/// Custody is the possessor's to give, ownership the owner's, both only who has both.
+fn check_movable<V: View>(
+    work: &Work<'_, V>,
+    offer: &OfferTransfer,
+    lot: &Lot,
+) -> Result<(), Rejection> {
+    let lots = std::slice::from_ref(lot);
+    work.check_not_retracted(lots)?;
+    if offer.scope.moves_custody() {
+        work.check_held_by_actor(lots)?;
+    }
+    if offer.scope.moves_ownership() && lot.owner != work.event.actor {
+        let (owner, actor) = (lot.owner, work.event.actor);
+        return Err(Rejection::LotNotOwned { lot: lot.id, owner, actor });
+    }
+    if let (true, Some(site)) = (offer.scope.moves_custody(), work.event.site) {
+        work.check_at_site(lots, site)?;
+    }
+    work.check_not_on_hold(lots)?;
+    work.check_not_before(lots)
+}
+
+/// R7: hazardous waste crosses a province only after an approval.
+fn check_provinces<V: View>(
+    work: &Work<'_, V>,
+    offer: &OfferTransfer,
+    lot: &Lot,
+    waste_code: &str,
+) -> Verdict<(), V> {
+    let Some(to) = offer.consignee_site else { return Ok(()) };
+    if waste_code.is_empty() {
+        return Ok(());
+    }
+    let province = |region: &str| region.chars().take(2).collect::<String>();
+    let from_province = province(&work.site_of(lot.site)?.region_code);
+    let to_province = province(&work.site_of(to)?.region_code);
+    if from_province == to_province {
+        return Ok(());
+    }
+    Err(Rejection::ApprovalMissing { lot: lot.id, from_province, to_province }.into())
+}
+
+/// The consignee takes over what was offered.
+pub(super) fn accept<V: View>(work: &mut Work<'_, V>, accept: &AcceptTransfer) -> Verdict<(), V> {
+    if let Some(new) = accept.received_lot {
+        work.check_new([new])?;
+    }
+    let transfer = open_transfer(work, accept.offer)?;
+    check_consignee(work, &transfer)?;
+    check_received(&transfer, accept)?;
+    let lot = work.lot(transfer.lot)?;
+    check_arrival(work, &transfer, &lot)?;
+    let actor = actor_of(work)?;
+    let material = work.material(&lot.material)?;
+    work.check_ore(&actor, lot.id, material, lot.origin_kinds, &lot.contents)?;
+    if transfer.scope.moves_custody() {
+        work.check_permit(&actor, &material.waste_code)?;
+    }
+    if let Some(weighing) = &accept.received {
+        check_weighing(weighing)?;
+    }
+
+    let tolerance = material.transfer_tolerance.get();
+    let arrival = Arrival::of(transfer.mass, accept.received.as_ref(), tolerance);
+    let mut closed = transfer.clone();
+    closed.status =
+        if arrival.is_discrepant { TransferStatus::Discrepant } else { TransferStatus::Accepted };
+    match accept.received_lot {
+        Some(new) => take_part(work, &transfer, lot, new, arrival)?,
+        None => take_whole(work, &transfer, lot, arrival),
+    }
+    work.put_transfer(closed);
+    Ok(())
+}
+
+/// What came, against what was sent.
+#[derive(Clone, Copy)]
+struct Arrival {
+    /// What the ledger books: never more than was offered.
+    booked: Grams,
+    loss: Grams,
+    is_discrepant: bool,
+}
+
+impl Arrival {
+    fn of(offered: Grams, received: Option<&Weighing>, tolerance_e8: u32) -> Self {
+        let net = received.map_or(offered, |weighing| weighing.net);
+        let booked = net.min(offered);
+        let difference = u128::from(net.get().abs_diff(offered.get()));
+        // difference / offered > tolerance, cross-multiplied.
+        let is_discrepant = difference * u128::from(WHOLE_E8)
+            > u128::from(offered.get()) * u128::from(tolerance_e8);
+        let loss = offered.checked_sub(booked).unwrap_or_default();
+        Self { booked, loss, is_discrepant }
+    }
+}
+
+fn open_transfer<V: View>(work: &Work<'_, V>, offer: EventId) -> Verdict<Transfer, V> {
+    let transfer = work.transfer(offer)?;
+    if transfer.status != TransferStatus::Open {
+        return Err(Rejection::TransferClosed { offer }.into());
+    }
+    Ok(transfer)
+}
+
+fn check_consignee<V: View>(work: &Work<'_, V>, transfer: &Transfer) -> Result<(), Rejection> {
+    let (offer, consignee, actor) = (transfer.offer, transfer.consignee, work.event.actor);
+    if consignee == actor {
+        return Ok(());
+    }
+    Err(Rejection::NotTheConsignee { offer, consignee, actor })
+}
+
+/// Scales exactly when custody moves; a new id exactly when a part moves.
+fn check_received(transfer: &Transfer, accept: &AcceptTransfer) -> Result<(), Rejection> {
+    let offer = transfer.offer;
+    let fault = |rule| Err(Rejection::ReceivedLotMismatch { offer, rule });
+    match (transfer.scope.moves_custody(), &accept.received) {
+        (true, None) => return fault("custody moves: received gross, tare and net are needed"),
+        (false, Some(_)) => return fault("only ownership moves: there is nothing to weigh"),
+        _ => {}
+    }
+    match (transfer.is_whole_lot, accept.received_lot) {
+        (true, Some(_)) => fault("the whole lot moves and keeps its id: received_lot_id is absent"),
+        (false, None) => fault("a part of the lot moves: received_lot_id names it"),
+        _ => Ok(()),
+    }
+}
+
+fn check_arrival<V: View>(
+    work: &Work<'_, V>,
+    transfer: &Transfer,
+    lot: &Lot,
+) -> Result<(), Rejection> {
+    if let (Some(site), Some(event_site)) = (transfer.consignee_site, work.event.site) {
+        if site != event_site {
+            return Err(Rejection::LotElsewhere { lot: lot.id, site, event_site });
+        }
+    }
+    work.check_not_on_hold(std::slice::from_ref(lot))?;
+    // Other grams of the lot may have been used since; these left when they were offered.
+    let (last, occurred_at) = (transfer.occurred_at, work.at());
+    if occurred_at < last {
+        return Err(Rejection::EventBeforeLot { lot: lot.id, last, occurred_at });
+    }
+    Ok(())
+}
+
+/// A part becomes a lot of the consignee.
+fn take_part<V: View>(
+    work: &mut Work<'_, V>,
+    transfer: &Transfer,
+    mut lot: Lot,
+    new: super::super::ids::LotId,
+    arrival: Arrival,
+) -> Verdict<(), V> {
+    let mut movement = work.movement();
+    let part = part_of(&lot, new, arrival.booked);
+    let mut right = right_of(&lot);
+    move_to_consignee(transfer, &mut right.owner, &mut right.possessor, &mut right.site);
+    right.invoice_class = transfer.invoice_class.or(right.invoice_class);
+
+    work.delta(Delta::AcceptedPart(transfer.offer));
+    lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
+    movement.draws.push(LotDraw { lot: lot.id, mass: transfer.mass });
+    let share = work.draw_reserved(lot, transfer.mass);
+    movement.births.push(Birth { lot: new, mass: arrival.booked, contents: None });
+    movement.output_count = 1;
+    movement.loss = arrival.loss;
+    work.bear(&part, share, right);
+    if arrival.is_discrepant {
+        let mut born = work.lot(new)?;
+        born.holds.push(discrepancy(work));
+        work.put(born);
+    }
+    work.effects.movement = Some(movement);
+    Ok(())
+}
+
+/// The lot itself changes hands; what was lost on the way leaves it.
+fn take_whole<V: View>(
+    work: &mut Work<'_, V>,
+    transfer: &Transfer,
+    mut lot: Lot,
+    arrival: Arrival,
+) {
+    let standing = Standing {
+        lot: lot.id,
+        owner: lot.owner,
+        possessor: lot.possessor,
+        site: lot.site,
+        invoice_class: lot.invoice_class,
+        moved_at: lot.moved_at,
+        loss: arrival.loss,
+    };
+    work.delta(Delta::AcceptedWhole(transfer.offer, standing));
+    let mut movement = work.movement();
+    if !arrival.loss.is_zero() {
+        movement.draws.push(LotDraw { lot: lot.id, mass: arrival.loss });
+        movement.loss = arrival.loss;
+    }
+    lot.reserved = Grams::ZERO;
+    lot.remaining = arrival.booked;
+    lot.moved_at = work.moment.index;
+    lot.invoice_class = transfer.invoice_class.or(lot.invoice_class);
+    move_to_consignee(transfer, &mut lot.owner, &mut lot.possessor, &mut lot.site);
+    if arrival.is_discrepant {
+        lot.holds.push(discrepancy(work));
+    }
+    work.put_used(lot);
+    work.effects.movement = Some(movement);
+}
+
+fn move_to_consignee(
+    transfer: &Transfer,
+    owner: &mut super::super::ids::PartyId,
+    possessor: &mut super::super::ids::PartyId,
+    site: &mut super::super::ids::SiteId,
+) {
+    if transfer.scope.moves_ownership() {
+        *owner = transfer.consignee;
+    }
+    if transfer.scope.moves_custody() {
+        *possessor = transfer.consignee;
+        *site = transfer.consignee_site.unwrap_or(*site);
+    }
+}
+
+fn discrepancy<V: View>(work: &Work<'_, V>) -> Hold {
+    Hold { event: work.event.id, reason: None, placed_by: work.event.actor }
+}
+
+/// The consignee refuses.
+pub(super) fn reject<V: View>(work: &mut Work<'_, V>, close: &CloseTransfer) -> Verdict<(), V> {
+    let transfer = open_transfer(work, close.offer)?;
+    check_consignee(work, &transfer)?;
+    end(work, transfer, TransferStatus::Rejected)
+}
+
+/// The sender withdraws.
+pub(super) fn cancel<V: View>(work: &mut Work<'_, V>, close: &CloseTransfer) -> Verdict<(), V> {
+    let transfer = open_transfer(work, close.offer)?;
+    let (offer, sender, actor) = (transfer.offer, transfer.sender, work.event.actor);
+    if sender != actor {
+        return Err(Rejection::NotTheSender { offer, sender, actor }.into());
+    }
+    end(work, transfer, TransferStatus::Cancelled)
+}
+
+/// The grams go back to the sender's lot. A held lot takes them back too: nothing of it moves.
+fn end<V: View>(
+    work: &mut Work<'_, V>,
+    mut transfer: Transfer,
+    status: TransferStatus,
+) -> Verdict<(), V> {
+    let mut lot = work.lot(transfer.lot)?;
+    let (last, occurred_at) = (transfer.occurred_at, work.at());
+    if occurred_at < last {
+        return Err(Rejection::EventBeforeLot { lot: lot.id, last, occurred_at }.into());
+    }
+    work.delta(Delta::Closed(transfer.offer));
+    lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
+    transfer.status = status;
+    work.put_transfer(transfer);
+    work.put(lot);
+    Ok(())
+}
+
+/// Used by corrections: whether a party is a coordinator at the time of the event.
+pub(super) fn is_coordinator<V: View>(work: &Work<'_, V>, party: &PartyState) -> bool {
+    party.party.has_role(super::super::vocabulary::PartyRole::Coordinator, work.at())
+}
