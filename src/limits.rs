@@ -71,6 +71,15 @@ pub const MAX_ORIGIN_BYTES: usize = 128;
 /// Bytes of a checkpoint quoted inside an event.
 pub const MAX_CHECKPOINT_TEXT_BYTES: usize = 2_048;
 
+/// Bytes of one checkpoint with its signatures: room for 16 cosignatures of nearly 5 KB each (C2SP
+/// signed-note asks for that much), in base64: 16 x (4/3 x 5,000 + 256) < 112 KiB.
+pub const MAX_CHECKPOINT_BYTES: usize = 128 * 1024;
+/// Hashes of one inclusion proof: the levels of a tree of 64-bit size.
+pub const MAX_PROOF_HASHES: usize = 64;
+/// Bytes of one receipt: entry in base64, 64 proof lines of 45 bytes, checkpoint, and 256 for the rest.
+pub const MAX_RECEIPT_BYTES: usize =
+    MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PROOF_HASHES * 45 + MAX_CHECKPOINT_BYTES + 256;
+
 /// Documents, and commitments, of one event.
 pub const MAX_DOCUMENTS: usize = 16;
 /// Commitments of one event.
