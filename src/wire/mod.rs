@@ -6,6 +6,14 @@
 //!
 //! *See:* `proto/urbanmine/v1/event.proto` for the words, `docs/FORMAT.md` for the canonical rules.
 
+pub mod canonical;
+pub mod event;
+pub mod statement;
+
+pub use canonical::{CanonicalRule, MessageName, NonCanonical};
+pub use event::{DecodeFault, EncodeFault, FieldFault, decode_event, encode_event};
+pub use statement::{Statement, decode_statement, encode_statement};
+
 /// Types generated from `proto/urbanmine/v1`.
 #[expect(
     clippy::pedantic,
