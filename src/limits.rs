@@ -52,6 +52,14 @@ pub const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Requests waiting for the writer; beyond it callers get `Busy`.
 pub const MAX_MAILBOX_REQUESTS: usize = 1_024;
 
+/// Entry bytes that the database may lag behind on disk before it is synced under load: what a start after
+/// a crash replays from the journal.
+pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
+/// Milliseconds without a request after which the database is synced.
+pub const IDLE_SYNC_MS: u64 = 500;
+/// Requests whose signatures are checked, and reads that run, at one time.
+pub const MAX_PARALLEL_JOBS: usize = 64;
+
 /// Mass of one lot: a million tonnes. With 1e-8 fractions of fractions of fractions,
 /// 1e12 x (1e8)^3 = 1e36 < 2^127 (1.7e38), so contained mass never overflows 128 bits.
 pub const MAX_LOT_MASS_G: u64 = 1_000_000_000_000;

@@ -59,6 +59,25 @@ impl MemoryState {
     }
 }
 
+impl MemoryState {
+    /// Takes over another state's values; where both have one, the other's.
+    pub fn merge(&mut self, other: Self) {
+        if other.ledger.is_some() {
+            self.ledger = other.ledger;
+        }
+        self.parties.extend(other.parties);
+        self.credit_codes.extend(other.credit_codes);
+        self.sites.extend(other.sites);
+        self.keys.extend(other.keys);
+        self.lots.extend(other.lots);
+        self.transfers.extend(other.transfers);
+        self.events.extend(other.events);
+        self.lives.extend(other.lives);
+        self.movements.extend(other.movements);
+        self.table_chunks.extend(other.table_chunks);
+    }
+}
+
 impl View for MemoryState {
     type Fault = Infallible;
 

@@ -1,1 +1,26 @@
-//! (room node: header to be written by its author: Owns / Never / See)
+//! Who decides the order: one writer, and everybody reads.
+//!
+//! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay of the
+//! journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
+//!
+//! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or knows who
+//! calls (`api`).
+//!
+//! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
+
+pub mod admission;
+pub mod clock;
+pub mod error;
+pub mod group;
+pub mod handle;
+pub mod open;
+pub mod overlay;
+pub mod reader;
+pub mod writer;
+
+pub use admission::{Admitted, admit};
+pub use clock::{Clock, SystemClock};
+pub use error::{AppendError, BatchError, NodeFault};
+pub use handle::{Appended, Node};
+pub use open::{NodeConfig, genesis_envelope};
+pub use reader::{LotFilter, ReadFault, Reader};

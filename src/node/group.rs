@@ -1,0 +1,285 @@
+//! A commit group in the making: requests are judged, sealed and kept until they are written together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::admission::Admitted;
+use super::error::{AppendError, BatchError};
+use super::overlay::Overlay;
+use crate::domain::apply::{Moment, Refusal, RULES_VERSION, Signed, apply};
+use crate::domain::effects::{Effects, View};
+use crate::domain::memory::MemoryState;
+use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
+use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
+use crate::ledger::hash::{ChainValue, sha256};
+
+/// Where the ledger ends, and what judges there.
+#[derive(Clone)]
+pub struct Head {
+    /// The index of the next entry.
+    pub next: EntryIndex,
+    /// The chain value that it repeats.
+    pub chain: ChainValue,
+    /// The time of the last entry.
+    pub recorded_at: TimeMs,
+    /// The tables in force.
+    pub tables: Option<Arc<Tables>>,
+    /// Their hash.
+    pub tables_hash: Hash32,
+}
+
+/// Entries that will be written together, and what they change.
+pub struct PendingGroup {
+    /// Where it begins.
+    pub first: EntryIndex,
+    /// The end, with the group.
+    pub head: Head,
+    /// The entries.
+    pub entries: Vec<Bytes>,
+    /// Their leaf hashes.
+    pub leaves: Vec<Hash32>,
+    /// All that they change, last values.
+    pub changes: MemoryState,
+    /// Entries whose movements no longer count.
+    pub retracted: Vec<EntryIndex>,
+    /// Bytes of the entries.
+    pub bytes: usize,
+}
+
+/// Where an event of a request lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// Sealed now.
+    New(EntryIndex),
+    /// Recorded before: its first receipt stands.
+    Before(EntryIndex),
+}
+
+/// Why a request gets no place. The reader's fault is fatal for the writer, the other is the caller's.
+pub enum Refused<F> {
+    /// Told to the caller.
+    Caller(BatchError),
+    /// The state cannot be read.
+    Unreadable(F),
+}
+
+impl PendingGroup {
+    /// An empty group at the head.
+    pub fn new(head: Head) -> Self {
+        Self {
+            first: head.next,
+            head,
+            entries: Vec::new(),
+            leaves: Vec::new(),
+            changes: MemoryState::default(),
+            retracted: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Judges all events of a request as if they were to be recorded, and forgets them.
+    pub fn check<V: View>(
+        &self,
+        base: &V,
+        batch: &[Admitted],
+        now: TimeMs,
+    ) -> Result<Vec<Placed>, Refused<V::Fault>> {
+        self.trial(base, now).run(batch)
+    }
+
+    fn trial<'a, V>(&'a self, base: &'a V, now: TimeMs) -> Trial<'a, V> {
+        Trial {
+            base,
+            group: &self.changes,
+            own: MemoryState::default(),
+            head: self.head.clone(),
+            sealed: Vec::new(),
+            retracted: Vec::new(),
+            now: now.max(self.head.recorded_at),
+        }
+    }
+
+    /// Judges and seals all events of a request, or none.
+    pub fn add<V: View>(
+        &mut self,
+        base: &V,
+        batch: &[Admitted],
+        now: TimeMs,
+    ) -> Result<Vec<Placed>, Refused<V::Fault>> {
+        let mut trial = self.trial(base, now);
+        let placed = trial.run(batch)?;
+        let Trial { own, head, sealed, retracted, .. } = trial;
+        self.head = head;
+        self.changes.merge(own);
+        self.retracted.extend(retracted);
+        for entry in sealed {
+            self.bytes += entry.bytes().len();
+            self.leaves.push(entry.leaf());
+            self.entries.push(entry.bytes().clone());
+        }
+        Ok(placed)
+    }
+}
+
+/// One request on trial, over the group as it is so far.
+struct Trial<'a, V> {
+    base: &'a V,
+    group: &'a MemoryState,
+    own: MemoryState,
+    head: Head,
+    sealed: Vec<Sealed>,
+    retracted: Vec<EntryIndex>,
+    now: TimeMs,
+}
+
+impl<V: View> Trial<'_, V> {
+    fn run(&mut self, batch: &[Admitted]) -> Result<Vec<Placed>, Refused<V::Fault>> {
+        let known = self.find_recorded(batch)?;
+        let new_count = known.iter().filter(|place| place.is_none()).count();
+        let first = self.head.next;
+        let mut following = new_count;
+        let mut placed = Vec::with_capacity(batch.len());
+        for (position, (admitted, place)) in batch.iter().zip(known).enumerate() {
+            if let Some(index) = place {
+                placed.push(Placed::Before(index));
+                continue;
+            }
+            following -= 1;
+            let index = self.head.next;
+            let effects = self.judge(admitted, following, position)?;
+            self.seal(admitted, &effects, first, new_count, position)?;
+            self.take_over(&effects, admitted);
+            placed.push(Placed::New(index));
+        }
+        Ok(placed)
+    }
+
+    /// R8: which events are recorded already, with the same bytes.
+    fn find_recorded(
+        &self,
+        batch: &[Admitted],
+    ) -> Result<Vec<Option<EntryIndex>>, Refused<V::Fault>> {
+        let view = self.view();
+        let mut known = Vec::with_capacity(batch.len());
+        for (position, admitted) in batch.iter().enumerate() {
+            let id = admitted.event().id;
+            if batch[..position].iter().any(|other| other.event().id == id) {
+                let error = BatchError::at(position, AppendError::BatchRepeats);
+                return Err(Refused::Caller(error));
+            }
+            let record = view.event(id).map_err(Refused::Unreadable)?;
+            let same = record.filter(|it| it.payload_hash == admitted.payload_hash());
+            known.push(same.map(|it| it.index));
+        }
+        Ok(known)
+    }
+
+    fn view(&self) -> Overlay<'_, V> {
+        Overlay { base: self.base, layers: [self.group, &self.own] }
+    }
+
+    fn judge(
+        &self,
+        admitted: &Admitted,
+        following: usize,
+        position: usize,
+    ) -> Result<Effects, Refused<V::Fault>> {
+        let view = self.view();
+        let signed = Signed {
+            event: admitted.event(),
+            payload_hash: admitted.payload_hash(),
+            signers: admitted.signers(),
+        };
+        let moment = Moment {
+            index: self.head.next,
+            recorded_at: self.now,
+            following,
+            tables: self.head.tables.as_deref(),
+            sha256,
+        };
+        let caller = |error| Refused::Caller(BatchError::at(position, error));
+        let effects = match apply(&view, signed, moment) {
+            Ok(effects) => effects,
+            Err(Refusal::Rejected(rejection)) => {
+                return Err(caller(AppendError::Rejected(rejection)));
+            }
+            Err(Refusal::Unreadable(fault)) => return Err(Refused::Unreadable(fault)),
+        };
+        // The rules let it pass, so every signer's key is registered now, if only in this batch; the
+        // genesis brings its own.
+        let rest = admitted.check_rest(|key| match admitted.genesis_key(key) {
+            Some(public) => Ok(Some(public)),
+            None => Ok(view.key(key)?.map(|state| state.public_key)),
+        });
+        rest.map_err(Refused::Unreadable)?.map_err(caller)?;
+        Ok(effects)
+    }
+
+    fn seal(
+        &mut self,
+        admitted: &Admitted,
+        effects: &Effects,
+        batch_first: EntryIndex,
+        batch_len: usize,
+        position: usize,
+    ) -> Result<(), Refused<V::Fault>> {
+        let draft = Draft {
+            kind: EntryKind::Event,
+            recorded_at: self.now,
+            rules_version: RULES_VERSION,
+            tables_hash: self.head.tables_hash,
+            links: effects.links.clone(),
+            envelope: admitted.envelope_bytes().clone(),
+        };
+        let place = Position {
+            index: self.head.next,
+            previous: self.head.chain,
+            batch_first,
+            batch_len: u16::try_from(batch_len).unwrap_or(u16::MAX), // limits.rs: at most 256
+        };
+        // An admitted event with its links fits an entry by the arithmetic of limits.rs; if it does not,
+        // refusing it is right and nothing is recorded.
+        let sealed = draft.seal(place).map_err(|_| {
+            let error = AppendError::BatchTooLarge { events: batch_len, bytes: 0 };
+            Refused::Caller(BatchError::at(position, error))
+        })?;
+        self.head.chain = sealed.chain();
+        self.head.next = self.head.next.next();
+        self.head.recorded_at = self.now;
+        self.sealed.push(sealed);
+        Ok(())
+    }
+
+    fn take_over(&mut self, effects: &Effects, admitted: &Admitted) {
+        self.own.absorb(effects, admitted.event().id);
+        self.retracted.extend(effects.retracted_movement);
+        if let Some(tables) = &effects.activated_tables {
+            self.head.tables = Some(Arc::clone(tables));
+        }
+        if let Some(ledger) = &effects.ledger {
+            self.head.tables_hash = ledger.tables_hash;
+        }
+    }
+}
+
+/// Replays one recorded batch for its effects; used at start-up for the journal's tail.
+pub fn replay<V: View>(
+    group: &mut PendingGroup,
+    base: &V,
+    batch: &[Admitted],
+    recorded_at: TimeMs,
+) -> Result<(), Refused<V::Fault>> {
+    let placed = group.add(base, batch, recorded_at)?;
+    let before = placed.iter().position(|place| matches!(place, Placed::Before(_)));
+    match before {
+        None => Ok(()),
+        Some(position) => {
+            let event = batch[position].event().id;
+            let recorded_at = group.first;
+            let error =
+                AppendError::Rejected(Rejection::EventAlreadyRecorded { event, recorded_at });
+            Err(Refused::Caller(BatchError::at(position, error)))
+        }
+    }
+}

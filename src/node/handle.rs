@@ -1,0 +1,202 @@
+//! The node as the doors see it: cheap to clone, callable from many tasks.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::admission::{Admitted, admit};
+use super::error::{AppendError, BatchError, NodeFault};
+use super::group::Placed;
+use super::reader::Reader;
+use super::writer::{Purpose, Request, Shared, Writer};
+use crate::domain::EntryIndex;
+use crate::domain::effects::View as _;
+use crate::ledger::receipt::Receipt;
+use crate::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
+};
+use crate::store::Store;
+
+/// A running ledger.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    /// `None` once the node closes: the writer then finishes what waits, and stops.
+    mailbox: Mutex<Option<SyncSender<Request>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    jobs: Arc<Semaphore>,
+}
+
+/// A recorded event.
+#[derive(Debug, Clone)]
+pub struct Appended {
+    /// Its entry.
+    pub index: EntryIndex,
+    /// Its receipt.
+    pub receipt: Receipt,
+    /// Whether it had been recorded before this call.
+    pub was_recorded_before: bool,
+}
+
+impl Node {
+    /// Starts the writer's thread.
+    pub(super) fn start(writer: Writer) -> Result<Self, NodeFault> {
+        let (sender, receiver) = sync_channel(MAX_MAILBOX_REQUESTS);
+        let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run(&receiver))
+            .map_err(crate::store::StoreFault::thread)?;
+        let inner = Inner {
+            store,
+            shared,
+            mailbox: Mutex::new(Some(sender)),
+            writer: Mutex::new(Some(thread)),
+            jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Records one event. Dropping the future does not stop what has begun.
+    pub async fn append(&self, envelope: Bytes) -> Result<Appended, AppendError> {
+        let mut appended = self.append_batch(vec![envelope]).await.map_err(|it| it.error)?;
+        appended.pop().ok_or(AppendError::Unreadable)
+    }
+
+    /// Records all events, contiguously, or none. Members that are recorded already return their
+    /// receipts.
+    pub async fn append_batch(&self, batch: Vec<Bytes>) -> Result<Vec<Appended>, BatchError> {
+        let placed = self.submit(batch, Purpose::Record).await?;
+        let reader = self.reader();
+        let receipts = self.in_background(move || receipts(&reader, &placed)).await;
+        // The events are recorded; only the reading of their receipts went wrong.
+        receipts.unwrap_or(Err(AppendError::Indeterminate)).map_err(BatchError::whole)
+    }
+
+    /// Judges all events as if they were to be recorded now, and records nothing.
+    pub async fn validate(&self, batch: Vec<Bytes>) -> Result<(), BatchError> {
+        self.submit(batch, Purpose::Validate).await.map(drop)
+    }
+
+    /// What can be read.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.shared))
+    }
+
+    /// Whether a write failed; nothing is recorded until a restart.
+    pub fn is_poisoned(&self) -> bool {
+        self.inner.shared.is_poisoned.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more requests, finishes those that wait, syncs, and stops the writer.
+    pub async fn shutdown(&self) {
+        self.inner.shared.is_closing.store(true, Ordering::SeqCst);
+        drop(lock(&self.inner.mailbox).take());
+        let thread = lock(&self.inner.writer).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    async fn submit(
+        &self,
+        batch: Vec<Bytes>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, BatchError> {
+        check_size(&batch)?;
+        self.check_open().map_err(BatchError::whole)?;
+        let store = Arc::clone(&self.inner.store);
+        let admitted = self.in_background(move || admit_all(&store, batch)).await;
+        let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
+
+        let (reply, answer) = oneshot::channel();
+        self.send(Request { batch, purpose, reply }).map_err(BatchError::whole)?;
+        // The writer answers every request; if its thread is gone, what it had begun is unclear.
+        answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        if self.inner.shared.is_closing.load(Ordering::SeqCst) {
+            return Err(AppendError::ShuttingDown);
+        }
+        if self.is_poisoned() {
+            return Err(AppendError::Poisoned);
+        }
+        Ok(())
+    }
+
+    fn send(&self, request: Request) -> Result<(), AppendError> {
+        let mailbox = lock(&self.inner.mailbox);
+        let Some(sender) = mailbox.as_ref() else { return Err(AppendError::ShuttingDown) };
+        match sender.try_send(request) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(AppendError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(AppendError::Poisoned),
+        }
+    }
+
+    /// Runs blocking work beside the runtime; `None` when it panicked.
+    async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.inner.jobs).acquire_owned().await.ok()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.ok()
+    }
+}
+
+/// A panic of another thread while it held the lock leaves an `Option`, which cannot be half changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_size(batch: &[Bytes]) -> Result<(), BatchError> {
+    let (events, bytes) = (batch.len(), batch.iter().map(Bytes::len).sum());
+    if events == 0 {
+        return Err(BatchError::whole(AppendError::BatchEmpty));
+    }
+    if events > MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES {
+        return Err(BatchError::whole(AppendError::BatchTooLarge { events, bytes }));
+    }
+    Ok(())
+}
+
+fn admit_all(store: &Store, batch: Vec<Bytes>) -> Result<Vec<Admitted>, BatchError> {
+    let mut admitted = Vec::with_capacity(batch.len());
+    for (position, envelope) in batch.into_iter().enumerate() {
+        let key_of = |key| Ok(store.key(key)?.map(|state| state.public_key));
+        let verdict: Result<_, crate::store::StoreFault> = admit(envelope, key_of);
+        match verdict {
+            Ok(Ok(event)) => admitted.push(event),
+            Ok(Err(error)) => return Err(BatchError::at(position, error)),
+            Err(_) => return Err(BatchError::at(position, AppendError::Unreadable)),
+        }
+    }
+    Ok(admitted)
+}
+
+fn receipts(reader: &Reader, placed: &[Placed]) -> Result<Vec<Appended>, AppendError> {
+    let receipt = |place: &Placed| {
+        let (index, was_recorded_before) = match place {
+            Placed::New(index) => (*index, false),
+            Placed::Before(index) => (*index, true),
+        };
+        let receipt = reader.receipt(index).ok().flatten().ok_or(AppendError::Indeterminate)?;
+        Ok(Appended { index, receipt, was_recorded_before })
+    };
+    placed.iter().map(receipt).collect()
+}

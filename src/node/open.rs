@@ -1,0 +1,461 @@
+//! A node begins, and begins again: genesis, replay of the journal's tail, and the refusals of a start.
+//!
+//! What may differ after a crash, and what it means:
+//! - the database is behind the journal: its tail is replayed by the same code as an append;
+//! - the head guard is behind the journal: a crash came between journal and guard; it is advanced;
+//! - the journal is behind the guard, or says something else at the guard's size: an old copy or a second
+//!   history. Refused, because going on would fork the ledger;
+//! - the database says something else than the journal: refused, with the entry. `rebuild` makes it anew.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::admission::{Admitted, admit};
+use super::clock::{Clock, SystemClock};
+use super::error::{AppendError, NodeFault};
+use super::group::{Head, PendingGroup, Refused, replay};
+use super::handle::Node;
+use super::writer::{Shared, Writer};
+use crate::domain::effects::{LedgerState, View as _};
+use crate::domain::{
+    Body, EntryCount, EntryIndex, Event, Hash32, Rejection, Tables, TimeMs,
+};
+use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::ledger::entry::Entry;
+use crate::ledger::envelope::{
+    EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae,
+};
+use crate::ledger::frame::Group;
+use crate::ledger::hash::ChainValue;
+use crate::ledger::keys::SigningKey;
+use crate::ledger::tree::Frontier;
+use crate::limits::MAX_TABLE_CHUNKS;
+use crate::store::faults::Faults;
+use crate::store::{GroupRows, Store, StoreConfig};
+
+/// Where a ledger lies.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The head guard's directory; best on another disk.
+    pub guard: PathBuf,
+    /// Where `recorded_at` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Faults that tests inject.
+    pub faults: Faults,
+}
+
+impl NodeConfig {
+    /// The usual place: the guard beside the data directory, the machine's clock, no faults.
+    pub fn new(data: impl Into<PathBuf>, guard: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            guard: guard.into(),
+            clock: Arc::new(SystemClock),
+            faults: Faults::default(),
+        }
+    }
+
+    fn store(&self) -> StoreConfig {
+        StoreConfig {
+            data: self.data.clone(),
+            guard: self.guard.clone(),
+            faults: self.faults.clone(),
+        }
+    }
+}
+
+/// Adds the ledger's signature to a genesis that the coordinator signed.
+pub fn genesis_envelope(signed: &Envelope, ledger_key: &SigningKey) -> Envelope {
+    let message = pae(EVENT_PAYLOAD_TYPE, &signed.payload);
+    let own =
+        EnvelopeSignature { key: ledger_key.key_id(), signature: ledger_key.sign(&message) };
+    let mut signatures = signed.signatures.clone();
+    signatures.push(own);
+    signatures.sort_by_key(|signature| signature.key);
+    Envelope { signatures, payload: signed.payload.clone() }
+}
+
+impl Node {
+    /// Makes a new ledger from a genesis that its first coordinator signed. Its tables are published
+    /// next, by ordinary appends; until then nothing else is accepted.
+    pub fn init(
+        config: &NodeConfig,
+        ledger_key: SigningKey,
+        genesis: &Envelope,
+    ) -> Result<Self, NodeFault> {
+        let envelope = genesis_envelope(genesis, &ledger_key).encode();
+        let admitted = admit_known(envelope).map_err(NodeFault::Genesis)?;
+        let Body::Genesis(body) = &admitted.event().body else {
+            let (kind, index) = (admitted.event().body.kind(), EntryIndex(0));
+            let rejection = Rejection::GenesisMisplaced { kind, index };
+            return Err(NodeFault::Genesis(AppendError::Rejected(rejection)));
+        };
+        if body.ledger_key != ledger_key.public_key() {
+            let (expected, found) = (body.ledger_key, ledger_key.public_key());
+            return Err(NodeFault::LedgerKey { expected, found });
+        }
+        let head = Head {
+            next: EntryIndex(0),
+            chain: ChainValue::START,
+            recorded_at: TimeMs::default(),
+            tables: None,
+            tables_hash: body.tables_hash,
+        };
+        let mut group = PendingGroup::new(head.clone());
+        // Judged before anything is on disk: a refused genesis leaves no directory behind.
+        let nothing = crate::domain::memory::MemoryState::default();
+        group
+            .add(&nothing, std::slice::from_ref(&admitted), config.clock.now())
+            .map_err(|refused| match refused {
+                Refused::Caller(error) => NodeFault::Genesis(error.error),
+                Refused::Unreadable(never) => match never {},
+            })?;
+        let origin = admitted.event().origin.clone();
+        let store = Store::create(&config.store(), &origin, &ledger_key.public_key())?;
+        let mut writer = Writer {
+            store: Arc::new(store),
+            origin,
+            ledger_key,
+            clock: Arc::clone(&config.clock),
+            head,
+            frontier: Frontier::default(),
+            checkpoint: None,
+            shared: Arc::new(Shared::default()),
+            unsynced_bytes: 0,
+        };
+        writer.commit_first(group)?;
+        Self::start(writer)
+    }
+
+    /// Opens a ledger: replays what the database lacks, checks what it must not differ in, and starts.
+    pub fn open(config: &NodeConfig, ledger_key: SigningKey) -> Result<Self, NodeFault> {
+        let store = Store::open(&config.store())?;
+        Self::start(ready(store, config, ledger_key)?)
+    }
+
+    /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
+    /// entries it holds afterwards.
+    pub fn rebuild(
+        config: &NodeConfig,
+        ledger_key: SigningKey,
+    ) -> Result<EntryCount, NodeFault> {
+        let store = Store::open_without_database(&config.store())?;
+        let writer = ready(store, config, ledger_key)?;
+        writer.store.sync()?;
+        Ok(writer.size())
+    }
+}
+
+/// Everything between a store that is open and a writer that may write.
+fn ready(
+    store: Store,
+    config: &NodeConfig,
+    ledger_key: SigningKey,
+) -> Result<Writer, NodeFault> {
+    let journal = store.journal_end();
+    let applied = store.applied()?;
+    if journal.0 == 0 {
+        return Err(NodeFault::NoGenesis);
+    }
+    if applied > journal {
+        return Err(NodeFault::DatabaseAhead { database: applied, journal });
+    }
+    check_agreement(&store, applied)?;
+    let mut tail = Tail::new(&store, &ledger_key, applied)?;
+    tail.replay()?;
+    let Tail { head, frontier, checkpoint, replayed_bytes, .. } = tail;
+
+    let ledger = ledger_of(&store)?;
+    if ledger.ledger_key != ledger_key.public_key() {
+        let (expected, found) = (ledger.ledger_key, ledger_key.public_key());
+        return Err(NodeFault::LedgerKey { expected, found });
+    }
+    let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
+    check_guard(&store, &ledger, journal, &checkpoint)?;
+    let shared = Shared::default();
+    shared.size.store(journal.0, std::sync::atomic::Ordering::SeqCst);
+    Ok(Writer {
+        store: Arc::new(store),
+        origin: ledger.origin,
+        ledger_key,
+        clock: Arc::clone(&config.clock),
+        head,
+        frontier,
+        checkpoint: Some(checkpoint),
+        shared: Arc::new(shared),
+        unsynced_bytes: replayed_bytes,
+    })
+}
+
+fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
+    store.ledger()?.ok_or(NodeFault::NoGenesis)
+}
+
+/// The database's last group is the journal's: entries, chain value, and the root that was signed over
+/// all before them. (Every entry is compared by `verify --data`.)
+fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
+    let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else { return Ok(()) };
+    let Some(group) = store.journal_group_of(last)? else {
+        let rule = "the journal has no group that ends there".to_owned();
+        return Err(NodeFault::Disagree { index: last, rule });
+    };
+    let stored = store.entries(group.first, group.entries.len())?;
+    for (position, entry) in group.entries.iter().enumerate() {
+        if stored.get(position) != Some(entry) {
+            let index = EntryIndex(group.first.0 + position as u64);
+            let rule = "the bytes of the entry differ".to_owned();
+            return Err(NodeFault::Disagree { index, rule });
+        }
+    }
+    let chain = group.entries.last().map(|entry| ChainValue::of_entry(entry));
+    if chain != Some(store.chain_at_head()?) {
+        let rule = "the chain value after the entry differs".to_owned();
+        return Err(NodeFault::Disagree { index: last, rule });
+    }
+    if group.first.0 > 0 {
+        check_signed_root(store, group.first, &group.previous_checkpoint)?;
+    }
+    Ok(())
+}
+
+fn check_signed_root(
+    store: &Store,
+    first: EntryIndex,
+    signed: &[u8],
+) -> Result<(), NodeFault> {
+    let index = EntryIndex(first.0 - 1);
+    let disagree = |rule: String| NodeFault::Disagree { index, rule };
+    let (said, _) = SignedCheckpoint::parse(signed).map_err(|fault| disagree(fault.to_string()))?;
+    let root = Frontier::from_nodes(EntryCount(first.0), store)?.root();
+    if said.size.0 != first.0 || said.root != root {
+        return Err(disagree(format!(
+            "the tree's root at {first} entries is {root}, and {} was signed at {}",
+            said.root, said.size
+        )));
+    }
+    Ok(())
+}
+
+/// The replay of what the database lacks.
+struct Tail<'a> {
+    store: &'a Store,
+    ledger_key: &'a SigningKey,
+    head: Head,
+    frontier: Frontier,
+    checkpoint: Option<SignedCheckpoint>,
+    replayed_bytes: usize,
+}
+
+impl<'a> Tail<'a> {
+    fn new(
+        store: &'a Store,
+        ledger_key: &'a SigningKey,
+        applied: EntryCount,
+    ) -> Result<Self, NodeFault> {
+        let head = head_of(store, applied)?;
+        let frontier = Frontier::from_nodes(applied, store)?;
+        let tail =
+            Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
+        tail.with_last_checkpoint(applied)
+    }
+
+    /// The checkpoint of the last applied group; a crash may have come before it was kept.
+    fn with_last_checkpoint(mut self, applied: EntryCount) -> Result<Self, NodeFault> {
+        if applied.0 > 0 {
+            let signed = self.sign_head()?;
+            if let Some((size, kept)) = self.store.latest_checkpoint()?
+                && size == applied
+                && kept != signed.as_bytes()
+            {
+                let index = EntryIndex(applied.0 - 1);
+                let rule = "the kept checkpoint is not the one that this key signs".to_owned();
+                return Err(NodeFault::Disagree { index, rule });
+            }
+            self.store.write_checkpoint(applied, signed.as_bytes())?;
+            self.checkpoint = Some(signed);
+        }
+        Ok(self)
+    }
+
+    fn replay(&mut self) -> Result<(), NodeFault> {
+        for group in self.store.journal_read(self.head.next)? {
+            self.replay_group(&group?)?;
+        }
+        Ok(())
+    }
+
+    fn replay_group(&mut self, group: &Group) -> Result<(), NodeFault> {
+        let expected = self.checkpoint.as_ref().map_or(&[][..], SignedCheckpoint::as_bytes);
+        if group.previous_checkpoint != expected {
+            let rule = "its frame repeats another checkpoint than the one before it".to_owned();
+            return Err(NodeFault::Replay { index: group.first, rule });
+        }
+        let mut pending = PendingGroup::new(self.head.clone());
+        for (batch, recorded_at) in batches(group)? {
+            // The genesis names the tables that judge from entry 1 on.
+            if let Some(Body::Genesis(genesis)) = batch.first().map(|it| &it.event().body) {
+                pending.head.tables_hash = genesis.tables_hash;
+            }
+            let index = pending.head.next;
+            replay(&mut pending, self.store, &batch, recorded_at).map_err(|it| match it {
+                Refused::Caller(error) => {
+                    NodeFault::Replay { index, rule: error.error.to_string() }
+                }
+                Refused::Unreadable(fault) => NodeFault::Store(fault),
+            })?;
+        }
+        check_same_bytes(group, &pending)?;
+        self.store.write_group(&GroupRows {
+            group,
+            leaves: &pending.leaves,
+            chain: pending.head.chain,
+            changes: &pending.changes,
+            retracted: &pending.retracted,
+        })?;
+        for leaf in &pending.leaves {
+            self.frontier.push(*leaf);
+        }
+        self.replayed_bytes += pending.bytes;
+        self.head = pending.head;
+        let signed = self.sign_head()?;
+        self.store.write_checkpoint(self.frontier.size(), signed.as_bytes())?;
+        self.checkpoint = Some(signed);
+        Ok(())
+    }
+
+    /// ed25519 is deterministic: the same bytes as when it was first signed.
+    fn sign_head(&self) -> Result<SignedCheckpoint, NodeFault> {
+        let origin = match self.store.ledger()? {
+            Some(ledger) => ledger.origin,
+            None => return Err(NodeFault::NoGenesis),
+        };
+        let (size, root) = (self.frontier.size(), self.frontier.root());
+        Ok(Checkpoint { origin, size, root }.sign(self.ledger_key))
+    }
+}
+
+/// The batches of a group, as their entries tell.
+fn batches(group: &Group) -> Result<Vec<(Vec<Admitted>, TimeMs)>, NodeFault> {
+    let mut batches: Vec<(Vec<Admitted>, TimeMs)> = Vec::new();
+    let mut current_first = None;
+    for (position, bytes) in group.entries.iter().enumerate() {
+        let index = EntryIndex(group.first.0 + position as u64);
+        let fault = |rule: String| NodeFault::Replay { index, rule };
+        let entry = Entry::parse(bytes).map_err(|it| fault(it.to_string()))?;
+        let admitted = admit_known(entry.envelope).map_err(|it| fault(it.to_string()))?;
+        match batches.last_mut() {
+            Some((batch, _)) if current_first == Some(entry.batch_first) => batch.push(admitted),
+            _ => batches.push((vec![admitted], entry.recorded_at)),
+        }
+        current_first = Some(entry.batch_first);
+    }
+    Ok(batches)
+}
+
+/// Sealing what was replayed gives the bytes that were recorded, or something is not as it was.
+fn check_same_bytes(group: &Group, pending: &PendingGroup) -> Result<(), NodeFault> {
+    for (position, recorded) in group.entries.iter().enumerate() {
+        if pending.entries.get(position) != Some(recorded) {
+            let index = EntryIndex(group.first.0 + position as u64);
+            let rule = "judged and sealed again, it is not the recorded entry".to_owned();
+            return Err(NodeFault::Replay { index, rule });
+        }
+    }
+    Ok(())
+}
+
+/// Takes an envelope apart without checking signatures by registered keys yet: they are checked when the
+/// batch is judged, against the registry as of its place.
+fn admit_known(envelope: Bytes) -> Result<Admitted, AppendError> {
+    let nothing = |_| Ok::<_, std::convert::Infallible>(None);
+    match admit(envelope, nothing) {
+        Ok(verdict) => verdict,
+        Err(never) => match never {},
+    }
+}
+
+fn head_of(store: &Store, applied: EntryCount) -> Result<Head, NodeFault> {
+    let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else {
+        return Ok(Head {
+            next: EntryIndex(0),
+            chain: ChainValue::START,
+            recorded_at: TimeMs::default(),
+            tables: None,
+            tables_hash: Hash32([0; 32]),
+        });
+    };
+    let ledger = ledger_of(store)?;
+    let fault = |rule: String| NodeFault::Disagree { index: last, rule };
+    let bytes = store.entry(last)?.ok_or_else(|| fault("the entry is missing".to_owned()))?;
+    let entry = Entry::parse(&bytes).map_err(|it| fault(it.to_string()))?;
+    let tables = if ledger.are_tables_published {
+        Some(Arc::new(stored_tables(store, ledger.tables_hash, last)?))
+    } else {
+        None
+    };
+    Ok(Head {
+        next: EntryIndex(applied.0),
+        chain: store.chain_at_head()?,
+        recorded_at: entry.recorded_at,
+        tables,
+        tables_hash: ledger.tables_hash,
+    })
+}
+
+fn stored_tables(
+    store: &Store,
+    hash: Hash32,
+    index: EntryIndex,
+) -> Result<Tables, NodeFault> {
+    let mut bytes = Vec::new();
+    for chunk in 0..MAX_TABLE_CHUNKS {
+        match store.table_chunk(hash, chunk)? {
+            Some(part) => bytes.extend(part),
+            None => break,
+        }
+    }
+    let fault = |rule: String| NodeFault::Disagree { index, rule };
+    if crate::ledger::hash::sha256(&bytes) != hash {
+        return Err(fault("the stored tables do not have the hash of the ledger's".to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|it| fault(it.to_string()))?;
+    Tables::parse(&text).map_err(|it| fault(it.to_string()))
+}
+
+/// Behind the guard is refused; beside it too; ahead of it the guard is advanced.
+fn check_guard(
+    store: &Store,
+    ledger: &LedgerState,
+    journal: EntryCount,
+    newest: &SignedCheckpoint,
+) -> Result<(), NodeFault> {
+    let Some(seen) = store.guard_current()? else {
+        // A crash came between the first group and the guard; or somebody removed the guard.
+        store.guard_advance(None, newest.as_bytes())?;
+        return Ok(());
+    };
+    let nothing = EntryCount(0);
+    let (said, _) = SignedCheckpoint::open(&seen, &ledger.origin, &ledger.ledger_key)
+        .map_err(|it| NodeFault::GuardDisagrees { size: nothing, rule: it.to_string() })?;
+    if said.size > journal {
+        return Err(NodeFault::BehindGuard { guard: said.size, journal });
+    }
+    let root = Frontier::from_nodes(said.size, store)?.root();
+    if root != said.root {
+        let rule = format!("it has root {}, and the journal's entries have {root}", said.root);
+        return Err(NodeFault::GuardDisagrees { size: said.size, rule });
+    }
+    if said.size < journal {
+        store.guard_advance(Some(&seen), newest.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The event of an envelope, for those that build a genesis.
+pub fn event_of(envelope: &Envelope) -> Result<Event, AppendError> {
+    crate::wire::decode_event(&envelope.payload).map_err(AppendError::Decode)
+}

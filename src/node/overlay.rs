@@ -1,0 +1,51 @@
+//! What the writer looks at: the database, under the not yet written group, under the request at hand.
+
+use crate::domain::effects::{LedgerState, View};
+use crate::domain::lot::{EventRecord, Lot, Transfer};
+use crate::domain::memory::MemoryState;
+use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::{EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+
+/// Layers of not yet written state over a view; the last layer is asked first.
+pub struct Overlay<'a, V> {
+    /// What is written.
+    pub base: &'a V,
+    /// What is accepted since, older first.
+    pub layers: [&'a MemoryState; 2],
+}
+
+impl<V> Overlay<'_, V> {
+    fn newest<T>(&self, find: impl Fn(&MemoryState) -> Option<T>) -> Option<T> {
+        self.layers.iter().rev().find_map(|layer| find(layer))
+    }
+}
+
+macro_rules! layered {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty, $find:expr;)+) => {
+        $(fn $name(&self, $($arg: $type),*) -> Result<Option<$out>, V::Fault> {
+            match self.newest($find) {
+                Some(found) => Ok(Some(found)),
+                None => self.base.$name($($arg),*),
+            }
+        })+
+    };
+}
+
+impl<V: View> View for Overlay<'_, V> {
+    type Fault = V::Fault;
+
+    layered! {
+        ledger() -> LedgerState, |layer| layer.ledger.clone();
+        party(id: PartyId) -> PartyState, |layer| layer.parties.get(&id).cloned();
+        party_of_credit_code(code: &str) -> PartyId, |layer| layer.credit_codes.get(code).copied();
+        site(id: SiteId) -> Site, |layer| layer.sites.get(&id).cloned();
+        key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
+        lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).cloned();
+        transfer(offer: EventId) -> Transfer, |layer| layer.transfers.get(&offer).cloned();
+        event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).cloned();
+        life(lot: LotId, ordinal: u32) -> EventId,
+            |layer| layer.lives.get(&(lot, ordinal)).copied();
+        table_chunk(tables: Hash32, chunk: u32) -> Vec<u8>,
+            |layer| layer.table_chunks.get(&(tables, chunk)).cloned();
+    }
+}

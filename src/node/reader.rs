@@ -1,0 +1,261 @@
+//! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::writer::Shared;
+use crate::domain::effects::{LedgerState, View as _};
+use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
+use crate::domain::movement::Movement;
+use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
+use crate::ledger::receipt::Receipt;
+use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
+use crate::provenance::{
+    Direction, Graph, Measure, Origins, Trace, TraceLimits, origins, trace,
+};
+use crate::store::{Store, StoreFault};
+
+/// Why something could not be read; never "it does not exist".
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFault {
+    /// The disk or the database.
+    #[error("the store could not be read")]
+    Store(#[from] StoreFault),
+    /// A stored checkpoint is not one.
+    #[error("a stored checkpoint does not parse")]
+    Checkpoint(#[from] CheckpointFault),
+    /// There is no checkpoint yet.
+    #[error("the ledger has no checkpoint yet")]
+    Empty,
+    /// A proof could not be built from the stored tree.
+    #[error("the stored tree gives no proof: {0}")]
+    Tree(String),
+}
+
+/// Which lots a list is about; `None` means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LotFilter {
+    /// Whose property.
+    pub owner: Option<PartyId>,
+    /// In whose hands.
+    pub possessor: Option<PartyId>,
+    /// Where.
+    pub site: Option<SiteId>,
+    /// Of which material.
+    pub material: Option<String>,
+    /// How it stands.
+    pub status: Option<LotStatus>,
+}
+
+impl LotFilter {
+    /// Whether a lot is among them.
+    pub fn matches(&self, lot: &Lot) -> bool {
+        self.owner.is_none_or(|it| it == lot.owner)
+            && self.possessor.is_none_or(|it| it == lot.possessor)
+            && self.site.is_none_or(|it| it == lot.site)
+            && self.material.as_ref().is_none_or(|it| *it == lot.material)
+            && self.status.is_none_or(|it| it == lot.status())
+    }
+}
+
+/// A view for readers; cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>) -> Self {
+        Self { store, shared }
+    }
+
+    /// Entries under the last signed checkpoint.
+    pub fn size(&self) -> EntryCount {
+        EntryCount(self.shared.size.load(Ordering::SeqCst))
+    }
+
+    /// The ledger's own state.
+    pub fn ledger(&self) -> Result<LedgerState, ReadFault> {
+        self.store.ledger()?.ok_or(ReadFault::Empty)
+    }
+
+    /// The last signed checkpoint.
+    pub fn checkpoint(&self) -> Result<SignedCheckpoint, ReadFault> {
+        let (_, bytes) = self.store.latest_checkpoint()?.ok_or(ReadFault::Empty)?;
+        Ok(SignedCheckpoint::parse(&bytes)?.1)
+    }
+
+    /// An entry under the last checkpoint.
+    pub fn entry(&self, index: EntryIndex) -> Result<Option<Bytes>, ReadFault> {
+        if index.0 >= self.size().0 {
+            return Ok(None);
+        }
+        Ok(self.store.entry(index)?)
+    }
+
+    /// Consecutive entries under the last checkpoint.
+    pub fn entries(
+        &self,
+        from: EntryIndex,
+        max: usize,
+    ) -> Result<Vec<(EntryIndex, Bytes)>, ReadFault> {
+        let left = self.size().0.saturating_sub(from.0);
+        let count = max.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let found = self.store.entries(from, count)?;
+        let indexes = (from.0..).map(EntryIndex);
+        Ok(indexes.zip(found).collect())
+    }
+
+    /// The receipt of an entry: against its group's end checkpoint, so it is the same for ever.
+    pub fn receipt(&self, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
+        let Some(entry) = self.entry(index)? else { return Ok(None) };
+        let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
+        let (_, checkpoint) = SignedCheckpoint::parse(&bytes)?;
+        let proof = inclusion_proof(index, size, &*self.store).map_err(tree_fault)?;
+        Ok(Some(Receipt { entry, index, proof, checkpoint }))
+    }
+
+    /// The receipt of an event.
+    pub fn receipt_of_event(&self, event: EventId) -> Result<Option<Receipt>, ReadFault> {
+        match self.store.event(event)? {
+            Some(record) => self.receipt(record.index),
+            None => Ok(None),
+        }
+    }
+
+    /// A proof that an entry is in the tree of a size; `None` when the ledger is not that large.
+    pub fn inclusion_proof(
+        &self,
+        index: EntryIndex,
+        size: EntryCount,
+    ) -> Result<Option<Vec<Hash32>>, ReadFault> {
+        if size > self.size() || index.0 >= size.0 {
+            return Ok(None);
+        }
+        inclusion_proof(index, size, &*self.store).map(Some).map_err(tree_fault)
+    }
+
+    /// A proof that one tree is the beginning of another; `None` when the ledger is not that large.
+    pub fn consistency_proof(
+        &self,
+        old: EntryCount,
+        new: EntryCount,
+    ) -> Result<Option<Vec<Hash32>>, ReadFault> {
+        if new > self.size() || old > new {
+            return Ok(None);
+        }
+        consistency_proof(old, new, &*self.store).map(Some).map_err(tree_fault)
+    }
+
+    /// A lot.
+    pub fn lot(&self, id: LotId) -> Result<Option<Lot>, ReadFault> {
+        Ok(self.store.lot(id)?)
+    }
+
+    /// Lots after one, in order of their ids.
+    pub fn lots(
+        &self,
+        after: Option<LotId>,
+        max: usize,
+        filter: &LotFilter,
+    ) -> Result<Vec<Lot>, ReadFault> {
+        Ok(self.store.lots(after, max, |lot| filter.matches(lot))?)
+    }
+
+    /// The entries and events of a lot, in their order.
+    pub fn life(&self, lot: LotId) -> Result<Vec<(EntryIndex, EventId)>, ReadFault> {
+        Ok(self.store.life_of(lot)?)
+    }
+
+    /// What is remembered of an event.
+    pub fn event(&self, id: EventId) -> Result<Option<EventRecord>, ReadFault> {
+        Ok(self.store.event(id)?)
+    }
+
+    /// A transfer.
+    pub fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, ReadFault> {
+        Ok(self.store.transfer(offer)?)
+    }
+
+    /// A party.
+    pub fn party(&self, id: PartyId) -> Result<Option<PartyState>, ReadFault> {
+        Ok(self.store.party(id)?)
+    }
+
+    /// Parties after one, in order of their ids.
+    pub fn parties(
+        &self,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyState>, ReadFault> {
+        Ok(self.store.parties(after, max)?)
+    }
+
+    /// A site.
+    pub fn site(&self, id: SiteId) -> Result<Option<Site>, ReadFault> {
+        Ok(self.store.site(id)?)
+    }
+
+    /// Sites after one, in order of their ids.
+    pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
+        Ok(self.store.sites(after, max)?)
+    }
+
+    /// A key.
+    pub fn key(&self, id: KeyId) -> Result<Option<KeyState>, ReadFault> {
+        Ok(self.store.key(id)?)
+    }
+
+    /// The text of the table set in force; empty until it is published.
+    pub fn tables_text(&self) -> Result<String, ReadFault> {
+        let ledger = self.ledger()?;
+        let mut text = Vec::new();
+        for chunk in 0..crate::limits::MAX_TABLE_CHUNKS {
+            match self.store.table_chunk(ledger.tables_hash, chunk)? {
+                Some(bytes) => text.extend(bytes),
+                None => break,
+            }
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Where a lot's metal came from.
+    pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
+        Ok(origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())?)
+    }
+
+    /// The steps behind or ahead of a lot.
+    pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
+        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())?)
+    }
+}
+
+/// The stored movements, as provenance walks them.
+struct StoredGraph<'a>(&'a Store);
+
+impl Graph for StoredGraph<'_> {
+    type Fault = StoreFault;
+
+    fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
+        Ok(self.0.life_of(lot)?.into_iter().map(|(index, _)| index).collect())
+    }
+
+    fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
+        self.0.movement(index)
+    }
+}
+
+fn tree_fault(fault: ProofFault<StoreFault>) -> ReadFault {
+    match fault {
+        ProofFault::Source(fault) => ReadFault::Store(fault),
+        other => ReadFault::Tree(other.to_string()),
+    }
+}

@@ -1,0 +1,317 @@
+//! The writer: one plain thread that decides the order and makes it last.
+//!
+//! A request waits in a bounded mailbox. The writer takes what is there, judges and seals it into one
+//! [`PendingGroup`], and commits the group:
+//!
+//! 1. journal append, fdatasync. *A crash before: nobody was told, nothing is there. A crash after: the
+//!    group is durable, and the next start replays it.*
+//! 2. database write. *A crash here: replayed from the journal.*
+//! 3. re-read and compare. *What cannot be read back is never signed.*
+//! 4. sign the checkpoint, keep it. *A crash here: the next start signs the same bytes again.*
+//! 5. head guard. *A crash before: the journal is ahead of the guard, which is fine.*
+//! 6. reply. *A crash before: the client asks again, and R8 gives it the first receipt.*
+//!
+//! An error in 1 to 5 poisons the writer: its group's callers are told `Indeterminate`, everybody after
+//! `Poisoned`, until a restart finds out what is on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::{debug, error, info};
+
+use super::admission::Admitted;
+use super::clock::Clock;
+use super::error::{AppendError, BatchError, NodeFault};
+use super::group::{Head, PendingGroup, Placed, Refused};
+use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
+use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::ledger::frame::Group;
+use crate::ledger::hash::leaf_hash;
+use crate::ledger::keys::SigningKey;
+use crate::ledger::tree::Frontier;
+use crate::limits::{
+    IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
+    MAX_LOTS_PER_EVENT, MAX_UNSYNCED_BYTES,
+};
+use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
+use crate::store::faults::FaultPoint;
+use crate::store::{GroupRows, Store};
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be recorded.
+    Record,
+    /// To be judged only.
+    Validate,
+}
+
+/// One call that waits for the writer.
+pub struct Request {
+    /// Its events, all or nothing.
+    pub batch: Vec<Admitted>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where the answer goes; a caller that hung up is not missed.
+    pub reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
+}
+
+/// What the writer shares with those who call it.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// A write failed: nothing is recorded until a restart.
+    pub is_poisoned: AtomicBool,
+    /// The node stops.
+    pub is_closing: AtomicBool,
+    /// Entries under the last checkpoint.
+    pub size: AtomicU64,
+}
+
+/// The one that writes.
+pub struct Writer {
+    pub(super) store: Arc<Store>,
+    pub(super) origin: Origin,
+    pub(super) ledger_key: SigningKey,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) head: Head,
+    pub(super) frontier: Frontier,
+    pub(super) checkpoint: Option<SignedCheckpoint>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) unsynced_bytes: usize,
+}
+
+/// A request that has its place in the group.
+struct Waiting {
+    reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
+    placed: Vec<Placed>,
+}
+
+impl Writer {
+    /// Works until the mailbox is closed and empty, or a write fails.
+    pub fn run(mut self, mailbox: &Receiver<Request>) {
+        let fault = self.work(mailbox);
+        if let Err(fault) = fault {
+            error!(fault = %chain_of(&fault), "the writer stops; restart to find out what is on disk");
+            self.shared.is_poisoned.store(true, Ordering::SeqCst);
+            // Whoever waits is told that nothing was recorded; whoever calls later is told by the handle.
+            while let Ok(request) = mailbox.recv() {
+                let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+            }
+        }
+    }
+
+    fn work(&mut self, mailbox: &Receiver<Request>) -> Result<(), NodeFault> {
+        let idle = Duration::from_millis(IDLE_SYNC_MS);
+        let mut carried = None;
+        loop {
+            let next = match carried.take() {
+                Some(request) => Ok(request),
+                None => mailbox.recv_timeout(idle),
+            };
+            match next {
+                Ok(request) => carried = self.serve(request, mailbox)?,
+                Err(RecvTimeoutError::Timeout) => self.sync()?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.sync()?;
+        info!(entries = self.head.next.0, "the writer has written everything and stops");
+        Ok(())
+    }
+
+    /// Serves a request and what waits behind it, as one group; returns the one that did not fit.
+    fn serve(
+        &mut self,
+        first: Request,
+        mailbox: &Receiver<Request>,
+    ) -> Result<Option<Request>, NodeFault> {
+        let now = match self.now() {
+            Ok(now) => now,
+            Err(fault) => {
+                let _ = first.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+                return Err(fault);
+            }
+        };
+        let mut group = PendingGroup::new(self.head.clone());
+        let mut waiting = Vec::new();
+        let mut next = Some(first);
+        let mut carried = None;
+        while let Some(request) = next.take() {
+            if !fits(&group, &request) {
+                carried = Some(request);
+                break;
+            }
+            self.judge(&mut group, request, now, &mut waiting)?;
+            next = match mailbox.try_recv() {
+                Ok(request) => Some(request),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+            };
+        }
+        self.finish(group, waiting)?;
+        Ok(carried)
+    }
+
+    /// The clock; a leap backwards would let the ledger's own times lie.
+    fn now(&self) -> Result<TimeMs, NodeFault> {
+        let (now, last) = (self.clock.now(), self.head.recorded_at);
+        if now.get().saturating_add(MAX_CLOCK_STEP_BACK_MS) < last.get() {
+            return Err(NodeFault::ClockSteppedBack { now, last });
+        }
+        Ok(now)
+    }
+
+    fn judge(
+        &mut self,
+        group: &mut PendingGroup,
+        request: Request,
+        now: TimeMs,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(), NodeFault> {
+        let Request { batch, purpose, reply } = request;
+        let verdict = match purpose {
+            Purpose::Record => group.add(&*self.store, &batch, now),
+            Purpose::Validate => group.check(&*self.store, &batch, now),
+        };
+        match (verdict, purpose) {
+            (Ok(placed), Purpose::Record) => waiting.push(Waiting { reply, placed }),
+            (Ok(placed), Purpose::Validate) => drop(reply.send(Ok(placed))),
+            (Err(Refused::Caller(error)), _) => drop(reply.send(Err(error))),
+            (Err(Refused::Unreadable(fault)), _) => {
+                let _ = reply.send(Err(BatchError::whole(AppendError::Unreadable)));
+                // Nothing of this group is written; its callers are told so.
+                for other in waiting.drain(..) {
+                    let _ = other.reply.send(Err(BatchError::whole(AppendError::Unreadable)));
+                }
+                return Err(fault.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        group: PendingGroup,
+        waiting: Vec<Waiting>,
+    ) -> Result<(), NodeFault> {
+        if !group.entries.is_empty() {
+            if let Err(fault) = self.commit(group) {
+                self.shared.is_poisoned.store(true, Ordering::SeqCst);
+                for caller in waiting {
+                    let _ = caller.reply.send(Err(unclear(&caller.placed)));
+                }
+                return Err(fault);
+            }
+        }
+        for caller in waiting {
+            // A crash before this line: recorded, and the client gets its receipt when it asks again.
+            let _ = caller.reply.send(Ok(caller.placed));
+        }
+        if self.unsynced_bytes > MAX_UNSYNCED_BYTES {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// The one function that makes entries last. See the module's list for what a crash in it means.
+    fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
+        let PendingGroup { first, head, entries, leaves, changes, retracted, bytes } = pending;
+        let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
+        let group =
+            Group { first, previous_checkpoint: previous.clone().unwrap_or_default().into(), entries };
+        self.store.journal_append(&group)?;
+        self.store.write_group(&GroupRows {
+            group: &group,
+            leaves: &leaves,
+            chain: head.chain,
+            changes: &changes,
+            retracted: &retracted,
+        })?;
+        self.read_back(&group, &leaves)?;
+
+        for leaf in &leaves {
+            self.frontier.push(*leaf);
+        }
+        self.store.fault(FaultPoint::BeforeSign)?;
+        let size = self.frontier.size();
+        let root = self.frontier.root();
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
+        let signed = checkpoint.sign(&self.ledger_key);
+        self.store.fault(FaultPoint::AfterSign)?;
+        self.store.write_checkpoint(size, signed.as_bytes())?;
+        self.store.guard_advance(previous.as_deref(), signed.as_bytes())?;
+        self.store.fault(FaultPoint::BeforeReply)?;
+
+        self.head = head;
+        self.checkpoint = Some(signed);
+        self.unsynced_bytes += bytes;
+        self.shared.size.store(size.0, Ordering::SeqCst);
+        debug!(entries = leaves.len(), size = size.0, "committed a group");
+        Ok(())
+    }
+
+    /// What is signed was read back from where it will be read from now on.
+    fn read_back(
+        &self,
+        group: &Group,
+        leaves: &[crate::domain::Hash32],
+    ) -> Result<(), NodeFault> {
+        let stored = self.store.entries(group.first, group.entries.len())?;
+        for (position, leaf) in leaves.iter().enumerate() {
+            let index = EntryIndex(group.first.0 + position as u64);
+            let same = stored.get(position).is_some_and(|bytes| leaf_hash(bytes) == *leaf);
+            if !same {
+                return Err(NodeFault::ReadBack { index });
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), NodeFault> {
+        if self.unsynced_bytes > 0 {
+            self.store.sync()?;
+            self.unsynced_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Entries written so far.
+    pub fn size(&self) -> EntryCount {
+        EntryCount(self.head.next.0)
+    }
+
+    /// Commits a group outside of the loop: the genesis.
+    pub(super) fn commit_first(&mut self, group: PendingGroup) -> Result<(), NodeFault> {
+        self.commit(group)
+    }
+}
+
+/// A caller whose events were all recorded before knows where it stands; others do not.
+fn unclear(placed: &[Placed]) -> BatchError {
+    let position = placed.iter().position(|place| matches!(place, Placed::New(_)));
+    BatchError { position, error: AppendError::Indeterminate }
+}
+
+/// Whether a request still fits the group; an empty group takes any request that the border let pass.
+fn fits(group: &PendingGroup, request: &Request) -> bool {
+    const OVERHEAD: usize = ENTRY_HEADER_BYTES + MAX_LOTS_PER_EVENT * LOT_LINK_BYTES;
+    const { assert!(OVERHEAD < MAX_ENTRY_BYTES) };
+    let bytes: usize =
+        request.batch.iter().map(|event| event.envelope_bytes().len() + OVERHEAD).sum();
+    group.entries.is_empty()
+        || (group.entries.len() + request.batch.len() <= MAX_GROUP_ENTRIES
+            && group.bytes + bytes <= MAX_GROUP_BYTES)
+}
+
+fn chain_of(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut source = fault.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
