@@ -36,6 +36,10 @@ enum Mutation {
     Truncate {
         at: usize,
     },
+    /// Spells a varint with a needless byte.
+    Widen {
+        at: usize,
+    },
 }
 
 impl Mutation {
@@ -54,6 +58,10 @@ impl Mutation {
                 mutated.splice(to..to, span);
             }
             Self::Truncate { at } => mutated.truncate(at % length),
+            Self::Widen { at } => {
+                mutated[at % length] |= 0x80;
+                mutated.insert(at % length + 1, 0);
+            }
         }
         mutated
     }
@@ -72,6 +80,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
             to
         }),
         at().prop_map(|at| Mutation::Truncate { at }),
+        at().prop_map(|at| Mutation::Widen { at }),
     ]
 }
 

@@ -198,7 +198,10 @@ fn message_shape(
         });
     }
     fields.sort_by_key(|field| field.number);
-    let oneofs = message.oneof_decl.iter().map(|oneof| oneof.name().to_owned()).collect();
+    // `optional` fields lie in oneofs of their own, which come after the real ones.
+    let real = fields.iter().filter_map(|field| field.oneof).map(|last| last + 1).max();
+    let names = message.oneof_decl.iter().take(real.unwrap_or(0));
+    let oneofs = names.map(|oneof| oneof.name().to_owned()).collect();
     Ok(MessageShape { fields, oneofs })
 }
 
