@@ -106,7 +106,7 @@ fn split_occurred_at(
         ["occurred_at_ms", "occurredAtMs", "occurred_at_offset_min", "occurredAtOffsetMin"];
     let key = ["occurred_at", "occurredAt"].into_iter().find(|key| members.contains_key(*key));
     let Some(key) = key else { return Ok(()) };
-    let Some(value) = members.remove(key) else { return Ok(()) };
+    let Some(value) = members.shift_remove(key) else { return Ok(()) };
     let at_key =
         |rule: &str, found: &Json| JsonFault { path: key.to_owned(), ..walk.fault(rule, found) };
     if SIGNED.iter().any(|field| members.contains_key(*field)) {
