@@ -1,5 +1,7 @@
 //! Events as JSON: what people write becomes the bytes that are signed, and shows again as it was.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
+
 #[path = "common/events.rs"]
 mod events;
 

@@ -1,6 +1,7 @@
 //! Random events that keep every field rule of the border (not the rules of the domain).
 
 #![allow(dead_code, reason = "each test file uses some of them")]
+#![allow(clippy::expect_used, reason = "a test may stop")]
 
 use proptest::collection::{btree_set, vec};
 use proptest::option;
