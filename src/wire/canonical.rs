@@ -420,7 +420,7 @@ fn scalar(kind: &FieldKind, reader: &mut Reader<'_>) -> Result<bool, Located> {
     let is_in_range = match kind {
         FieldKind::Bool => raw <= 1,
         // Zigzag of 32 bits fills exactly the unsigned range.
-        FieldKind::Uint32 | FieldKind::Sint32 => raw <= u64::from(u32::MAX),
+        FieldKind::Uint32 | FieldKind::Sint32 => u32::try_from(raw).is_ok(),
         // Negative numbers are spelled with the sign extended to 64 bits.
         FieldKind::Int32 | FieldKind::Enum(_) => i32::try_from(raw.cast_signed()).is_ok(),
         _ => true,

@@ -15,12 +15,7 @@ pub use event::{DecodeFault, EncodeFault, FieldFault, decode_event, encode_event
 pub use statement::{Statement, decode_statement, encode_statement};
 
 /// Types generated from `proto/urbanmine/v1`.
-#[expect(
-    clippy::pedantic,
-    missing_docs,
-    clippy::allow_attributes,
-    reason = "generated code; the protos are its manual"
-)]
+#[expect(clippy::pedantic, missing_docs, reason = "generated code; the protos are its manual")]
 pub mod v1 {
     tonic::include_proto!("urbanmine.v1");
 }

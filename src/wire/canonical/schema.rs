@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorSet, MessageOptions,
+};
 
 use crate::limits::MAX_MESSAGE_DEPTH;
 
@@ -162,7 +165,8 @@ impl<'a> Names<'a> {
 
     fn add_enums(&mut self, scope: &str, enums: &[EnumDescriptorProto]) {
         for one in enums {
-            let mut numbers: Vec<i32> = one.value.iter().map(|value| value.number()).collect();
+            let mut numbers: Vec<i32> =
+                one.value.iter().map(EnumValueDescriptorProto::number).collect();
             numbers.sort_unstable();
             self.enums.insert(format!("{scope}.{}", one.name()), numbers);
         }
@@ -175,7 +179,7 @@ fn message_shape(
     positions: &HashMap<String, usize>,
     enums: &HashMap<String, Vec<i32>>,
 ) -> Result<MessageShape, SchemaFault> {
-    let is_map = message.options.as_ref().is_some_and(|options| options.map_entry());
+    let is_map = message.options.as_ref().is_some_and(MessageOptions::map_entry);
     if is_map {
         return Err(SchemaFault::Unsupported { field: name.to_owned(), what: "map" });
     }
@@ -194,7 +198,10 @@ fn message_shape(
         });
     }
     fields.sort_by_key(|field| field.number);
-    let oneofs = message.oneof_decl.iter().map(|oneof| oneof.name().to_owned()).collect();
+    // `optional` fields lie in oneofs of their own, which come after the real ones.
+    let real = fields.iter().filter_map(|field| field.oneof).map(|last| last + 1).max();
+    let names = message.oneof_decl.iter().take(real.unwrap_or(0));
+    let oneofs = names.map(|oneof| oneof.name().to_owned()).collect();
     Ok(MessageShape { fields, oneofs })
 }
 

@@ -37,6 +37,19 @@ enum Step {
     Element(&'static str, usize),
 }
 
+impl Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Element(name, position) => write!(f, "{name}[{position}]"),
+        }
+    }
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer option says whether the field was sound, the inner one whether it was there"
+)]
 impl Fields {
     /// What was wrong; empty when nothing was.
     pub(in crate::wire) fn into_faults(self) -> Vec<FieldFault> {
@@ -53,16 +66,12 @@ impl Fields {
         if self.faults.len() >= MAX_FIELD_FAULTS {
             return;
         }
-        let mut path = String::new();
-        for step in &self.path {
-            match step {
-                Step::Name(name) => path.push_str(name),
-                Step::Element(name, position) => path.push_str(&format!("{name}[{position}]")),
-            }
-            path.push('.');
+        let mut steps: Vec<String> = self.path.iter().map(Step::to_string).collect();
+        // A rule of an element itself has no field name of its own.
+        if !field.is_empty() {
+            steps.push(field.to_owned());
         }
-        path.push_str(field);
-        let path = path.trim_end_matches('.').to_owned();
+        let path = steps.join(".");
         self.faults.push(FieldFault { field: path, rule: rule.to_string(), found: cut(found) });
     }
 
