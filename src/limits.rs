@@ -160,3 +160,7 @@ pub const MAX_YEARLY_CAPACITY_G: u64 = 1_000 * MAX_LOT_MASS_G;
 pub const MAX_FIELD_FAULTS: usize = 32;
 /// Bytes of a refused value that a fault repeats.
 pub const MAX_FOUND_BYTES: usize = 64;
+/// Lines of one script of events.
+pub const MAX_SCRIPT_LINES: usize = 1_000_000;
+/// Times that a client of ours sends the same append before it gives up.
+pub const MAX_APPEND_TRIES: u32 = 6;
