@@ -368,11 +368,14 @@ impl Sealed {
 
 impl Draft {
     /// Fixes the entry at its place. The only function that makes entry bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never, by the const assertion in `limits`: a checked entry fits the limit.
     pub fn seal(self, position: Position) -> Result<Sealed, SealFault> {
         let entry = self.at(position);
         entry.check().map_err(SealFault::Rule)?;
         let bytes = encode(&entry);
-        // Holds by the arithmetic in `limits`; stated here because the record depends on it.
         assert!(bytes.len() <= MAX_ENTRY_BYTES, "a checked entry fits the limit");
         let chain = ChainValue::of_entry(&bytes);
         let leaf = leaf_hash(&bytes);

@@ -44,6 +44,10 @@ impl Frontier {
     }
 
     /// Adds a leaf hash.
+    ///
+    /// # Panics
+    ///
+    /// At 2^64 - 1 leaves, which is out of reach.
     pub fn push(&mut self, leaf: Hash32) {
         assert!(self.size < u64::MAX, "2^64 entries are out of reach");
         let mut node = leaf;
