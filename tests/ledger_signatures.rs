@@ -31,7 +31,8 @@ fn bytes32(hex: &str) -> [u8; 32] {
     std::array::from_fn(byte)
 }
 
-/// What the house answers: a key that does not parse and a signature of another length are refusals.
+/// What the house answers: a key that does not parse and a signature of another length are
+/// refusals.
 fn is_accepted(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (Ok(key), Ok(signature)) = (<[u8; 32]>::try_from(key), <[u8; 64]>::try_from(signature))
     else {
@@ -99,7 +100,8 @@ fn what_is_not_a_point_is_refused() {
     assert_eq!(StrictKey::parse(&key), Err(KeyFault::NotAPoint(key)));
 }
 
-/// A number of 64 bytes, little-endian, as a scalar: the scalar type is only reachable by its operators.
+/// A number of 64 bytes, little-endian, as a scalar: the scalar type is only reachable by its
+/// operators.
 fn scalar<S: Copy + Add<Output = S> + Sub<Output = S>>(one: S, number: &[u8]) -> S {
     let mut sum = one - one;
     for byte in number.iter().rev() {
@@ -114,7 +116,8 @@ fn scalar<S: Copy + Add<Output = S> + Sub<Output = S>>(one: S, number: &[u8]) ->
 }
 
 /// Signs with a private key for a public point and an R that differ from its own by points of small
-/// order: valid where the equation is multiplied by the cofactor. `r` empty means R is small itself.
+/// order: valid where the equation is multiplied by the cofactor. `r` empty means R is small
+/// itself.
 fn sign_with_torsion(
     key_torsion: &str,
     r: Option<&SigningKey>,

@@ -1,7 +1,7 @@
 //! The entry: one accepted event (or statement) with its place, fixed layout, big-endian.
 //!
-//! `Draft -> Sealed` is the writer's way, `Entry::parse` everybody's. They share the rules of one entry
-//! (`Entry::check`) and nothing else.
+//! `Draft -> Sealed` is the writer's way, `Entry::parse` everybody's. They share the rules of one
+//! entry (`Entry::check`) and nothing else.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
