@@ -1,5 +1,7 @@
 //! Checkpoints and receipts: other people open ours, and each rule broken once is refused as such.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use signed_note::{Note, StandardVerifier, VerifierList};
@@ -34,8 +36,8 @@ fn open(text: &str) -> Result<(Checkpoint, SignedCheckpoint), CheckpointFault> {
 fn opened_by_others(signed: &SignedCheckpoint, vkey: &str) -> tlog_tiles::Checkpoint {
     let note = Note::from_bytes(signed.as_bytes()).unwrap();
     let verifier = StandardVerifier::new(vkey).unwrap();
-    let (verified, unverified) = note.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
-    assert_eq!((verified.len(), unverified.len()), (1, 0));
+    let (known, unknown) = note.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
+    assert_eq!((known.len(), unknown.len()), (1, 0));
     assert_eq!(note.to_bytes(), signed.as_bytes());
     tlog_tiles::Checkpoint::from_bytes(note.text()).unwrap()
 }

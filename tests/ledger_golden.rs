@@ -1,6 +1,8 @@
 //! The stone is checked: golden vectors from fixed keys, a thousand generated entries in one constant,
 //! and `docs/FORMAT.md` holding the same bytes. When one of these fails, the format has changed.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -193,7 +195,9 @@ fn golden_entries() -> Vec<Sealed> {
 
 fn golden_checkpoint() -> SignedCheckpoint {
     let mut frontier = Frontier::default();
-    golden_entries().iter().for_each(|entry| frontier.push(entry.leaf()));
+    for entry in golden_entries() {
+        frontier.push(entry.leaf());
+    }
     let (size, root) = (frontier.size(), frontier.root());
     Checkpoint { origin: origin(), size, root }.sign(&ledger())
 }
@@ -298,7 +302,8 @@ fn generated(numbers: &mut Numbers, index: u64, keys: &[SigningKey]) -> Draft {
     links.sort();
     let payload_blocks = 1 + numbers.below(12);
     let payload: Vec<u8> = (0..payload_blocks).flat_map(|_| numbers.block()).collect();
-    let signers: Vec<&SigningKey> = keys.iter().take(1 + numbers.below(4) as usize).collect();
+    let signer_count = 1 + usize::try_from(numbers.below(4)).unwrap();
+    let signers: Vec<&SigningKey> = keys.iter().take(signer_count).collect();
     Draft {
         recorded_at: TimeMs::of(NOON_MS + index * 1_000 + numbers.below(1_000)),
         rules_version: 1 + u16::try_from(numbers.below(3)).unwrap(),

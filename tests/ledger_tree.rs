@@ -1,5 +1,7 @@
 //! The tree against two other people's implementations, over thousands of trees.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::convert::Infallible;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
@@ -188,6 +190,43 @@ fn sizes_at_the_edge_of_64_bits_end() {
                 assert!(verify_consistency(old, &hash, size, &hash, proof).is_err());
             }
         }
+    }
+}
+
+/// A tree whose leaves are all the same: any size without storing it.
+struct Uniform(Vec<Hash32>);
+
+impl Uniform {
+    fn new() -> Self {
+        let up = |node: &Hash32| Some(node_hash(node, node));
+        Self(std::iter::successors(Some(leaf_hash(b"")), up).take(64).collect())
+    }
+}
+
+impl NodeSource for Uniform {
+    type Fault = Infallible;
+
+    fn node(&self, level: u8, _index: u64) -> Result<Hash32, Infallible> {
+        Ok(self.0[usize::from(level)])
+    }
+}
+
+proptest! {
+    #[test]
+    fn trees_of_any_size_prove_and_verify(
+        size in 1..=u64::MAX,
+        place in any::<u64>(),
+        shift in 0..64_u32,
+    ) {
+        let (tree, size) = (Uniform::new(), EntryCount((size >> shift).max(1)));
+        let (index, old) = (EntryIndex(place % size.0), EntryCount(place % size.0 + 1));
+        let root = |size| Frontier::from_nodes(size, &tree).unwrap().root();
+        let proof = inclusion_proof(index, size, &tree).unwrap();
+        prop_assert!(proof.len() <= urbanmine::limits::MAX_PROOF_HASHES);
+        prop_assert_eq!(verify_inclusion(&tree.0[0], index, size, &proof, &root(size)), Ok(()));
+        let proof = consistency_proof(old, size, &tree).unwrap();
+        let verdict = verify_consistency(old, &root(old), size, &root(size), &proof);
+        prop_assert_eq!(verdict, Ok(()));
     }
 }
 
