@@ -23,8 +23,8 @@ pub struct Checkpoint {
     pub root: Hash32,
 }
 
-/// The text of a checkpoint with signatures: well-formed. Who signed it is known only where it came from
-/// [`Checkpoint::sign`] or [`SignedCheckpoint::open`].
+/// The text of a checkpoint with signatures: well-formed. Who signed it is known only where it came
+/// from [`Checkpoint::sign`] or [`SignedCheckpoint::open`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
     text: String,
@@ -146,8 +146,8 @@ impl SignedCheckpoint {
         Ok((parse_note_text(note.text)?, Self { text: note.whole.to_owned() }))
     }
 
-    /// Opens a checkpoint of a pinned ledger: one signature by its key, which holds. Signatures by others
-    /// (witnesses) stay in the text and are not judged.
+    /// Opens a checkpoint of a pinned ledger: one signature by its key, which holds. Signatures by
+    /// others (witnesses) stay in the text and are not judged.
     pub fn open(
         text: &[u8],
         origin: &Origin,

@@ -1,7 +1,7 @@
 //! The entry: one accepted event (or statement) with its place, fixed layout, big-endian.
 //!
-//! `Draft -> Sealed` is the writer's way, `Entry::parse` everybody's. They share the rules of one entry
-//! (`Entry::check`) and nothing else.
+//! `Draft -> Sealed` is the writer's way, `Entry::parse` everybody's. They share the rules of one
+//! entry (`Entry::check`) and nothing else.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -368,11 +368,14 @@ impl Sealed {
 
 impl Draft {
     /// Fixes the entry at its place. The only function that makes entry bytes.
+    ///
+    /// # Panics
+    ///
+    /// Never, by the const assertion in `limits`: a checked entry fits the limit.
     pub fn seal(self, position: Position) -> Result<Sealed, SealFault> {
         let entry = self.at(position);
         entry.check().map_err(SealFault::Rule)?;
         let bytes = encode(&entry);
-        // Holds by the arithmetic in `limits`; stated here because the record depends on it.
         assert!(bytes.len() <= MAX_ENTRY_BYTES, "a checked entry fits the limit");
         let chain = ChainValue::of_entry(&bytes);
         let leaf = leaf_hash(&bytes);

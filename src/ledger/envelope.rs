@@ -30,8 +30,8 @@ pub struct EnvelopeSignature {
     pub signature: [u8; SIGNATURE_LEN],
 }
 
-/// Signed bytes with their signatures. Well-formed when parsed; whether the signatures hold is another
-/// question ([`super::keys::StrictKey::verify`]).
+/// Signed bytes with their signatures. Well-formed when parsed; whether the signatures hold is
+/// another question ([`super::keys::StrictKey::verify`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// 1 to 4, strictly ascending by key id.

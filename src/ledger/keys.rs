@@ -22,7 +22,8 @@ pub enum KeyFault {
     /// No point of the curve has this y.
     #[error("public key {0}: not a point of the curve")]
     NotAPoint(PublicKey),
-    /// A point, but spelled in a second way: y is not below 2^255 - 19, or the sign of x = 0 is set.
+    /// A point, but spelled in a second way: y is not below 2^255 - 19, or the sign of x = 0 is
+    /// set.
     #[error("public key {0}: not the canonical encoding of its point")]
     NotCanonical(PublicKey),
     /// One of the eight points of small order: signatures under it prove nothing.
@@ -50,7 +51,8 @@ impl StrictKey {
     pub fn parse(bytes: &PublicKey) -> Result<Self, KeyFault> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes.as_bytes())
             .map_err(|_| KeyFault::NotAPoint(*bytes))?;
-        // dalek reduces y and ignores the sign of x = 0; spelled again, such a point looks different.
+        // dalek reduces y and ignores the sign of x = 0; spelled again, such a point looks
+        // different.
         if key.to_edwards().compress().as_bytes() != bytes.as_bytes() {
             return Err(KeyFault::NotCanonical(*bytes));
         }

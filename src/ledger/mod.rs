@@ -1,10 +1,10 @@
 //! What makes a record impossible to change quietly.
 //!
-//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, and the codec of a
-//! journal frame: every byte that is part of the record.
+//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, and the codec
+//! of a journal frame: every byte that is part of the record.
 //!
-//! *Never:* does IO, knows sled, decides an order, judges an event. What verifies never calls what seals
-//! or builds proofs.
+//! *Never:* does IO, knows sled, decides an order, judges an event. What verifies never calls what
+//! seals or builds proofs.
 //!
 //! *See:* `docs/FORMAT.md`, which specifies all of it for a stranger.
 
@@ -18,6 +18,7 @@ mod reader;
 pub mod receipt;
 pub mod tree;
 
+pub use base64::Base64Fault;
 pub use checkpoint::{Checkpoint, CheckpointFault, SignedCheckpoint};
 pub use entry::{Draft, Entry, EntryFault, EntryKind, Position, SealFault, Sealed};
 pub use envelope::{

@@ -142,8 +142,8 @@ impl Receipt {
         Ok(Self { entry, index, proof, checkpoint })
     }
 
-    /// Checks that the pinned ledger has this entry in its tree. That the entry's own signatures hold and
-    /// its event was allowed is `verify`'s to say.
+    /// Checks that the pinned ledger has this entry in its tree. That the entry's own signatures
+    /// hold and its event was allowed is `verify`'s to say.
     pub fn verify(
         &self,
         origin: &Origin,

@@ -1,7 +1,7 @@
 //! The Merkle tree of RFC 6962 and RFC 9162: roots, proofs, and their verification.
 //!
-//! The first half is the writer's (`Frontier`, the two `_proof` functions); the second half, the two
-//! `verify_` functions, follows RFC 9162 step by step and calls nothing of the first.
+//! The first half is the writer's (`Frontier`, the two `_proof` functions); the second half, the
+//! two `verify_` functions, follows RFC 9162 step by step and calls nothing of the first.
 
 use super::hash::{node_hash, sha256};
 use crate::domain::{EntryCount, EntryIndex, Hash32};
@@ -18,8 +18,8 @@ pub trait NodeSource {
     fn node(&self, level: u8, index: u64) -> Result<Hash32, Self::Fault>;
 }
 
-/// The right edge of a tree: the roots of its complete subtrees, enough to add leaves and to tell the
-/// root.
+/// The right edge of a tree: the roots of its complete subtrees, enough to add leaves and to tell
+/// the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
@@ -44,6 +44,10 @@ impl Frontier {
     }
 
     /// Adds a leaf hash.
+    ///
+    /// # Panics
+    ///
+    /// At 2^64 - 1 leaves, which is out of reach.
     pub fn push(&mut self, leaf: Hash32) {
         assert!(self.size < u64::MAX, "2^64 entries are out of reach");
         let mut node = leaf;
@@ -179,8 +183,8 @@ fn subtree<S: NodeSource>(
     if index < complete {
         return source.node(level, index);
     }
-    // The ragged right edge: the peaks below this level. There is at least one, because the place holds
-    // a leaf and is not complete.
+    // The ragged right edge: the peaks below this level. There is at least one, because the place
+    // holds a leaf and is not complete.
     let below = size & ((1 << level) - 1);
     let mut hash: Option<Hash32> = None;
     for peak in levels_of(below) {
@@ -273,7 +277,8 @@ pub fn verify_inclusion(
     same_root(root, &hash)
 }
 
-/// RFC 9162, 2.1.4.2: whether the tree of the old root is the beginning of the tree of the new root.
+/// RFC 9162, 2.1.4.2: whether the tree of the old root is the beginning of the tree of the new
+/// root.
 pub fn verify_consistency(
     old: EntryCount,
     old_root: &Hash32,
