@@ -150,11 +150,13 @@ pub const MAX_TRACE_STEPS: usize = 100_000;
 /// A leap of the clock backwards beyond this stops the writer.
 pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
 
-/// *Format.* Messages within messages, the outermost counted: event, body, lot, composition, value are 5.
+/// *Format.* Messages within messages, the outermost counted: event, body, lot, composition and
+/// value are 5.
 pub const MAX_MESSAGE_DEPTH: usize = 8;
 /// Bytes of a vehicle plate.
 pub const MAX_VEHICLE_BYTES: usize = 16;
-/// Yearly capacity of a site or licence: a thousand lots of the largest mass, a thousand million tonnes.
+/// Yearly capacity of a site or licence: a thousand lots of the largest mass, a thousand million
+/// tonnes.
 pub const MAX_YEARLY_CAPACITY_G: u64 = 1_000 * MAX_LOT_MASS_G;
 /// Field faults told of one event; more are counted out, the event is refused either way.
 pub const MAX_FIELD_FAULTS: usize = 32;

@@ -1,4 +1,5 @@
-//! The field rules of the border, a table per family: a good event, one thing wrong, and what is told.
+//! The field rules of the border, a table per family: a good event, one thing wrong, and what is
+//! told.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
 

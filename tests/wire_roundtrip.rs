@@ -1,5 +1,5 @@
-//! Random events through the border: what is written is admitted and read back the same, and whatever is
-//! admitted has exactly one spelling.
+//! Random events through the border: what is written is admitted and read back the same, and
+//! whatever is admitted has exactly one spelling.
 
 #![expect(clippy::expect_used, reason = "a test may stop")]
 

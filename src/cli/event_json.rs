@@ -1,11 +1,12 @@
 //! Events as JSON that people write: sample files and `submit`.
 //!
-//! The JSON is proto3 JSON of `urbanmine.v1.Event` (`snake_case` or `camelCase` names) with conveniences:
+//! The JSON is proto3 JSON of `urbanmine.v1.Event` (`snake_case` or `camelCase` names) with
+//! conveniences:
 //!
 //! | field | also accepts |
 //! |---|---|
 //! | bytes | a UUID, 64 hex digits, `@name` (looked up), standard base64; `content` only base64 |
-//! | enums | the word without the prefix of its enum (`SMELTER` for `PARTY_ROLE_SMELTER`), or its number |
+//! | enums | the word without its enum's prefix (`SMELTER`, `PARTY_ROLE_SMELTER`), or its number |
 //! | `*_ms` | RFC 3339 with an offset |
 //! | `*_g` | `12.5 t`, `300 kg`, `250 g` |
 //! | `*_e8` | `99.95 %` |
@@ -14,6 +15,7 @@
 //! No float is read on the way: numbers are exact or refused.
 
 mod show;
+mod strict;
 mod symbols;
 mod text;
 
@@ -58,9 +60,10 @@ pub type Resolve<'r> = &'r mut dyn FnMut(&SymbolContext<'_>) -> Result<Vec<u8>, 
 
 /// Writes the canonical bytes of an event that somebody wrote as JSON text.
 pub fn event_from_json(text: &str, resolve: Resolve<'_>) -> Result<Vec<u8>, JsonFault> {
-    let json = serde_json::from_str(text).map_err(|error| JsonFault {
+    let read = serde_json::from_str::<strict::StrictJson>(text);
+    let strict::StrictJson(json) = read.map_err(|error| JsonFault {
         path: String::new(),
-        rule: "is JSON".to_owned(),
+        rule: "is JSON without a key that stands twice".to_owned(),
         found: error.to_string(),
     })?;
     event_from_value(&json, resolve)

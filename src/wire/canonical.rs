@@ -1,8 +1,8 @@
 //! Canonical admission: one meaning, one byte string.
 //!
 //! The bytes are walked by the schema alone, without trusting any decoder: what is admitted here is
-//! exactly what a protobuf library writes when it serialises a message once. A decoder may be lenient
-//! afterwards, because nothing is left to be lenient about.
+//! exactly what a protobuf library writes when it serialises a message once. A decoder may be
+//! lenient afterwards, because nothing is left to be lenient about.
 
 mod schema;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bytes <-> [`Event`]: strict in, plain out.
 //!
-//! Reading goes in three steps, each with its own answer: size, canonical spelling, fields. Writing is for
-//! clients and tests; the ledger itself never writes an event anew.
+//! Reading goes in three steps, each with its own answer: size, canonical spelling, fields.
+//! Writing is for clients and tests; the ledger itself never writes an event anew.
 
 mod encode;
 pub(super) mod fields;

@@ -1,6 +1,7 @@
 //! How the words are spelled in bytes.
 //!
-//! *Owns:* the generated protobuf types, canonical admission of signed bytes, bytes <-> `domain::Event`.
+//! *Owns:* the generated protobuf types, canonical admission of signed bytes, bytes <->
+//! `domain::Event`.
 //!
 //! *Never:* judges an event, touches a signature or a file.
 //!

@@ -11,8 +11,8 @@ use crate::wire::canonical::{self, MessageName, NonCanonical};
 /// Largest whole number that every JSON reader keeps exactly (2^53).
 const MAX_EXACT_NUMBER: u64 = 1 << 53;
 
-/// Shows an event's bytes: ids as UUIDs, hashes as hex, words without their prefix, fields in the order of
-/// their numbers. `event_from_value` gives the same bytes back.
+/// Shows an event's bytes: ids as UUIDs, hashes as hex, words without their prefix, fields in the
+/// order of their numbers. `event_from_value` gives the same bytes back.
 pub fn event_to_json(bytes: &[u8]) -> Result<Json, NonCanonical> {
     canonical::check(MessageName::Event, bytes)?;
     let message = DynamicMessage::decode(event_descriptor(), bytes).map_err(|_| {

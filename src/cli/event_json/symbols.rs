@@ -29,8 +29,8 @@ impl SampleIds {
         Self { keys }
     }
 
-    /// The bytes of a name in its field: a key or its id by name, a commitment or file hash made from the
-    /// name, and for every other `*_id` the sample id of the name.
+    /// The bytes of a name in its field: a key or its id by name, a commitment or file hash made
+    /// from the name, and for every other `*_id` the sample id of the name.
     pub fn resolve(&self, symbol: &SymbolContext<'_>) -> Result<Vec<u8>, String> {
         let SymbolContext { field, name } = *symbol;
         if name.is_empty() {

@@ -1,5 +1,5 @@
-//! What the record's own schema never uses: packed scalars, narrow types, maps, floats, recursion. Held
-//! against hand-made descriptors, because the schema may grow.
+//! What the record's own schema never uses: packed scalars, narrow types, maps, floats, recursion.
+//! Held against hand-made descriptors, because the schema may grow.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

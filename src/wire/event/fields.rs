@@ -7,6 +7,8 @@ use crate::domain::units::{UnitFault, Validity};
 use crate::domain::{FractionE8, Grams, Origin, TimeMs};
 use crate::limits::{MAX_CODE_BYTES, MAX_FIELD_FAULTS, MAX_FOUND_BYTES};
 
+const _: () = assert!(MAX_CODE_BYTES == 32, "the rule of a code says this number in words");
+
 /// A field that breaks its rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldFault {
@@ -222,7 +224,7 @@ impl Fields {
     pub(in crate::wire) fn code(&mut self, field: &str, text: &str) -> Option<String> {
         let is_code = (1..=MAX_CODE_BYTES).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-        let rule = const { "is a code of 1 to 32 characters, A to Z, 0 to 9 and _" };
+        let rule = "is a code of 1 to 32 characters, A to Z, 0 to 9 and _";
         self.require(is_code, field, rule, Quoted(text))?;
         Some(text.to_owned())
     }

@@ -18,6 +18,11 @@ use crate::limits::{
 const CREDIT_CODE_ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRTUWXY";
 const CREDIT_CODE_BYTES: usize = 18;
 
+const _: () = assert!(
+    MAX_TABLE_CHUNKS == 64 && MAX_TABLE_CHUNK_BYTES == 40_000 && MAX_CHECKPOINT_TEXT_BYTES == 2_048,
+    "the rules of these fields say the numbers in words"
+);
+
 /// Reads a body of this family; `None` after a fault, and for bodies of other families.
 pub(super) fn read(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
     use v1::event::Body as B;
