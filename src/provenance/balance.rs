@@ -66,7 +66,7 @@ impl Account {
             None if grams == 0 => Some(Vector::default()),
             None => None,
         };
-        Some(Taken { grams: Some(grams), shares, source: Some((fixed, before)) })
+        Some(Taken { grams: Some(grams), shares, source: Some(fixed) })
     }
 
     /// An analysis replaces what was known; the mix stays.
@@ -87,8 +87,8 @@ impl Account {
 struct Taken {
     grams: Option<u64>,
     shares: Option<Vector>,
-    /// What the lot held, and its mass before.
-    source: Option<(Fixed, u64)>,
+    /// What was fixed of the lot.
+    source: Option<Fixed>,
 }
 
 /// Where a draw from a lot that is not followed goes.
@@ -220,7 +220,8 @@ struct Pool {
     grams: Option<u64>,
     /// `None`: of some grams nobody knows the origins.
     shares: Option<Vector>,
-    source: Option<(Fixed, u64)>,
+    /// What was fixed of the last lot drawn from.
+    source: Option<Fixed>,
 }
 
 impl Pool {
@@ -303,7 +304,7 @@ struct Undeclared<'a> {
     pool: &'a Pool,
     /// What the pool has left after the declared ones: grams in a mass.
     rest: Option<Fixed>,
-    /// Mass of the rest, or of the drawn lot, that is not given out yet.
+    /// Mass of the rest that is not given out yet.
     left: u64,
 }
 
@@ -312,19 +313,15 @@ impl<'a> Undeclared<'a> {
         let composed = movement.births.iter().filter(|birth| birth.contents.is_some());
         let composed_mass: u64 = composed.map(|birth| birth.mass.get()).sum();
         let rest_mass = pool.mass.saturating_sub(composed_mass);
-        let left = match (movement.kind, pool.source) {
-            (EventKind::SplitLot, Some((_, before))) => before,
-            _ => rest_mass,
-        };
         let rest = rest_grams.map(|grams| Fixed::new(rest_mass, grams));
-        Self { kind: movement.kind, pool, rest, left }
+        Self { kind: movement.kind, pool, rest, left: rest_mass }
     }
 
     fn portion(&mut self, birth: &Birth) -> Portion {
         let mass = birth.mass.get();
         let is_composed = birth.contents.is_some();
         match self.kind {
-            // The parent's own contents decide, so the children together are what left the parent.
+            // All that remains is divided, and the parent's own contents say what is in each part of it.
             EventKind::SplitLot => Portion::of(mass, self.next(mass, self.pool.source)),
             // What arrives is as rich as what was sent; what was lost on the way was no richer.
             EventKind::AcceptTransfer | EventKind::PartlyAcceptTransfer => {
@@ -336,16 +333,13 @@ impl<'a> Undeclared<'a> {
             EventKind::MergeLots => Portion::of(mass, self.pool.grams),
             // What a process puts where nobody looked is unknown: the pool gives nothing to it.
             _ if is_composed => Portion { fixed: None, takes: Some(0) },
-            _ => {
-                let rest = self.rest.map(|rest| (rest, 0));
-                Portion::of(mass, self.next(mass, rest))
-            }
+            _ => Portion::of(mass, self.next(mass, self.rest)),
         }
     }
 
-    fn next(&mut self, mass: u64, source: Option<(Fixed, u64)>) -> Option<u64> {
+    fn next(&mut self, mass: u64, source: Option<Fixed>) -> Option<u64> {
         let before = self.left;
         self.left = before.saturating_sub(mass);
-        source.map(|(fixed, _)| fixed.between(before, self.left))
+        source.map(|fixed| fixed.between(before, self.left))
     }
 }
