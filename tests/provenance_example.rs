@@ -1,4 +1,5 @@
 //! The worked example of `docs/PROVENANCE.md`, what is unknown, caps, and histories of great depth.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod provenance_graph;
 

@@ -1,4 +1,5 @@
-//! What every lot holds, of which origin, after each movement: the arithmetic of `docs/PROVENANCE.md`.
+//! What every lot holds, of which origin, after each movement: the arithmetic of
+//! `docs/PROVENANCE.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -321,7 +322,8 @@ impl<'a> Undeclared<'a> {
         let mass = birth.mass.get();
         let is_composed = birth.contents.is_some();
         match self.kind {
-            // All that remains is divided, and the parent's own contents say what is in each part of it.
+            // All that remains is divided, and the parent's own contents say what is in each part
+            // of it.
             EventKind::SplitLot => Portion::of(mass, self.next(mass, self.pool.source)),
             // What arrives is as rich as what was sent; what was lost on the way was no richer.
             EventKind::AcceptTransfer | EventKind::PartlyAcceptTransfer => {

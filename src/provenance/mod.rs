@@ -1,13 +1,14 @@
 //! Where did this metal come from, where did it go?
 //!
-//! *Owns:* the walk over movements, origin vectors and their arithmetic, traces back and forward. Every
-//! walk is iterative, has a cap, and says when it stopped at it.
+//! *Owns:* the walk over movements, origin vectors and their arithmetic, traces back and forward.
+//! Every walk is iterative, has a cap, and says when it stopped at it.
 //!
-//! *Never:* judges an event, stores a vector, reads anything but the [`Graph`] it is handed. Vectors are
-//! computed when asked, from movements that were not retracted, so a correction needs no repair here.
+//! *Never:* judges an event, stores a vector, reads anything but the [`Graph`] it is handed.
+//! Vectors are computed when asked, from movements that were not retracted, so a correction needs
+//! no repair here.
 //!
-//! *See:* `docs/PROVENANCE.md` for the algorithm, gram by gram, so that another implementation gets the
-//! same answer; `domain::movement` for what is walked.
+//! *See:* `docs/PROVENANCE.md` for the algorithm, gram by gram, so that another implementation gets
+//! the same answer; `domain::movement` for what is walked.
 
 mod balance;
 mod origins;
@@ -32,7 +33,8 @@ pub trait Graph {
 
     /// Every entry that names the lot, ascending; empty for a stranger.
     fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, Self::Fault>;
-    /// What the event of an entry did to metal; `None` when nothing, or when it was declared an error.
+    /// What the event of an entry did to metal; `None` when nothing, or when it was declared an
+    /// error.
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, Self::Fault>;
 }
 
@@ -50,7 +52,8 @@ pub enum Measure {
 pub struct TraceLimits {
     /// Lots, the asked one included.
     pub lots: usize,
-    /// Edges between lots. Entries read, which includes those without an edge, are bounded with them.
+    /// Edges between lots. Entries read, which includes those without an edge, are bounded with
+    /// them.
     pub steps: usize,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::balance::{Account, Balance, Stranger};
+use super::share::Vector;
 use super::walk::Walk;
 use super::{Graph, Measure, TraceFault, TraceLimits};
 use crate::domain::{EntryIndex, Grams, LotId};
@@ -11,11 +12,11 @@ use crate::limits::MAX_TRACE_SHARES;
 /// Where the grams of a lot come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origins {
-    /// Grams of the measure in what remains of the lot; `None` when nobody looked for it, or when the
-    /// limits stopped the walk. An unknown is told, never guessed.
+    /// Grams of the measure in what remains of the lot; `None` when nobody looked for it, or when
+    /// the limits stopped the walk. An unknown is told, never guessed.
     pub total: Option<Grams>,
-    /// Grams per origin lot, ascending by lot, none zero; for mass, [`LotId::UPTAKE`] stands for what
-    /// joined in processes. They sum to `total` when `is_attributed`, else there are none.
+    /// Grams per origin lot, ascending by lot, none zero; for mass, [`LotId::UPTAKE`] stands for
+    /// what joined in processes. They sum to `total` when `is_attributed`, else there are none.
     pub shares: Vec<(LotId, Grams)>,
     /// Whether the origins of all these grams are known: each input along the way was analysed.
     pub is_attributed: bool,
@@ -23,8 +24,8 @@ pub struct Origins {
     pub at_birth: Holding,
     /// Every origin lot that was reached, ascending; those whose share rounds to nothing too.
     pub lineage: Vec<LotId>,
-    /// Whether the whole history was walked. When not, `lineage` is what was reached, and there are no
-    /// grams: a number from half a history would be an invention.
+    /// Whether the whole history was walked. When not, `lineage` is what was reached, and there are
+    /// no grams: a number from half a history would be an invention.
     pub is_complete: bool,
 }
 
@@ -39,7 +40,8 @@ pub struct Holding {
     pub is_attributed: bool,
 }
 
-/// The origin vector of a lot. Origins are the lots that came in: by collection or opening inventory.
+/// The origin vector of a lot. Origins are the lots that came in: by collection or opening
+/// inventory.
 pub fn origins<G: Graph>(
     graph: &G,
     lot: LotId,
@@ -97,8 +99,8 @@ fn vectors<G: Graph>(
     Ok(Some((at_birth, holding(balance.account(asked)))))
 }
 
-/// The last entry up to which each lot's own history matters: the asked lot's to its end, an ancestor's
-/// up to the last draw that went on towards the asked lot.
+/// The last entry up to which each lot's own history matters: the asked lot's to its end, an
+/// ancestor's up to the last draw that went on towards the asked lot.
 fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, EntryIndex> {
     let mut last_uses = BTreeMap::new();
     for born in walk.births.values() {
@@ -115,7 +117,7 @@ fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, Entr
 fn holding(account: Option<&Account>) -> Holding {
     let Some(account) = account else { return Holding::default() };
     let vector = account.shares();
-    let shares = vector.into_iter().flat_map(|vector| vector.components());
+    let shares = vector.into_iter().flat_map(Vector::components);
     Holding {
         total: account.total().map(Grams::of),
         shares: shares.map(|(origin, grams)| (*origin, Grams::of(*grams))).collect(),

@@ -2,9 +2,10 @@
 
 use crate::domain::LotId;
 
-/// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the grams
-/// that are left go one each to the largest remainders, the smaller id first where they are equal. All
-/// weights zero: nobody gets anything. Products stay below 2^128 because both sides are 64 bits.
+/// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the
+/// grams that are left go one each to the largest remainders, the smaller id first where they are
+/// equal. All weights zero: nobody gets anything. Products stay below 2^128 because both sides are
+/// 64 bits.
 pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
     if sum == 0 {
@@ -21,8 +22,8 @@ pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec
         left -= floor;
         remainders.push((product % sum, position));
     }
-    // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and no
-    // share of a part of the whole exceeds its weight.
+    // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and
+    // no share of a part of the whole exceeds its weight.
     remainders.sort_by(|(one, at), (other, at_other)| {
         other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
     });
@@ -51,7 +52,7 @@ impl Vector {
     }
 
     /// Grams from one origin.
-    pub(super) fn from_origin(&self, origin: LotId) -> u64 {
+    pub(super) fn grams_of(&self, origin: LotId) -> u64 {
         let found = self.0.binary_search_by(|(id, _)| id.cmp(&origin));
         found.map_or(0, |at| self.0[at].1)
     }
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(taken.sum(), 6);
         assert_eq!(taken.merged(&rest), both);
         assert_eq!(both.rescaled(28).components(), [(id(1), 18), (id(3), 10)]);
-        assert_eq!(both.from_origin(id(3)), 5);
-        assert_eq!(both.from_origin(id(2)), 0);
+        assert_eq!(both.grams_of(id(3)), 5);
+        assert_eq!(both.grams_of(id(2)), 0);
     }
 }

@@ -28,7 +28,8 @@ pub struct Trace {
     pub lots: Vec<LotId>,
     /// The same lots in the same order, with grams.
     pub nodes: Vec<TraceNode>,
-    /// Back: grams of the asked lot that joined in processes along the way. `None` as in [`TraceNode`].
+    /// Back: grams of the asked lot that joined in processes along the way. `None` as in
+    /// [`TraceNode`].
     pub uptake: Option<Grams>,
     /// Forward: grams of the asked lot that are in no lot any more. `None` as in [`TraceNode`].
     pub lost: Option<Grams>,
@@ -60,8 +61,8 @@ pub struct TraceNode {
     pub lot: LotId,
     /// Events between it and the asked lot, on the shortest way.
     pub depth: u32,
-    /// Back: grams of the asked lot, as born, that came through this one. Forward: grams of the asked lot
-    /// that were in this one when it was born. `None` when the trace was cut short.
+    /// Back: grams of the asked lot, as born, that came through this one. Forward: grams of the
+    /// asked lot that were in this one when it was born. `None` when the trace was cut short.
     pub mass: Option<Grams>,
     /// Forward: grams of the asked lot that are in this one now. `None` back, or when cut short.
     pub remaining: Option<Grams>,
@@ -129,8 +130,9 @@ fn steps<G: Graph>(walk: &Walk<'_, G>, limits: TraceLimits) -> Vec<Step> {
     steps
 }
 
-/// How a mass that went into an event parts over its births, in order, and the loss, which is dropped:
-/// by largest remainder of their masses; in a tie a lot comes before the loss, the smaller id first.
+/// How a mass that went into an event parts over its births, in order, and the loss, which is
+/// dropped: by largest remainder of their masses; in a tie a lot comes before the loss, the smaller
+/// id first.
 fn parts(movement: &Movement, mass: Grams) -> Vec<u64> {
     let births = movement.births.iter();
     let mut weights: Vec<_> =
@@ -151,8 +153,9 @@ struct Flow {
     remaining: Option<Grams>,
 }
 
-/// Lets the asked lot's grams flow back: what came through a lot came through its parents, shared over
-/// the grams that each gave to it. Later births first, so that a lot's grams are complete when it is met.
+/// Lets the asked lot's grams flow back: what came through a lot came through its parents, shared
+/// over the grams that each gave to it. Later births first, so that a lot's grams are complete when
+/// it is met.
 fn flow_back<G: Graph>(
     walk: &Walk<'_, G>,
     asked: LotId,
@@ -184,8 +187,8 @@ fn flow_back<G: Graph>(
     through.into_iter().map(flow).collect()
 }
 
-/// What went into one birth: the part of each draw, and of the uptake. A birth so small that every part
-/// rounds to nothing counts the whole draws instead, so that its grams are never lost.
+/// What went into one birth: the part of each draw, and of the uptake. A birth so small that every
+/// part rounds to nothing counts the whole draws instead, so that its grams are never lost.
 fn inflow(movement: &Movement, place: usize) -> Vec<(LotId, u64)> {
     let uptake = (LotId::UPTAKE, movement.uptake);
     let draws = movement.draws.iter().map(|draw| (draw.lot, draw.mass));
@@ -207,7 +210,7 @@ fn flow_forward<G: Graph>(
     let mut balance = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
     let grams = |balance: &Balance<'_>, lot| {
         let shares = balance.account(lot).and_then(|account| account.shares());
-        shares.map_or(0, |vector| vector.from_origin(asked))
+        shares.map_or(0, |vector| vector.grams_of(asked))
     };
     let mut through = BTreeMap::new();
     for movement in walk.movements.values() {

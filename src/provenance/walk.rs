@@ -119,8 +119,8 @@ impl<'g, G: Graph> Walk<'g, G> {
         VecDeque::from([root])
     }
 
-    /// Counts steps and queues the lots that are new; `false` when there are no steps left. A lot beyond
-    /// the limit is not entered; the walk goes on to the others.
+    /// Counts steps and queues the lots that are new; `false` when there are no steps left. A lot
+    /// beyond the limit is not entered; the walk goes on to the others.
     fn step_to(&mut self, lots: &[LotId], depth: u32, frontier: &mut VecDeque<Reached>) -> bool {
         for lot in lots {
             if self.steps == self.limits.steps {

@@ -1,5 +1,7 @@
 //! A history in memory, and a maker of random ones that a ledger would have admitted.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![allow(clippy::unnecessary_wraps, reason = "contents are optional wherever these are used")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -196,7 +198,7 @@ fn draws(history: &History, op: &Op) -> Vec<(LotId, u64)> {
     let mut chosen = BTreeMap::new();
     for (place, pick) in op.picks.iter().enumerate().filter(|_| !open.is_empty()) {
         let (lot, left) = open[usize::from(*pick) % open.len()];
-        let part = if pick % 3 == 0 { *left } else { 1 + number(op, place, *left) };
+        let part = if pick.is_multiple_of(3) { *left } else { 1 + number(op, place, *left) };
         chosen.insert(*lot, part);
     }
     chosen.into_iter().collect()
@@ -236,24 +238,25 @@ fn step(history: &mut History, op: &Op) {
     let whole = history.remaining[&first];
     match op.kind % 12 {
         0..=2 => {
-            let mass = 1 + number(op, 1, if op.kind % 2 == 0 { 40 } else { 1_000_000_000 });
+            let mass =
+                1 + number(op, 1, if op.kind.is_multiple_of(2) { 40 } else { 1_000_000_000 });
             history.collect(mass, maybe_contents(mass, choice, number(op, 2, mass + 1)));
         }
         3 => {
             let grams = number(op, 1, whole + 1);
-            let substance = if choice % 5 == 0 { Substance::Zn } else { Substance::Cu };
+            let substance = if choice.is_multiple_of(5) { Substance::Zn } else { Substance::Cu };
             history.assay(first, &[(substance, grams)]);
         }
         4..=5 => {
             let mut masses = cut(op, whole, 1 + choice % 4);
-            if choice % 2 == 0 {
+            if choice.is_multiple_of(2) {
                 *masses.last_mut().unwrap() += whole - masses.iter().sum::<u64>();
             }
             history.split(first, &masses);
         }
         6..=7 => {
             let mass = draws.iter().map(|(_, mass)| mass).sum();
-            let is_declared = choice % 3 == 0;
+            let is_declared = choice.is_multiple_of(3);
             let said = maybe_contents(mass, choice / 3, number(op, 2, mass + 1));
             history.merge(&draws, said.filter(|_| is_declared));
         }
