@@ -130,9 +130,9 @@ pub const MAX_TRACE_LOTS: usize = 20_000;
 pub const MAX_TRACE_STEPS: usize = 100_000;
 /// A leap of the clock backwards beyond this stops the writer.
 pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
-/// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers and
-/// holds, and draws that lead elsewhere.
+/// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers
+/// and holds, and draws that lead elsewhere.
 pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
 /// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so below
-/// 480 MB if none were freed, and about a second. A chain of 5,000 lots with 300 origins costs 3,000,000.
+/// 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
 pub const MAX_TRACE_SHARES: usize = 20_000_000;
