@@ -166,3 +166,27 @@ pub const MAX_FOUND_BYTES: usize = 64;
 pub const MAX_SCRIPT_LINES: usize = 1_000_000;
 /// Times that a client of ours sends the same append before it gives up.
 pub const MAX_APPEND_TRIES: u32 = 6;
+/// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers
+/// and holds, and draws that lead elsewhere.
+pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
+/// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so below
+/// 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
+pub const MAX_TRACE_SHARES: usize = 20_000_000;
+
+/// *Format of the journal.* Bytes of a frame's body: a group, a length per entry, one checkpoint.
+pub const MAX_FRAME_BODY_BYTES: usize =
+    MAX_GROUP_BYTES + MAX_BATCH_EVENTS * MAX_ENTRY_BYTES + 4 * MAX_GROUP_ENTRIES + 128 * 1024;
+/// Bytes of one journal segment, preallocated with zeros.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Entries, and bytes of entries, packed into one value of the database.
+pub const MAX_PACKED_ENTRIES: usize = 64;
+/// Bytes of entries packed into one value: far below the size from which sled keeps a value in a file of
+/// its own, outside of what one sync covers.
+pub const MAX_PACKED_BYTES: usize = 128 * 1024;
+
+const _: () = assert!(
+    (MAX_FRAME_BODY_BYTES as u64) < JOURNAL_SEGMENT_BYTES / 2,
+    "the largest frame fits a segment"
+);
+/// Databases that were moved aside by rebuilds and are still there.
+pub const MAX_LOST_DATABASES: u32 = 99;

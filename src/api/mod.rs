@@ -1,1 +1,1 @@
-//! (room api: header to be written by its author: Owns / Never / See)
+//! (room api: to be merged)

@@ -65,6 +65,15 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Asks whether events would be recorded.
+    pub async fn validate(&mut self, envelopes: Vec<Bytes>) -> Result<(), Refused> {
+        let request = BatchAppendEventsRequest { envelopes, validate_only: true };
+        let reply = self.ledger.batch_append_events(request).await;
+        reply.map(drop).map_err(|status| Refused::of(&status))
+    }
+}
+
 /// Busy, unclear or away: worth another try. Everything else is an answer.
 fn may_retry(status: &tonic::Status) -> bool {
     matches!(

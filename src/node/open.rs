@@ -20,7 +20,7 @@ use super::handle::Node;
 use super::writer::{Shared, Writer};
 use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::{
-    Body, EntryCount, EntryIndex, Event, Hash32, Rejection, Tables, TimeMs,
+    Body, EntryCount, EntryIndex, Event, Hash32, PublicKey, Rejection, Tables, TimeMs,
 };
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::Entry;
@@ -94,10 +94,7 @@ impl Node {
             let rejection = Rejection::GenesisMisplaced { kind, index };
             return Err(NodeFault::Genesis(AppendError::Rejected(rejection)));
         };
-        if body.ledger_key != ledger_key.public_key() {
-            let (expected, found) = (body.ledger_key, ledger_key.public_key());
-            return Err(NodeFault::LedgerKey { expected, found });
-        }
+        check_ledger_key(body.ledger_key, &ledger_key)?;
         let head = Head {
             next: EntryIndex(0),
             chain: ChainValue::START,
@@ -164,16 +161,15 @@ fn ready(
     if applied > journal {
         return Err(NodeFault::DatabaseAhead { database: applied, journal });
     }
+    if let Some(ledger) = store.ledger()? {
+        check_ledger_key(ledger.ledger_key, &ledger_key)?;
+    }
     check_agreement(&store, applied)?;
     let mut tail = Tail::new(&store, &ledger_key, applied)?;
     tail.replay()?;
     let Tail { head, frontier, checkpoint, replayed_bytes, .. } = tail;
 
     let ledger = ledger_of(&store)?;
-    if ledger.ledger_key != ledger_key.public_key() {
-        let (expected, found) = (ledger.ledger_key, ledger_key.public_key());
-        return Err(NodeFault::LedgerKey { expected, found });
-    }
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
     let shared = Shared::default();
@@ -189,6 +185,11 @@ fn ready(
         shared: Arc::new(shared),
         unsynced_bytes: replayed_bytes,
     })
+}
+
+fn check_ledger_key(expected: PublicKey, given: &SigningKey) -> Result<(), NodeFault> {
+    let found = given.public_key();
+    if found == expected { Ok(()) } else { Err(NodeFault::LedgerKey { expected, found }) }
 }
 
 fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
@@ -298,6 +299,7 @@ impl<'a> Tail<'a> {
         for (batch, recorded_at) in batches(group)? {
             // The genesis names the tables that judge from entry 1 on.
             if let Some(Body::Genesis(genesis)) = batch.first().map(|it| &it.event().body) {
+                check_ledger_key(genesis.ledger_key, self.ledger_key)?;
                 pending.head.tables_hash = genesis.tables_hash;
             }
             let index = pending.head.next;
@@ -434,7 +436,14 @@ fn check_guard(
     newest: &SignedCheckpoint,
 ) -> Result<(), NodeFault> {
     let Some(seen) = store.guard_current()? else {
-        // A crash came between the first group and the guard; or somebody removed the guard.
+        // A crash between the first group and the guard leaves no guard; nothing later does.
+        let is_first_group = store
+            .journal_group_of(EntryIndex(0))?
+            .is_some_and(|group| group.end().0 == journal.0);
+        if !is_first_group {
+            return Err(NodeFault::GuardMissing { journal });
+        }
+        store.clear_torn_tail()?;
         store.guard_advance(None, newest.as_bytes())?;
         return Ok(());
     };
@@ -449,6 +458,8 @@ fn check_guard(
         let rule = format!("it has root {}, and the journal's entries have {root}", said.root);
         return Err(NodeFault::GuardDisagrees { size: said.size, rule });
     }
+    // The guard has not seen what a torn frame would have held: nobody was told of it.
+    store.clear_torn_tail()?;
     if said.size < journal {
         store.guard_advance(Some(&seen), newest.as_bytes())?;
     }

@@ -255,7 +255,7 @@ impl Graph for StoredGraph<'_> {
 
 fn tree_fault(fault: ProofFault<StoreFault>) -> ReadFault {
     match fault {
-        ProofFault::Source(fault) => ReadFault::Store(fault),
+        ProofFault::Node(fault) => ReadFault::Store(fault),
         other => ReadFault::Tree(other.to_string()),
     }
 }
