@@ -7,4 +7,7 @@
 //!
 //! *See:* `docs/FORMAT.md`, which specifies all of it for a stranger.
 
+pub mod checkpoint;
+pub mod envelope;
 pub mod hash;
+pub mod receipt;
