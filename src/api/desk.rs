@@ -25,8 +25,8 @@ impl Desk {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
     }
 
-    /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline lets it;
-    /// a read whose caller is gone keeps its seat until it ends, so the bound holds.
+    /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline
+    /// lets it; a read whose caller is gone keeps its seat until it ends, so the bound holds.
     pub async fn read<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -43,8 +43,8 @@ impl Desk {
         worker.await.unwrap_or(Err(Failure::WorkerLost))
     }
 
-    /// Runs an append in a task of its own: a caller that hangs up drops its call and not the append.
-    /// The mailbox of the node bounds how many run.
+    /// Runs an append in a task of its own: a caller that hangs up drops its call and not the
+    /// append. The mailbox of the node bounds how many run.
     pub async fn write<T, E, W, A>(&self, work: W) -> Result<T, Failure>
     where
         T: Send + 'static,

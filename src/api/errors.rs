@@ -1,7 +1,7 @@
 //! From every way to fail to what the caller reads: one table, no `_` arm.
 //!
-//! Inner words stay inside: a caller sees the rejection and its numbers; paths and IO errors go to the log,
-//! under the request's id.
+//! Inner words stay inside: a caller sees the rejection and its numbers; paths and IO errors go to
+//! the log, under the request's id.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -182,12 +182,14 @@ impl Failure {
         Status::with_error_details_vec(verdict.code, english, details)
     }
 
-    /// Faults of ours are logged, here and once; what is wrong with a request is its caller's to log.
+    /// Faults of ours are logged, here and once; what is wrong with a request is its caller's to
+    /// log.
     fn log(&self, request: RequestId, verdict: Verdict) {
         let reason = name_of(verdict.reason);
         match self {
             Self::Read(fault) => {
-                tracing::error!(%request, reason, fault = fault as &dyn std::error::Error, "a read failed");
+                let fault: &dyn std::error::Error = fault;
+                tracing::error!(%request, reason, fault, "a read failed");
             }
             Self::WorkerLost => {
                 tracing::error!(%request, reason, "a worker ended before its answer");

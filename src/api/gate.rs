@@ -137,7 +137,8 @@ fn is_ours(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|name| name.starts_with(DOMAIN))
 }
 
-/// How long a call may take. Answers a little before the transport's own timer, which knows no reasons.
+/// How long a call may take. Answers a little before the transport's own timer, which knows no
+/// reasons.
 fn deadline(headers: &HeaderMap) -> Duration {
     const MARGIN: Duration = Duration::from_millis(5);
     let longest = Duration::from_secs(MAX_CALL_SECONDS);
@@ -162,8 +163,8 @@ fn parse_timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// What the framework refuses by itself, before a handler, has a code and no reason: it gets one here.
-/// Handlers never answer so: all their failures go through [`Failure`].
+/// What the framework refuses by itself, before a handler, has a code and no reason: it gets one
+/// here. Handlers never answer so: all their failures go through [`Failure`].
 fn explained(answer: Response<Body>, id: RequestId) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
     if !status.details().is_empty() {

@@ -1,12 +1,13 @@
 //! How machines talk to the ledger: gRPC.
 //!
-//! *Owns:* the three services of `urbanmine.v1`, health and reflection; who may make which call; how every
-//! failure is told; pages; deadlines; the bounds of calls and reads.
+//! *Owns:* the three services of `urbanmine.v1`, health and reflection; who may make which call;
+//! how every failure is told; pages; deadlines; the bounds of calls and reads.
 //!
-//! *Never:* judges an event, touches the store, signs; holds an append that its caller can cancel; tells a
-//! caller a path or an IO error. It meets the node only through its handle and its reader.
+//! *Never:* judges an event, touches the store, signs; holds an append that its caller can cancel;
+//! tells a caller a path or an IO error. It meets the node only through its handle and its reader.
 //!
-//! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual; `docs/REASONS.md`.
+//! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
+//! `docs/REASONS.md`.
 
 mod convert;
 pub mod desk;
@@ -103,8 +104,8 @@ impl Listener {
     }
 }
 
-/// Serves until `shutdown`, then lets calls end. The node stays open: its owner shuts it down afterwards,
-/// and appends that lost their caller end there.
+/// Serves until `shutdown`, then lets calls end. The node stays open: its owner shuts it down
+/// afterwards, and appends that lost their caller end there.
 pub async fn serve(
     node: Node,
     listener: Listener,

@@ -9,8 +9,8 @@ use crate::domain::{
 /// A number or name with the key under which a caller finds it.
 pub type Number = (&'static str, String);
 
-/// Makes `metadata` from one line per rejection. Every field of the variant has to be named, and is its
-/// own key: a new field does not compile until it stands here.
+/// Makes `metadata` from one line per rejection. Every field of the variant has to be named, and is
+/// its own key: a new field does not compile until it stands here.
 macro_rules! numbers_of_rejections {
     ($($variant:ident { $($field:ident),* })*) => {
         /// The fields of a rejection under their own names.

@@ -1,9 +1,9 @@
 //! Pages of lists (AIP-158): how many items, and where the next page begins.
 //!
-//! A token is hex of: version 1, fingerprint of the list and its filter 8, cursor (as long as the list
-//! says), check 4. It is opaque to callers, and checked: one of another list, filter or version, or one
-//! that was changed, is refused. It is no secret and gives no right: whoever may read a list may read
-//! every page of it.
+//! A token is hex of: version 1, fingerprint of the list and its filter 8, cursor (as long as the
+//! list says), check 4. It is opaque to callers, and checked: one of another list, filter or
+//! version, or one that was changed, is refused. It is no secret and gives no right: whoever may
+//! read a list may read every page of it.
 
 use super::convert::hex;
 use super::errors::Failure;
@@ -21,8 +21,8 @@ pub fn page_size(asked: u32) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
-/// Cuts messages, of which one more than the page was asked for, to the page's size and to what a reply
-/// holds. Answers where the last one stood when the list goes on after it.
+/// Cuts messages, of which one more than the page was asked for, to the page's size and to what a
+/// reply holds. Answers where the last one stood when the list goes on after it.
 pub fn cut<M: prost::Message>(messages: &mut Vec<M>, size: usize) -> Option<usize> {
     let read = messages.len();
     messages.truncate(size);
@@ -47,8 +47,8 @@ impl List {
     pub fn new(call: &str, filter: &[&[u8]]) -> Self {
         let mut text = Vec::new();
         for part in std::iter::once(&call.as_bytes()).chain(filter) {
-            // A length before each part, so that no two filters read the same. A part is shorter than
-            // a request, so its length fits.
+            // A length before each part, so that no two filters read the same. A part is shorter
+            // than a request, so its length fits.
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part);
         }

@@ -1,6 +1,7 @@
 //! Who may make which call: one table, one function, asked before every call.
 //!
-//! Transport identity (who calls) is not signing identity (who says so): nothing here looks at an event.
+//! Transport identity (who calls) is not signing identity (who says so): nothing here looks at an
+//! event.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -113,8 +114,8 @@ pub fn authorise(caller: &Caller, method: Method) -> Result<Authorised, Denied> 
     if is_allowed { Ok(Authorised(())) } else { Err(Denied { rule }) }
 }
 
-/// Whether an address never leaves the machine. `::ffff:127.0.0.1` counts: a caller on an IPv4 loopback
-/// address looks like that to a socket that serves both families.
+/// Whether an address never leaves the machine. `::ffff:127.0.0.1` counts: a caller on an IPv4
+/// loopback address looks like that to a socket that serves both families.
 pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -96,8 +96,8 @@ fn party_page(
     Ok(v1::ListPartiesResponse { parties, next_page_token: next.unwrap_or_default() })
 }
 
-/// Looks at one page of all sites and shows those of the party: so a page costs the same with a filter,
-/// and may be empty although the list goes on.
+/// Looks at one page of all sites and shows those of the party: so a page costs the same with a
+/// filter, and may be empty although the list goes on.
 fn site_page(
     reader: &Reader,
     request: &v1::ListSitesRequest,

@@ -492,8 +492,8 @@ fn kinds_and_statuses_of_the_proto_are_those_of_the_domain() {
     assert_eq!(party(1).as_bytes().len(), 16);
 }
 
-/// The rules of buf's STANDARD category that names can break, and ours: no client or bidirectional stream,
-/// no map, no float.
+/// The rules of buf's STANDARD category that names can break, and ours: no client or bidirectional
+/// stream, no map, no float.
 #[test]
 fn the_protos_are_named_as_buf_expects() {
     let mut used = BTreeSet::new();
@@ -540,13 +540,13 @@ fn check_message(it: &DescriptorProto) {
 /// `docs/REASONS.md`, from the tables.
 fn reasons_document() -> String {
     let mut text = "# Reasons\n\n\
-        Why a call failed. `errors.proto` says how an error is built; this page is made from it and from \
-        the tables in `src/api`,\nand a test holds it (`URBANMINE_WRITE_DOCS=1 cargo test --lib api::` \
+        Why a call failed. `errors.proto` says how an error is built; this page is made from it \
+        and from the tables in `src/api`,\nand a test holds it (`URBANMINE_WRITE_DOCS=1 cargo test --lib api::` \
         writes it anew). Numbers are never reused.\n\n\
-        *Nothing recorded* — yes: the ledger holds nothing of the request. no: an append may have been \
-        recorded; send the same bytes again to learn.\n\
-        *Then* — FIX_REQUEST: these bytes are never accepted. CHANGE_FIRST: the event, or the state of the \
-        ledger, has to be another one first.\nSAME_AGAIN: send the same bytes again, later. \
+        *Nothing recorded* — yes: the ledger holds nothing of the request. no: an append may have \
+        been recorded; send the same bytes again to learn.\n\
+        *Then* — FIX_REQUEST: these bytes are never accepted. CHANGE_FIRST: the event, or the state of \
+        the ledger, has to be another one first.\nSAME_AGAIN: send the same bytes again, later. \
         AFTER_OPERATOR: an operator has to act first.\n"
         .to_owned();
     let mut section = String::new();
@@ -555,8 +555,8 @@ fn reasons_document() -> String {
             section.clone_from(&it.section);
             write!(
                 text,
-                "\n## {section}\n\n| Number | Reason | gRPC code | Nothing recorded | Then | Meaning \
-                 | Example | 中文 |\n|---|---|---|---|---|---|---|---|\n"
+                "\n## {section}\n\n| Number | Reason | gRPC code | Nothing recorded | Then \
+                 | Meaning | Example | 中文 |\n|---|---|---|---|---|---|---|---|\n"
             )
             .unwrap();
         }

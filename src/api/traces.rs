@@ -1,4 +1,5 @@
-//! What provenance answers, as flat lists of the proto. The only file of this room that knows its types.
+//! What provenance answers, as flat lists of the proto. The only file of this room that knows its
+//! types.
 
 use super::convert::raw;
 use crate::domain::LotId;
