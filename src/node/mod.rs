@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::envelope::EnvelopeFault;
 use crate::ledger::receipt::Receipt;
-pub use crate::provenance::{Direction, Measure, Origins, Step, Trace};
+pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
 use crate::wire::DecodeFault;
 
 /// Why an append is refused.

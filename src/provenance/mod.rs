@@ -23,26 +23,45 @@ pub enum Direction {
 
 /// Where a lot came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "stand-in")]
 pub struct Origins {
-    /// The whole.
-    pub total: Grams,
-    /// Its shares.
+    pub total: Option<Grams>,
     pub shares: Vec<(LotId, Grams)>,
-    /// Everything with a part in it.
+    pub is_attributed: bool,
+    pub at_birth: Holding,
     pub lineage: Vec<LotId>,
-    /// Whether no cap was reached.
     pub is_complete: bool,
+}
+
+/// Grams in a lot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "stand-in")]
+pub struct Holding {
+    pub total: Option<Grams>,
+    pub shares: Vec<(LotId, Grams)>,
+    pub is_attributed: bool,
 }
 
 /// The steps of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "stand-in")]
 pub struct Trace {
-    /// The steps.
     pub steps: Vec<Step>,
-    /// The lots.
     pub lots: Vec<LotId>,
-    /// Whether no cap was reached.
+    pub nodes: Vec<TraceNode>,
+    pub uptake: Option<Grams>,
+    pub lost: Option<Grams>,
     pub is_complete: bool,
+}
+
+/// A lot of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "stand-in")]
+pub struct TraceNode {
+    pub lot: LotId,
+    pub depth: u32,
+    pub mass: Option<Grams>,
+    pub remaining: Option<Grams>,
 }
 
 /// One step.
