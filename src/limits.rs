@@ -134,6 +134,9 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 pub const MAX_TRACE_LOTS: usize = 20_000;
 /// Steps (edges) that one trace reports; a trace that stops here says so.
 pub const MAX_TRACE_STEPS: usize = 100_000;
+/// A trace fits a reply: a step has at most 80 bytes there; a lot 44, an origin 20, and two shares of 30.
+const _: () = assert!(MAX_TRACE_STEPS * 80 + MAX_TRACE_LOTS * (44 + 20 + 60) <= MAX_REPLY_BYTES);
+
 /// A leap of the clock backwards beyond this stops the writer.
 pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
 

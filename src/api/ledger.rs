@@ -78,7 +78,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::GetCheckpointResponse> {
         let read = self.0.read(|reader| {
             if reader.size()? == EntryCount(0) {
-                return Err(missing("checkpoint", &"of an empty ledger"));
+                return Err(missing("checkpoint", &"latest"));
             }
             Ok(v1::GetCheckpointResponse { checkpoint: reader.checkpoint()?.text().to_owned() })
         });
@@ -204,7 +204,7 @@ fn inclusion(
         ));
     }
     let proof = reader.inclusion_proof(index, size)?;
-    let proof = proof.ok_or_else(|| missing("tree of size", &size))?;
+    let proof = proof.ok_or_else(|| missing("tree", &size))?;
     Ok(v1::GetInclusionProofResponse { hashes: raw_hashes(&proof) })
 }
 
@@ -221,7 +221,7 @@ fn consistency(
         ));
     }
     let proof = reader.consistency_proof(old, new)?;
-    let proof = proof.ok_or_else(|| missing("tree of size", &new))?;
+    let proof = proof.ok_or_else(|| missing("tree", &new))?;
     Ok(v1::GetConsistencyProofResponse { hashes: raw_hashes(&proof) })
 }
 

@@ -7,6 +7,7 @@ use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::pages::{List, cut, page_size};
 use super::traces;
+use crate::domain::lot::Lot;
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::limits::MAX_CODE_BYTES;
 use crate::node::{Direction, LotFilter, Reader};
@@ -25,8 +26,7 @@ impl LotService for LotDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = needed("lot_id", &request.lot_id, LotId::parse)?;
-            let lot = reader.lot(lot)?.ok_or_else(|| missing("lot", &lot))?;
+            let lot = existing(reader, &request.lot_id)?;
             Ok(v1::GetLotResponse { lot: Some((&lot).into()) })
         });
         answer(id, read.await)
@@ -57,7 +57,7 @@ impl LotService for LotDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = existing(reader, &request.lot_id)?;
+            let lot = standing(reader, &request.lot_id)?;
             let measure = traces::measure(request.substance)?;
             let origins = reader.origins(lot, measure)?;
             let trace = reader.trace(lot, Direction::Back)?;
@@ -73,7 +73,7 @@ impl LotService for LotDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = existing(reader, &request.lot_id)?;
+            let lot = standing(reader, &request.lot_id)?;
             Ok(traces::destinations(&reader.trace(lot, Direction::Forward)?))
         });
         answer(id, read.await)
@@ -95,11 +95,17 @@ impl LotService for LotDesk {
 }
 
 /// A lot that is recorded.
-fn existing(reader: &Reader, bytes: &[u8]) -> Result<LotId, Failure> {
+fn existing(reader: &Reader, bytes: &[u8]) -> Result<Lot, Failure> {
     let lot = needed("lot_id", bytes, LotId::parse)?;
-    match reader.lot(lot)? {
-        Some(_) => Ok(lot),
-        None => Err(missing("lot", &lot)),
+    reader.lot(lot)?.ok_or_else(|| missing("lot", &lot))
+}
+
+/// A lot that has a history: one whose birth was declared an error came from nowhere.
+fn standing(reader: &Reader, bytes: &[u8]) -> Result<LotId, Failure> {
+    let lot = existing(reader, bytes)?;
+    match lot.retracted_by {
+        None => Ok(lot.id),
+        Some(_) => Err(missing("lot_history", &lot.id)),
     }
 }
 
@@ -151,7 +157,7 @@ fn life_page(
     reader: &Reader,
     request: &v1::ListLotEventsRequest,
 ) -> Result<v1::ListLotEventsResponse, Failure> {
-    let lot = existing(reader, &request.lot_id)?;
+    let lot = existing(reader, &request.lot_id)?.id;
     let list = List::new("ListLotEvents", &[&request.lot_id]);
     let first = list.cursor(&request.page_token)?.map_or(0, u32::from_be_bytes);
     let size = page_size(request.page_size);
