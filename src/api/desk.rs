@@ -32,15 +32,8 @@ impl Desk {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, Failure> + Send + 'static,
     {
-        let seat = Arc::clone(&self.seats).acquire_owned().await;
-        let seat = seat.map_err(|_| Failure::WorkerLost)?;
         let reader = self.node.reader();
-        let worker = tokio::task::spawn_blocking(move || {
-            let answer = work(&reader);
-            drop(seat);
-            answer
-        });
-        worker.await.unwrap_or(Err(Failure::WorkerLost))
+        seated(&self.seats, move || work(&reader)).await
     }
 
     /// Runs an append in a task of its own: a caller that hangs up drops its call and not the
@@ -53,9 +46,30 @@ impl Desk {
         W: FnOnce(Node) -> A,
         A: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let task = tokio::spawn(work(self.node.clone()));
-        task.await.map_err(|_| Failure::WorkerLost)?.map_err(Failure::from)
+        outliving(work(self.node.clone())).await?.map_err(Failure::from)
     }
+}
+
+/// Runs blocking work on a thread of its own, when there is a seat.
+async fn seated<T, F>(seats: &Arc<Semaphore>, work: F) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    let seat = Arc::clone(seats).acquire_owned().await.map_err(|_| Failure::WorkerLost)?;
+    let worker = tokio::task::spawn_blocking(move || {
+        let answer = work();
+        drop(seat);
+        answer
+    });
+    worker.await.unwrap_or(Err(Failure::WorkerLost))
+}
+
+/// Runs work that goes on when nobody waits for it any more.
+async fn outliving<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::spawn(work).await.map_err(|_| Failure::WorkerLost)
 }
 
 impl fmt::Debug for Desk {
@@ -72,4 +86,56 @@ pub fn id_of<T>(request: &Request<T>) -> RequestId {
 /// What a handler answers.
 pub fn answer<T>(id: RequestId, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
     outcome.map(Response::new).map_err(|failure| failure.into_status(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn an_append_goes_on_when_its_caller_hangs_up() {
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel::<()>();
+        let call = outliving(async move {
+            may_go.await.unwrap();
+            done.send(()).unwrap();
+        });
+        // The caller waits a little and is gone: the call is dropped half-way.
+        assert!(timeout(SHORT, call).await.is_err());
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told_as_a_fault_of_ours() {
+        let lost = outliving(async { panic!("a test") }).await.map(|(): ()| ());
+        assert!(matches!(lost, Err(Failure::WorkerLost)));
+        let seats = Arc::new(Semaphore::new(1));
+        let lost = seated(&seats, || -> Result<(), Failure> { panic!("a test") }).await;
+        assert!(matches!(lost, Err(Failure::WorkerLost)));
+        assert_eq!(seats.available_permits(), 1, "a panic gives its seat back");
+    }
+
+    #[tokio::test]
+    async fn a_read_keeps_its_seat_until_it_ends() {
+        let seats = Arc::new(Semaphore::new(1));
+        let (go, may_go) = mpsc::channel::<()>();
+        let first = seated(&seats, move || {
+            may_go.recv().unwrap();
+            Ok(())
+        });
+        // Its caller is gone and it still runs, so the next one waits.
+        assert!(timeout(SHORT, first).await.is_err());
+        assert!(timeout(SHORT, seated(&seats, || Ok(()))).await.is_err());
+        go.send(()).unwrap();
+        seated(&seats, || Ok(())).await.unwrap();
+    }
 }

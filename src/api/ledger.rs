@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::convert::{ledger, missing, needed, raw_hashes};
 use super::desk::{Desk, answer, id_of};
@@ -13,11 +15,16 @@ use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
 use crate::node::{AppendError, BatchError, Reader};
 use crate::wire::v1;
 use crate::wire::v1::get_receipt_request::Subject;
-use crate::wire::v1::ledger_service_server::LedgerService;
+use crate::wire::v1::ledger_service_server::{LedgerService, SERVICE_NAME};
 
 /// The handlers.
 #[derive(Debug)]
-pub struct LedgerDesk(pub Desk);
+pub struct LedgerDesk {
+    /// Where they meet the node.
+    pub desk: Desk,
+    /// Where a node that no longer records is told.
+    pub health: HealthReporter,
+}
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -27,7 +34,7 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::GetLedgerRequest>,
     ) -> Answer<v1::GetLedgerResponse> {
-        let read = self.0.read(|reader| {
+        let read = self.desk.read(|reader| {
             let ledger = ledger(&reader.ledger()?, reader.size()?);
             Ok(v1::GetLedgerResponse { ledger: Some(ledger) })
         });
@@ -39,7 +46,9 @@ impl LedgerService for LedgerDesk {
         request: Request<v1::AppendEventRequest>,
     ) -> Answer<v1::AppendEventResponse> {
         let id = id_of(&request);
-        answer(id, self.append(request.into_inner()).await)
+        let outcome = self.append(request.into_inner()).await;
+        self.tell_health(&outcome).await;
+        answer(id, outcome)
     }
 
     async fn batch_append_events(
@@ -47,7 +56,9 @@ impl LedgerService for LedgerDesk {
         request: Request<v1::BatchAppendEventsRequest>,
     ) -> Answer<v1::BatchAppendEventsResponse> {
         let id = id_of(&request);
-        answer(id, self.append_batch(request.into_inner()).await)
+        let outcome = self.append_batch(request.into_inner()).await;
+        self.tell_health(&outcome).await;
+        answer(id, outcome)
     }
 
     async fn get_entry(
@@ -56,7 +67,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::GetEntryResponse> {
         let id = id_of(&request);
         let index = EntryIndex(request.into_inner().entry_index);
-        let read = self.0.read(move |reader| {
+        let read = self.desk.read(move |reader| {
             let entry = reader.entry(index)?.ok_or_else(|| missing("entry", &index))?;
             Ok(v1::GetEntryResponse { entry: Some(v1::Entry { entry_index: index.0, entry }) })
         });
@@ -69,14 +80,14 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::ListEntriesResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| entry_page(reader, &request)).await)
+        answer(id, self.desk.read(move |reader| entry_page(reader, &request)).await)
     }
 
     async fn get_checkpoint(
         &self,
         request: Request<v1::GetCheckpointRequest>,
     ) -> Answer<v1::GetCheckpointResponse> {
-        let read = self.0.read(|reader| {
+        let read = self.desk.read(|reader| {
             if reader.size()? == EntryCount(0) {
                 return Err(missing("checkpoint", &"latest"));
             }
@@ -91,7 +102,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::GetInclusionProofResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| inclusion(reader, &request)).await)
+        answer(id, self.desk.read(move |reader| inclusion(reader, &request)).await)
     }
 
     async fn get_consistency_proof(
@@ -100,7 +111,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::GetConsistencyProofResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| consistency(reader, &request)).await)
+        answer(id, self.desk.read(move |reader| consistency(reader, &request)).await)
     }
 
     async fn get_receipt(
@@ -109,7 +120,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::GetReceiptResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        let read = self.0.read(move |reader| {
+        let read = self.desk.read(move |reader| {
             let receipt = receipt(reader, request.subject)?;
             Ok(v1::GetReceiptResponse { entry_index: receipt.index.0, receipt: receipt.encode() })
         });
@@ -118,17 +129,27 @@ impl LedgerService for LedgerDesk {
 }
 
 impl LedgerDesk {
+    /// After a failed write the node records nothing until a restart; health says so from then on.
+    async fn tell_health<T>(&self, outcome: &Result<T, Failure>) {
+        let Err(Failure::Append(error) | Failure::Batch(BatchError { error, .. })) = outcome else {
+            return;
+        };
+        if matches!(error, AppendError::Poisoned | AppendError::Indeterminate) {
+            self.health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+        }
+    }
+
     async fn append(
         &self,
         request: v1::AppendEventRequest,
     ) -> Result<v1::AppendEventResponse, Failure> {
         let envelope = request.envelope;
         if request.validate_only {
-            let judged = self.0.write(async move |node| node.validate(vec![envelope]).await);
+            let judged = self.desk.write(async move |node| node.validate(vec![envelope]).await);
             judged.await.map_err(alone)?;
             return Ok(v1::AppendEventResponse { appended: None });
         }
-        let appended = self.0.write(async move |node| node.append(envelope).await).await?;
+        let appended = self.desk.write(async move |node| node.append(envelope).await).await?;
         Ok(v1::AppendEventResponse { appended: Some(appended.into()) })
     }
 
@@ -142,10 +163,11 @@ impl LedgerDesk {
             return Err(BatchError { position: None, error }.into());
         }
         if request.validate_only {
-            self.0.write(async move |node| node.validate(envelopes).await).await?;
+            self.desk.write(async move |node| node.validate(envelopes).await).await?;
             return Ok(v1::BatchAppendEventsResponse { appended: Vec::new() });
         }
-        let appended = self.0.write(async move |node| node.append_batch(envelopes).await).await?;
+        let appended =
+            self.desk.write(async move |node| node.append_batch(envelopes).await).await?;
         let appended = appended.into_iter().map(v1::AppendedEvent::from).collect();
         Ok(v1::BatchAppendEventsResponse { appended })
     }

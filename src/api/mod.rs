@@ -114,6 +114,7 @@ pub async fn serve(
     let health = HealthReporter::new();
     tell(&health, ServingStatus::Serving).await;
     let desk = desk::Desk::new(node);
+    let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone() };
     let router = server()
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
@@ -121,7 +122,7 @@ pub async fn serve(
         .add_service(reflection().build_v1().map_err(ServeFault::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(ServeFault::Reflection)?)
         .add_service(
-            LedgerServiceServer::new(ledger::LedgerDesk(desk.clone()))
+            LedgerServiceServer::new(ledger_desk)
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_REPLY_BYTES),
         )
