@@ -89,6 +89,7 @@ pub fn answer<T>(id: RequestId, outcome: Result<T, Failure>) -> Result<Response<
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 mod tests {
     use std::sync::mpsc;
     use std::time::Duration;

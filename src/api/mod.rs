@@ -21,6 +21,7 @@ pub mod pages;
 pub mod policy;
 mod registry;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 mod tests;
 mod traces;
 

@@ -88,6 +88,7 @@ fn cap(limit: usize) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use crate::domain::vocabulary::EventKind;
