@@ -32,6 +32,9 @@ pub(super) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
     }
     println!("public key  {public_key}");
     println!("key id      {key_id}");
-    eprintln!("The private key is in {}, encrypted. Whoever has both can sign.", args.out.display());
+    eprintln!(
+        "The private key is in {}, encrypted. Whoever has both can sign.",
+        args.out.display()
+    );
     Ok(())
 }

@@ -97,8 +97,7 @@ pub fn encode(group: &Group) -> Result<Bytes, GroupTooLarge> {
     if count == 0 || count > MAX_GROUP_ENTRIES || body_len > MAX_FRAME_BODY_BYTES {
         return Err(GroupTooLarge);
     }
-    let mut out =
-        BytesMut::with_capacity(FRAME_HEADER_BYTES + body_len + FRAME_TRAILER_BYTES);
+    let mut out = BytesMut::with_capacity(FRAME_HEADER_BYTES + body_len + FRAME_TRAILER_BYTES);
     out.put_slice(&FRAME_MAGIC);
     out.put_u64(group.first.0);
     out.put_u32(length(count));

@@ -24,9 +24,7 @@ use crate::domain::{
 };
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::Entry;
-use crate::ledger::envelope::{
-    EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae,
-};
+use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::keys::SigningKey;
@@ -71,8 +69,7 @@ impl NodeConfig {
 /// Adds the ledger's signature to a genesis that the coordinator signed.
 pub fn genesis_envelope(signed: &Envelope, ledger_key: &SigningKey) -> Envelope {
     let message = pae(EVENT_PAYLOAD_TYPE, &signed.payload);
-    let own =
-        EnvelopeSignature { key: ledger_key.key_id(), signature: ledger_key.sign(&message) };
+    let own = EnvelopeSignature { key: ledger_key.key_id(), signature: ledger_key.sign(&message) };
     let mut signatures = signed.signatures.clone();
     signatures.push(own);
     signatures.sort_by_key(|signature| signature.key);
@@ -105,12 +102,12 @@ impl Node {
         let mut group = PendingGroup::new(head.clone());
         // Judged before anything is on disk: a refused genesis leaves no directory behind.
         let nothing = crate::domain::memory::MemoryState::default();
-        group
-            .add(&nothing, std::slice::from_ref(&admitted), config.clock.now())
-            .map_err(|refused| match refused {
+        group.add(&nothing, std::slice::from_ref(&admitted), config.clock.now()).map_err(
+            |refused| match refused {
                 Refused::Caller(error) => NodeFault::Genesis(error.error),
                 Refused::Unreadable(never) => match never {},
-            })?;
+            },
+        )?;
         let origin = admitted.event().origin.clone();
         let store = Store::create(&config.store(), &origin, &ledger_key.public_key())?;
         let mut writer = Writer {
@@ -136,10 +133,7 @@ impl Node {
 
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
     /// entries it holds afterwards.
-    pub fn rebuild(
-        config: &NodeConfig,
-        ledger_key: SigningKey,
-    ) -> Result<EntryCount, NodeFault> {
+    pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
         let store = Store::open_without_database(&config.store())?;
         let writer = ready(store, config, ledger_key)?;
         writer.store.sync()?;
@@ -148,11 +142,7 @@ impl Node {
 }
 
 /// Everything between a store that is open and a writer that may write.
-fn ready(
-    store: Store,
-    config: &NodeConfig,
-    ledger_key: SigningKey,
-) -> Result<Writer, NodeFault> {
+fn ready(store: Store, config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
     let journal = store.journal_end();
     let applied = store.applied()?;
     if journal.0 == 0 {
@@ -223,11 +213,7 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
     Ok(())
 }
 
-fn check_signed_root(
-    store: &Store,
-    first: EntryIndex,
-    signed: &[u8],
-) -> Result<(), NodeFault> {
+fn check_signed_root(store: &Store, first: EntryIndex, signed: &[u8]) -> Result<(), NodeFault> {
     let index = EntryIndex(first.0 - 1);
     let disagree = |rule: String| NodeFault::Disagree { index, rule };
     let (said, _) = SignedCheckpoint::parse(signed).map_err(|fault| disagree(fault.to_string()))?;
@@ -259,8 +245,7 @@ impl<'a> Tail<'a> {
     ) -> Result<Self, NodeFault> {
         let head = head_of(store, applied)?;
         let frontier = Frontier::from_nodes(applied, store)?;
-        let tail =
-            Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
+        let tail = Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
         tail.with_last_checkpoint(applied)
     }
 
@@ -408,11 +393,7 @@ fn head_of(store: &Store, applied: EntryCount) -> Result<Head, NodeFault> {
     })
 }
 
-fn stored_tables(
-    store: &Store,
-    hash: Hash32,
-    index: EntryIndex,
-) -> Result<Tables, NodeFault> {
+fn stored_tables(store: &Store, hash: Hash32, index: EntryIndex) -> Result<Tables, NodeFault> {
     let mut bytes = Vec::new();
     for chunk in 0..MAX_TABLE_CHUNKS {
         match store.table_chunk(hash, chunk)? {
@@ -437,9 +418,8 @@ fn check_guard(
 ) -> Result<(), NodeFault> {
     let Some(seen) = store.guard_current()? else {
         // A crash between the first group and the guard leaves no guard; nothing later does.
-        let is_first_group = store
-            .journal_group_of(EntryIndex(0))?
-            .is_some_and(|group| group.end().0 == journal.0);
+        let is_first_group =
+            store.journal_group_of(EntryIndex(0))?.is_some_and(|group| group.end().0 == journal.0);
         if !is_first_group {
             return Err(NodeFault::GuardMissing { journal });
         }

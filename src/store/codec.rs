@@ -174,8 +174,15 @@ impl<A: Stored, B: Stored, C: Stored> Stored for (A, B, C) {
 stored_numbers!(u8, u16, u32, u64);
 stored_ids!(EventId, LotId, PartyId, SiteId, LicenceId, AffiliationId);
 stored_words!(
-    AffiliationKind, CustodyModel, EventKind, HoldReason, InvoiceClass, LicenceKind, PartyRole,
-    Substance, TransferScope
+    AffiliationKind,
+    CustodyModel,
+    EventKind,
+    HoldReason,
+    InvoiceClass,
+    LicenceKind,
+    PartyRole,
+    Substance,
+    TransferScope
 );
 stored_through! {
     bool: u8, |it: &bool| u8::from(*it), |it| match it {

@@ -19,9 +19,7 @@ use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::memory::MemoryState;
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
-use crate::domain::{
-    EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
-};
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::limits::{MAX_PACKED_BYTES, MAX_PACKED_ENTRIES};
@@ -188,10 +186,13 @@ impl Database {
     ) -> Result<Vec<T>, StoreFault> {
         let mut found = Vec::new();
         // The key right after another one is it with a zero byte.
-        let start = after.map_or_else(|| vec![tag], |mut key| {
-            key.push(0);
-            key
-        });
+        let start = after.map_or_else(
+            || vec![tag],
+            |mut key| {
+                key.push(0);
+                key
+            },
+        );
         for row in self.tree.range(start..) {
             let (key, bytes) = row?;
             if key.first() != Some(&tag) || found.len() >= max {

@@ -196,12 +196,8 @@ fn create_segment(
 
 /// Zeros up to the end of the segment, really allocated where the file system can.
 fn preallocate(file: &File) -> std::io::Result<()> {
-    let whole = rustix::fs::fallocate(
-        file,
-        rustix::fs::FallocateFlags::empty(),
-        0,
-        JOURNAL_SEGMENT_BYTES,
-    );
+    let whole =
+        rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, JOURNAL_SEGMENT_BYTES);
     match whole {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(JOURNAL_SEGMENT_BYTES),
@@ -268,8 +264,7 @@ impl Groups {
                 let rule = format!("the segment begins at entry {first}");
                 return Err(StoreFault::Journal { path, offset: 0, index: self.next, rule });
             }
-            let place =
-                if self.segments.is_empty() { Place::LastSegment } else { Place::Before };
+            let place = if self.segments.is_empty() { Place::LastSegment } else { Place::Before };
             self.scan = Some(Scan::open(&path, self.identity, first, place)?);
         }
     }
@@ -515,7 +510,8 @@ mod tests {
         for _ in 0..9 {
             let checkpoint = if first == 0 { Bytes::new() } else { Bytes::from_static(b"c") };
             let entries = vec![big.clone(); 256];
-            let group = Group { first: EntryIndex(first), previous_checkpoint: checkpoint, entries };
+            let group =
+                Group { first: EntryIndex(first), previous_checkpoint: checkpoint, entries };
             journal.append(&group).unwrap();
             first += 256;
         }
