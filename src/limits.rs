@@ -152,3 +152,7 @@ pub const MAX_YEARLY_CAPACITY_G: u64 = 1_000 * MAX_LOT_MASS_G;
 pub const MAX_FIELD_FAULTS: usize = 32;
 /// Bytes of a refused value that a fault repeats.
 pub const MAX_FOUND_BYTES: usize = 64;
+/// Findings that one verification tells; more are counted, not told.
+pub const MAX_FINDINGS: usize = 1_000;
+/// Checkpoints that a verification holds until their entries have come: the latest, and a few pinned ones.
+pub const MAX_PENDING_CHECKPOINTS: usize = 16;
