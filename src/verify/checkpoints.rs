@@ -64,6 +64,11 @@ impl Checkpoints {
         }
     }
 
+    /// Whether one is of exactly the entries that have come.
+    pub(super) fn is_due(&self, roots: &RootStack) -> bool {
+        self.pending.iter().any(|(pending, _)| *pending == roots.size())
+    }
+
     /// Judges those whose entries have all come.
     pub(super) fn entries_came(
         &mut self,
@@ -72,9 +77,6 @@ impl Checkpoints {
         findings: &mut Findings,
     ) {
         let size = roots.size();
-        if self.pending.iter().all(|(pending, _)| *pending != size) {
-            return;
-        }
         let (due, later) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition::<Vec<_>, _>(|(pending, _)| *pending == size);
@@ -151,7 +153,8 @@ impl Checkpoints {
 /// Opens one under the trusted name and key; says why not.
 fn open(text: &[u8], trusted: Option<&Identity>, findings: &mut Findings) -> Option<Checkpoint> {
     let Some(Identity { origin, ledger_key }) = trusted else {
-        let detail = "no key is pinned and no genesis was read: it is not known who signs";
+        let detail = "it is not known who signs: no key is pinned and no genesis was read, or the ledger \
+                      named a next key";
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };

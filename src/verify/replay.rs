@@ -18,7 +18,7 @@ use crate::ledger::envelope::pae;
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::key_id;
 use crate::ledger::{Entry, EntryKind, Envelope, StrictKey};
-use crate::wire::statement::{Statement, StatementBody};
+use crate::wire::statement::StatementBody;
 use crate::wire::{DecodeFault, decode_event, decode_statement};
 
 /// Who a ledger says it is, in its genesis.
@@ -42,6 +42,8 @@ pub(super) struct Replay {
     /// Keys that were parsed; `None` for a key that is not sound.
     keys: BTreeMap<KeyId, Option<StrictKey>>,
     claims: Option<Identity>,
+    /// The ledger named a next key: who signs from then on is not known to this version.
+    is_key_rotated: bool,
     stopped_at: Option<EntryIndex>,
     replayed: u64,
     signatures: u64,
@@ -51,6 +53,11 @@ impl Replay {
     /// Who the ledger says it is, once its genesis was read.
     pub(super) fn claims(&self) -> Option<&Identity> {
         self.claims.as_ref()
+    }
+
+    /// Whether the ledger named a next key, which this version does not follow.
+    pub(super) fn is_key_rotated(&self) -> bool {
+        self.is_key_rotated
     }
 
     /// The entry whose effects are not known.
@@ -120,7 +127,7 @@ impl Replay {
         self.check_known_signers(at, kind, envelope, findings);
     }
 
-    /// At the end of a batch nothing announced may be missing.
+    /// Where a batch ends, or the ledger itself speaks, nothing announced may be missing.
     pub(super) fn check_no_correctives_missing(&self, at: EntryIndex, findings: &mut Findings) {
         if self.stopped_at.is_some() {
             return;
@@ -129,8 +136,8 @@ impl Replay {
         if let Some((expected, _)) = ledger.expected_correctives.first() {
             let count = ledger.expected_correctives.len();
             let detail = format!(
-                "the batch ends, and {count} correctives that a declared error announced did not \
-                 come; the next would be event {expected}"
+                "{count} correctives that a declared error announced did not follow it in its batch; \
+                 the next would be event {expected}"
             );
             findings.at(at, FindingKind::CorrectivesMissing, detail);
         }
@@ -311,6 +318,7 @@ impl Replay {
         findings: &mut Findings,
     ) -> Result<(), Stop> {
         self.check_judged_by(at, entry, findings);
+        self.check_no_correctives_missing(at, findings);
         let Some(trusted) = pins.trusted(self.claims.as_ref()) else {
             let detail = "a statement before any genesis says whose it is";
             findings.at(at, FindingKind::StatementInvalid, detail);
@@ -332,28 +340,22 @@ impl Replay {
             return Ok(());
         }
         self.check_known_signers(at, entry.kind, envelope, findings);
-        check_statement(at, &statement, &trusted.origin, findings);
-        Ok(())
+        if statement.origin != trusted.origin {
+            let detail = format!("a statement of {}, not of {}", statement.origin, trusted.origin);
+            findings.at(at, FindingKind::StatementInvalid, detail);
+        }
+        let unsupported = match statement.body {
+            StatementBody::RestartNote { .. } => return Ok(()),
+            StatementBody::LotStateRoot { .. } => "a root of lot states, which is not recomputed",
+            StatementBody::LedgerKeyRotation { .. } => {
+                self.is_key_rotated = true;
+                "a next ledger key, which is not followed"
+            }
+        };
+        let detail = format!("the ledger states {unsupported} by this version");
+        findings.at(at, FindingKind::StatementUnsupported, detail);
+        Err(Stop)
     }
-}
-
-fn check_statement(
-    at: EntryIndex,
-    statement: &Statement,
-    origin: &Origin,
-    findings: &mut Findings,
-) {
-    if statement.origin != *origin {
-        let detail = format!("a statement of {}, not of {origin}", statement.origin);
-        findings.at(at, FindingKind::StatementInvalid, detail);
-    }
-    let unsupported = match statement.body {
-        StatementBody::RestartNote { .. } => return,
-        StatementBody::LotStateRoot { .. } => "a root of lot states, which is not recomputed",
-        StatementBody::LedgerKeyRotation { .. } => "a next ledger key, which is not followed",
-    };
-    let detail = format!("the ledger states {unsupported} by this version");
-    findings.at(at, FindingKind::StatementUnsupported, detail);
 }
 
 fn check_pins(at: EntryIndex, pins: &Pins, claims: &Identity, findings: &mut Findings) {

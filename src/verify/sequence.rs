@@ -2,7 +2,7 @@
 
 use super::report::{FindingKind, Findings};
 use crate::domain::{EntryIndex, TimeMs};
-use crate::ledger::{ChainValue, Entry, EntryKind};
+use crate::ledger::{ChainValue, Entry};
 
 /// Whether an entry follows the one before it, so that a state known before it is the state it met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Sequence {
         continuity
     }
 
-    /// Members of a batch agree on it and stand side by side; the ledger's statements stand alone.
+    /// Members of a batch agree on it and stand side by side.
     fn check_batch(&mut self, at: EntryIndex, entry: &Entry, findings: &mut Findings) {
         let says = Batch { first: entry.batch_first, length: entry.batch_len };
         let told = |batch: Batch| format!("batch of {} from entry {}", batch.length, batch.first);
@@ -109,9 +109,6 @@ impl Sequence {
             }
             None if says.first != entry.index => {
                 Some(format!("it says {}, whose first entry is not there", told(says)))
-            }
-            _ if entry.kind == EntryKind::Statement && says.length != 1 => {
-                Some(format!("a statement stands alone, not in a {}", told(says)))
             }
             _ => None,
         };

@@ -124,14 +124,17 @@ impl Verifier {
                 self.replay.stop(at);
             }
         }
-        let trusted = self.pins.trusted(self.replay.claims());
-        self.checkpoints.entries_came(&self.roots, trusted.as_ref(), &mut self.findings);
+        if self.checkpoints.is_due(&self.roots) {
+            let trusted = self.trusted();
+            self.checkpoints.entries_came(&self.roots, trusted.as_ref(), &mut self.findings);
+            self.end_batch("a checkpoint is signed");
+        }
     }
 
     /// The signed checkpoint of the head, or another one to hold the entries against. It is judged when
     /// as many entries have come as it speaks of.
     pub fn checkpoint(&mut self, text: &[u8]) {
-        let trusted = self.pins.trusted(self.replay.claims());
+        let trusted = self.trusted();
         self.checkpoints.take(text, &self.roots, trusted.as_ref(), &mut self.findings);
     }
 
@@ -149,7 +152,7 @@ impl Verifier {
     /// No more entries come.
     pub fn finish(mut self) -> Report {
         self.end_batch("the ledger ends");
-        let trusted = self.pins.trusted(self.replay.claims());
+        let trusted = self.trusted();
         let entries = self.roots.size();
         if entries.0 == 0 {
             self.findings.overall(FindingKind::NoEntries, "no entries came: nothing was verified");
@@ -185,6 +188,14 @@ impl Verifier {
             claims: self.replay.claims().cloned(),
             progress,
         }
+    }
+
+    /// Under whose name and key checkpoints stand; `None` when that is not known.
+    fn trusted(&self) -> Option<Identity> {
+        if self.replay.is_key_rotated() {
+            return None;
+        }
+        self.pins.trusted(self.replay.claims())
     }
 
     /// The place of the next entry, counted as they come.
@@ -227,7 +238,7 @@ impl Verifier {
                 self.findings.at(at, FindingKind::GroupMalformed, detail);
             }
             (false, false) => {
-                let trusted = self.pins.trusted(self.replay.claims());
+                let trusted = self.trusted();
                 let (roots, findings) = (&self.roots, &mut self.findings);
                 self.checkpoints.judge(previous, roots, trusted.as_ref(), findings);
             }
