@@ -229,3 +229,7 @@ pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
 /// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside the
 /// message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
 pub const MAX_ERROR_TEXT_BYTES: usize = 768;
+/// Findings that one verification tells; more are counted, not told.
+pub const MAX_FINDINGS: usize = 1_000;
+/// Checkpoints that a verification holds until their entries have come: the latest, and a few pinned ones.
+pub const MAX_PENDING_CHECKPOINTS: usize = 16;
