@@ -16,7 +16,6 @@ use crate::limits::WHOLE_E8;
 /// The sender reserves grams for the consignee.
 pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
     let actor = work.event.actor;
-    check_consignee_site(work, offer)?;
     let consignee = work.party(offer.consignee)?;
     if let Some(carrier) = offer.carrier {
         work.party(carrier)?;
@@ -54,16 +53,6 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
     });
     lot.reserved = lot.reserved.checked_add(offer.mass).unwrap_or(lot.remaining);
     work.put_used(lot);
-    Ok(())
-}
-
-fn check_consignee_site<V: View>(work: &Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
-    let Some(id) = offer.consignee_site else { return Ok(()) };
-    let site = work.site_of(id)?;
-    if site.party != offer.consignee {
-        let (party, owner) = (offer.consignee, site.party);
-        return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
-    }
     Ok(())
 }
 
