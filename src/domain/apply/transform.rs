@@ -17,6 +17,7 @@ use super::work::{BirthRight, Work};
 pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdict<(), V> {
     let output = &merge.output;
     work.check_laboratories(&[output])?;
+    work.check_materials_of(merge.parents.iter().map(|draw| draw.lot))?;
     work.check_codes(&[output])?;
     let lots = used_lots(work, &merge.parents, &[output])?;
     check_usable(work, &lots)?;
@@ -49,10 +50,11 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
 /// Lots are made into other lots by a process.
 pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -> Verdict<(), V> {
     let made: Vec<&NewLot> = melt.outputs.iter().chain(&melt.residues).collect();
+    let draws: Vec<LotDraw> = melt.inputs.iter().chain(&melt.additions).copied().collect();
     work.check_laboratories(&made)?;
+    work.check_materials_of(draws.iter().map(|draw| draw.lot))?;
     work.check_codes(&made)?;
     let balances = check_process(work, &melt.process)?;
-    let draws: Vec<LotDraw> = melt.inputs.iter().chain(&melt.additions).copied().collect();
     let lots = used_lots(work, &draws, &made)?;
     check_usable(work, &lots)?;
     check_inputs_lawful(work, &lots)?;
