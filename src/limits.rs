@@ -233,3 +233,5 @@ pub const MAX_ERROR_TEXT_BYTES: usize = 768;
 pub const MAX_FINDINGS: usize = 1_000;
 /// Checkpoints that a verification holds until their entries have come: the latest, and a few pinned ones.
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
+/// Lines of a trace's tree on a terminal; JSON has all of it.
+pub const MAX_TREE_LINES: usize = 400;

@@ -10,6 +10,7 @@ use super::init::guard_of;
 use super::keyfile::{self, PassphraseArgs};
 use super::output::hex;
 use super::runtime;
+use crate::api::Listener;
 use crate::node::{Node, NodeConfig};
 
 /// Serve a ledger over gRPC.
@@ -32,16 +33,13 @@ pub struct ServeArgs {
 }
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    crate::api::check_listen_address(args.listen)?;
     let ledger_key = keyfile::read(&args.ledger_key, &args.passphrase)?;
     let config = NodeConfig::new(&args.data, guard_of(&args.data, args.guard.as_deref()));
     let public = hex(ledger_key.public_key().as_bytes());
     runtime()?.block_on(async {
+        let listener = Listener::bind(args.listen).await?;
         let node = Node::open(&config, ledger_key).context("the node does not start")?;
-        let listener = tokio::net::TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen))?;
-        let address = listener.local_addr()?;
+        let address = listener.address();
         let ledger = node.reader().ledger()?;
         eprintln!("ledger {} with {} entries", ledger.origin, node.reader().size());
         eprintln!("ledger key {public}");

@@ -26,17 +26,12 @@ impl Guard {
     pub fn open(directory: &Path, faults: &Faults) -> Result<Self, StoreFault> {
         make_directory(directory)?;
         let lock = DirectoryLock::take(directory)?;
-        Ok(Self { file: directory.join("guard"), faults: faults.clone(), _lock: lock })
+        Ok(Self { file: directory.join(FILE), faults: faults.clone(), _lock: lock })
     }
 
     /// The checkpoint that it holds.
     pub fn current(&self) -> Result<Option<Bytes>, StoreFault> {
-        match std::fs::read(&self.file) {
-            Ok(bytes) if bytes.len() <= MAX_CHECKPOINT_BYTES => Ok(Some(bytes.into())),
-            Ok(_) => Err(StoreFault::GuardConflict { path: self.file.clone() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreFault::io("read", &self.file, error)),
-        }
+        read(&self.file)
     }
 
     /// Puts the next checkpoint in the place of the expected one; durable when it returns.
@@ -48,6 +43,18 @@ impl Guard {
         // A crash before the rename: the old checkpoint stands, and the journal is ahead, which is fine.
         write_durably(&self.file, next)?;
         self.faults.at(FaultPoint::AfterGuard)
+    }
+}
+
+/// Name of the file in the guard's directory.
+pub(super) const FILE: &str = "guard";
+
+pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreFault> {
+    match std::fs::read(file) {
+        Ok(bytes) if bytes.len() <= MAX_CHECKPOINT_BYTES => Ok(Some(bytes.into())),
+        Ok(_) => Err(StoreFault::GuardConflict { path: file.to_path_buf() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreFault::io("read", file, error)),
     }
 }
 

@@ -303,6 +303,11 @@ pub fn read_journal(data: &Path) -> Result<Groups, StoreFault> {
     Groups::open(&data.join(JOURNAL), identity, EntryIndex(0))
 }
 
+/// Reads the head guard without taking a lock or making anything.
+pub fn read_guard(directory: &Path) -> Result<Option<Bytes>, StoreFault> {
+    guard::read(&directory.join(guard::FILE))
+}
+
 macro_rules! view_of_database {
     ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
         impl View for Store {
