@@ -189,3 +189,19 @@ fn an_error_is_not_declared_before_what_it_undoes() {
     let expected = Rejection::EventBeforeLot { lot: known, last: born, occurred_at };
     assert_eq!(world.judge(&early).map(drop), Err(expected));
 }
+
+#[test]
+fn a_release_is_not_taken_back_from_under_what_was_done_since() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let hold = world.must(COORD, holding(known));
+    let release = world.must(COORD, releasing(known, hold));
+    let used = world.must(COLLECTOR, melting(known, 40, lot(1)));
+    let undo = world.attempt(COORD, error(release, &[]));
+    let blocking = vec![used];
+    let expected = Rejection::CorrectionBlocked { target: release, lot: known, blocking, more: 0 };
+    assert_eq!(world.judge(&undo).map(drop), Err(expected));
+    world.must(COLLECTOR, error(used, &[]));
+    world.must(COORD, error(release, &[]));
+    assert_eq!(world.lot_state(known).holds.len(), 1);
+}

@@ -120,7 +120,7 @@ fn undo<V: View>(
             let mut lot = work.lot(*id)?;
             // Whoever let a lot go does not stop it again in other hands.
             let is_gone = lot.moved_at > record.index || lot.retracted_by.is_some();
-            if is_gone || lot.holds.len() >= MAX_HOLDS {
+            if is_gone || lot.holds.len() >= MAX_HOLDS || is_used_since(work, record, &lot)? {
                 return Ok(Err(*id));
             }
             lot.holds.push(*hold);
@@ -166,6 +166,33 @@ fn undo_draw<V: View>(
     lot.remaining = remaining;
     work.put(lot);
     Ok(Ok(()))
+}
+
+/// Whether grams of a lot were used, or are promised, since the target: what was done while the lot was free
+/// would have been done to a held lot.
+fn is_used_since<V: View>(work: &Work<'_, V>, record: &EventRecord, lot: &Lot) -> Verdict<bool, V> {
+    let count = lot.life.count;
+    for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
+        let Some(event) = work.read(|view| view.life(lot.id, count - back))? else { break };
+        let Some(later) = work.read(|view| view.event(event))? else { break };
+        if later.index <= record.index {
+            return Ok(false);
+        }
+        let is_open = |offer: EventId| -> Verdict<bool, V> {
+            Ok(work.transfer(offer)?.status == TransferStatus::Open)
+        };
+        for delta in later.deltas.iter().filter(|_| later.corrected_by.is_none()) {
+            let is_use = match delta {
+                Delta::Drawn(drawn, _) => *drawn == lot.id,
+                Delta::Offered(offer) => is_open(*offer)?,
+                _ => false,
+            };
+            if is_use {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(count > MAX_BLOCKING_SCANNED)
 }
 
 /// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was offered.
