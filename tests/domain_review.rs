@@ -12,11 +12,13 @@
 mod kit;
 
 use kit::*;
-use urbanmine::domain::event::{CloseTransfer, HoldLot, MergeLots, ReleaseLot};
+use urbanmine::domain::event::{AssayLot, CloseTransfer, HoldLot, MergeLots, ReleaseLot};
 use urbanmine::domain::lot::TransferStatus;
 use urbanmine::domain::party::DatedRole;
 use urbanmine::domain::units::Validity;
-use urbanmine::domain::vocabulary::{HoldReason, PartyRole, TransferReason};
+use urbanmine::domain::vocabulary::{
+    HoldReason, LicenceKind, OriginKind, PartyRole, Substance, TransferReason,
+};
 use urbanmine::domain::{Body, EventId, Grams, LotId, Rejection, TimeMs};
 
 fn holding(of: LotId) -> Body {
@@ -204,4 +206,62 @@ fn a_release_is_not_taken_back_from_under_what_was_done_since() {
     world.must(COLLECTOR, error(used, &[]));
     world.must(COORD, error(release, &[]));
     assert_eq!(world.lot_state(known).holds.len(), 1);
+}
+
+/// R1, imported included: what was made of an ore product stays ore, whatever it is called afterwards.
+#[test]
+fn ore_does_not_lose_its_origin_in_a_merge_or_a_melt() {
+    let mut world = World::new();
+    let mut imported = Vec::new();
+    for _ in 0..2 {
+        let id = lot(world.fresh());
+        let mut new = new_lot(id, "ORE", 100);
+        new.origin_kind = Some(OriginKind::ImportedRawMaterial);
+        world.must(SEPARATOR, collect(new));
+        imported.push(draw(id, 50));
+    }
+    let merged = MergeLots { parents: imported.clone(), output: made(lot(1), "RE", 100) };
+    world.must(SEPARATOR, Body::MergeLots(Box::new(merged)));
+    let sent = world.attempt(SEPARATOR, offer(lot(1), 10, RECOVERY));
+    assert_eq!(reason(world.judge(&sent)), "ORE_FORBIDDEN");
+
+    let leach = world.tables.as_mut().unwrap().processes.get_mut("MELT").unwrap();
+    leach.roles.push(PartyRole::RareEarthSeparationPlant);
+    let melt = transforming("MELT", &imported[..1], &[made(lot(2), "RE", 50)]);
+    world.must(SEPARATOR, Body::TransformLots(Box::new(melt)));
+    let sent = world.attempt(SEPARATOR, offer(lot(2), 10, RECOVERY));
+    assert_eq!(reason(world.judge(&sent)), "ORE_FORBIDDEN");
+}
+
+/// R1: a recovery plant does not come to hold ore by making it either.
+#[test]
+fn a_recovery_plant_makes_no_ore() {
+    let mut world = World::new();
+    let scrap = lot(world.fresh());
+    world.must(RECOVERY, collect(new_lot(scrap, "RE", 100)));
+    let melt = transforming("MELT", &[draw(scrap, 100)], &[made(lot(1), "ORE", 100)]);
+    let melt = world.attempt(RECOVERY, Body::TransformLots(Box::new(melt)));
+    assert_eq!(reason(world.judge(&melt)), "ORE_FORBIDDEN");
+}
+
+#[test]
+fn a_laboratory_without_its_accreditation_analyses_its_own_lots_only() {
+    let mut world = World::new();
+    let rows = world.tables.as_mut().unwrap().permissions.get_mut("ASSAY_LOT").unwrap();
+    for row in rows.iter_mut().filter(|row| row.role == PartyRole::Laboratory) {
+        row.licence = Some(LicenceKind::LaboratoryAccreditation);
+    }
+    let trader = world.state.parties.get_mut(&TRADER).unwrap();
+    let (role, validity) = (PartyRole::Laboratory, EVER);
+    trader.party.roles.push(DatedRole { role, validity });
+    let strange = world.copper(SMELTER, 100);
+    let own = world.copper(TRADER, 100);
+    let analysis = |of| AssayLot { lot: of, composition: assay(&[(Substance::Cu, 1)]) };
+    let attempt = world.attempt(TRADER, Body::AssayLot(analysis(strange)));
+    assert_eq!(reason(world.judge(&attempt)), "LOT_NOT_HELD");
+    world.must(TRADER, Body::AssayLot(analysis(own)));
+    let mut accreditation = waste_licence(9);
+    accreditation.kind = LicenceKind::LaboratoryAccreditation;
+    world.state.parties.get_mut(&TRADER).unwrap().licences.push(accreditation);
+    assert_eq!(reason(world.judge(&attempt)), "accepted");
 }
