@@ -3,12 +3,20 @@
 //! The oracle knows the accepted events and nothing else. It strikes out those that were declared errors
 //! and books the rest from the first, each time anew: what the rules undo step by step, it forgets.
 
-#![allow(dead_code, reason = "the kit serves several tests")]
 #![allow(
-    clippy::unwrap_used,
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
     clippy::expect_used,
+    clippy::large_enum_variant,
     clippy::panic,
-    reason = "a test says so by failing"
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
 )]
 
 #[path = "common/domain_kit.rs"]
@@ -307,7 +315,7 @@ impl Story {
         }
         let fresh = world.clone();
         let dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let uncertainty = if seed % 2 == 0 { 0 } else { 20_000 };
+        let uncertainty = if seed.is_multiple_of(2) { 0 } else { 20_000 };
         let (book, log, lives) = (Book::default(), Vec::new(), BTreeMap::new());
         Self { seed, dice, world, fresh, book, log, lives, tried: 0, uncertainty }
     }

@@ -3,12 +3,20 @@
 //! A row breaks its own rule and the next later one that the same kind of event can break together with
 //! it. It is refused for its own; repaired in that one respect, it is refused for the next.
 
-#![allow(dead_code, reason = "the kit serves several tests")]
 #![allow(
-    clippy::unwrap_used,
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
     clippy::expect_used,
+    clippy::large_enum_variant,
     clippy::panic,
-    reason = "a test says so by failing"
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
 )]
 
 #[path = "common/domain_kit.rs"]

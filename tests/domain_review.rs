@@ -1,11 +1,19 @@
 //! What somebody would try who wants grams, time or another party's lot: one test for each attempt.
 
-#![allow(dead_code, reason = "the kit serves several tests")]
 #![allow(
-    clippy::unwrap_used,
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
     clippy::expect_used,
+    clippy::large_enum_variant,
     clippy::panic,
-    reason = "a test says so by failing"
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
 )]
 
 #[path = "common/domain_kit.rs"]

@@ -65,10 +65,10 @@ fn check_event_id<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
 /// What follows a declared error is what it announced, to the byte; and it announces what follows.
 fn check_correctives<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
     let found = work.event.id;
-    if let Some((expected, hash)) = work.ledger.expected_correctives.first() {
-        if *expected != found || *hash != work.signed.payload_hash {
-            return Err(Rejection::CorrectiveExpected { expected: *expected, found }.into());
-        }
+    if let Some(&(expected, hash)) = work.ledger.expected_correctives.first()
+        && (expected, hash) != (found, work.signed.payload_hash)
+    {
+        return Err(Rejection::CorrectiveExpected { expected, found }.into());
     }
     let Body::DeclareError(error) = &work.event.body else { return Ok(()) };
     // An event that is recorded, repeated or this one itself never comes: the ledger would wait for ever.
