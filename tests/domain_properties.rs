@@ -1,7 +1,8 @@
 //! Random histories against a naive oracle that shares no code with the rules.
 //!
-//! The oracle knows the accepted events and nothing else. It strikes out those that were declared errors
-//! and books the rest from the first, each time anew: what the rules undo step by step, it forgets.
+//! The oracle knows the accepted events and nothing else. It strikes out those that were declared
+//! errors and books the rest from the first, each time anew: what the rules undo step by step, it
+//! forgets.
 
 #![allow(
     dead_code,
@@ -71,7 +72,7 @@ fn random_histories_balance_replay_and_link() {
     assert_eq!(undone.len(), 12, "every kind that can be undone: {undone:?}");
 }
 
-// --- the oracle -------------------------------------------------------------------------------------
+// --- the oracle ----------------------------------------------------------------------------------
 
 /// The accepted events, and those of them that were declared errors.
 #[derive(Clone, Default)]
@@ -290,7 +291,7 @@ fn copper_at(contents: &Contents, grams: i128) -> i128 {
     down + i128::from(up)
 }
 
-// --- the story --------------------------------------------------------------------------------------
+// --- the story -----------------------------------------------------------------------------------
 
 struct Story {
     seed: u64,
@@ -385,8 +386,8 @@ impl Story {
         }
     }
 
-    /// Copper is said to be there by collections, inventories and analyses; nothing else makes any, but
-    /// for what the analyses of a melt may err. (A correction may bring back what was there.)
+    /// Copper is said to be there by collections, inventories and analyses; nothing else makes any,
+    /// but for what the analyses of a melt may err. (A correction may bring back what was there.)
     fn check_copper(&self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
         let slack = match &attempt.event.body {
             Body::CollectLot(_)
@@ -435,7 +436,7 @@ impl Story {
         }
     }
 
-    // --- corrections --------------------------------------------------------------------------------
+    // --- corrections -----------------------------------------------------------------------------
 
     /// A declared error with what follows it: all of it, or nothing.
     fn correct(&mut self, attempt: Attempt) {
@@ -497,7 +498,7 @@ impl Story {
         Some(self.world.attempt(actor, error(target, &[])))
     }
 
-    // --- proposals ----------------------------------------------------------------------------------
+    // --- proposals -------------------------------------------------------------------------------
 
     fn propose(&mut self) -> Option<Attempt> {
         let actor = self.pick(&ACTORS)?;

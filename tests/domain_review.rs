@@ -105,7 +105,8 @@ fn the_newest_draw_is_undone_though_all_else_is_promised() {
     assert_eq!((state.remaining, state.reserved), (Grams::of(100), Grams::of(60)));
 }
 
-/// A whole lot that is on its way leaves as it was offered: grams that came back to it would be lost.
+/// A whole lot that is on its way leaves as it was offered: grams that came back to it would be
+/// lost.
 #[test]
 fn a_draw_is_not_undone_into_a_whole_lot_on_its_way() {
     let mut world = World::new();
@@ -216,7 +217,8 @@ fn a_release_is_not_taken_back_from_under_what_was_done_since() {
     assert_eq!(world.lot_state(known).holds.len(), 1);
 }
 
-/// R1, imported included: what was made of an ore product stays ore, whatever it is called afterwards.
+/// R1, imported included: what was made of an ore product stays ore, whatever it is called
+/// afterwards.
 #[test]
 fn ore_does_not_lose_its_origin_in_a_merge_or_a_melt() {
     let mut world = World::new();

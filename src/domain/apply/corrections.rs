@@ -1,7 +1,8 @@
 //! An event is declared an error: what it did is undone at the head, and nothing is ever mutated.
 //!
-//! Each delta of the target is reversed, last first. It is refused where what the target made is not there
-//! any more: whoever wants to correct starts with the newest event in the way, and the refusal lists them.
+//! Each delta of the target is reversed, last first. It is refused where what the target made is
+//! not there any more: whoever wants to correct starts with the newest event in the way, and the
+//! refusal lists them.
 
 use super::super::effects::View;
 use super::super::event::DeclareError;
@@ -130,7 +131,8 @@ fn undo<V: View>(
     }
 }
 
-/// A lot that was born goes away, if it is as it was born: whole, promised to nobody, unmoved, not held.
+/// A lot that was born goes away, if it is as it was born: whole, promised to nobody, unmoved, not
+/// held.
 fn undo_birth<V: View>(
     work: &mut Work<'_, V>,
     record: &EventRecord,
@@ -168,8 +170,8 @@ fn undo_draw<V: View>(
     Ok(Ok(()))
 }
 
-/// Whether grams of a lot were used, or are promised, since the target: what was done while the lot was free
-/// would have been done to a held lot.
+/// Whether grams of a lot were used, or are promised, since the target: what was done while the lot
+/// was free would have been done to a held lot.
 fn is_used_since<V: View>(work: &Work<'_, V>, record: &EventRecord, lot: &Lot) -> Verdict<bool, V> {
     let count = lot.life.count;
     for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
@@ -195,7 +197,8 @@ fn is_used_since<V: View>(work: &Work<'_, V>, record: &EventRecord, lot: &Lot) -
     Ok(count > MAX_BLOCKING_SCANNED)
 }
 
-/// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was offered.
+/// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was
+/// offered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WholeOffer {
     None,
@@ -204,8 +207,8 @@ enum WholeOffer {
     Unknown,
 }
 
-/// Looks for an open offer of the whole lot. It may be older than the target: an offer that was refused is
-/// open again when the refusal is declared an error.
+/// Looks for an open offer of the whole lot. It may be older than the target: an offer that was
+/// refused is open again when the refusal is declared an error.
 fn whole_offer<V: View>(work: &Work<'_, V>, lot: &Lot) -> Verdict<WholeOffer, V> {
     let count = lot.life.count;
     for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
@@ -326,7 +329,8 @@ fn blocked<V: View>(work: &Work<'_, V>, record: &EventRecord, id: LotId) -> Verd
     Ok(Rejection::CorrectionBlocked { target: record.id, lot: id, blocking, more })
 }
 
-/// Whether an event did something to the lot that a correction of `record` would have to undo first.
+/// Whether an event did something to the lot that a correction of `record` would have to undo
+/// first.
 fn stands_in_the_way<V: View>(
     work: &Work<'_, V>,
     record: &EventRecord,

@@ -10,8 +10,8 @@ use super::transfers::is_coordinator;
 use super::work::Work;
 use crate::limits::MAX_HOLDS;
 
-/// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a lot, so R3
-/// asks only that it existed; but nothing that uses it later is dated before the hold.
+/// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a
+/// lot, so R3 asks only that it existed; but nothing that uses it later is dated before the hold.
 pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(), V> {
     let mut lot = work.lot(hold.lot)?;
     work.check_not_retracted(std::slice::from_ref(&lot))?;

@@ -132,7 +132,8 @@ pub(super) fn assay<V: View>(work: &mut Work<'_, V>, assay: &AssayLot) -> Verdic
     Ok(())
 }
 
-/// A laboratory analyses lots in other hands: with the licence that the permission table asks of it.
+/// A laboratory analyses lots in other hands: with the licence that the permission table asks of
+/// it.
 fn acts_as_laboratory<V: View>(work: &Work<'_, V>, party: &PartyState) -> Result<bool, Rejection> {
     let at = work.at();
     if !party.party.has_role(PartyRole::Laboratory, at) {
@@ -185,7 +186,7 @@ pub(super) fn split<V: View>(work: &mut Work<'_, V>, split: &SplitLot) -> Verdic
     Ok(())
 }
 
-// --- shared with other kinds ------------------------------------------------------------------------
+// --- shared with other kinds ---------------------------------------------------------------------
 
 /// Retracted, held, elsewhere, stopped, too early: what every use of a lot by its holder asks.
 pub(super) fn check_usable<V: View>(work: &Work<'_, V>, lots: &[Lot]) -> Result<(), Rejection> {

@@ -135,8 +135,8 @@ fn check_lawful<V: View>(
     Ok(())
 }
 
-/// R10: what is made from one party's property is that party's property; from two parties' it would not
-/// be known whose.
+/// R10: what is made from one party's property is that party's property; from two parties' it would
+/// not be known whose.
 fn common_owner(lots: &[Lot]) -> Result<PartyId, Rejection> {
     let Some(first) = lots.first() else {
         return Err(Rejection::MassNotConserved { into: 0, out: 0 }); // the border asks for an input
@@ -187,8 +187,8 @@ fn taken(draws: &[LotDraw], lots: &[Lot]) -> Vec<(LotId, Contents)> {
     draws.iter().zip(lots).map(share).collect()
 }
 
-/// R6. Balanced are the substances that the process names and every one that is said to come out: who says
-/// that it came out also says, by assays, how much went in.
+/// R6. Balanced are the substances that the process names and every one that is said to come out:
+/// who says that it came out also says, by assays, how much went in.
 fn check_elements(
     balances: &[Substance],
     into: &[(LotId, Contents)],
@@ -233,7 +233,8 @@ fn sum<'a>(substance: Substance, all: impl Iterator<Item = &'a Contents>) -> (u1
     })
 }
 
-/// What a merge without analysis holds: sums of the substances that were looked for in every parent.
+/// What a merge without analysis holds: sums of the substances that were looked for in every
+/// parent.
 fn pool_contents(of_mass: Grams, draws: &[(LotId, Contents)]) -> Contents {
     let Some((_, first)) = draws.first() else { return Contents::default() };
     let is_known = |substance| draws.iter().all(|(_, it)| it.of(substance).is_some());
@@ -249,8 +250,9 @@ fn pool_contents(of_mass: Grams, draws: &[(LotId, Contents)]) -> Contents {
     Contents { of_mass, items: items.collect() }
 }
 
-/// Owner of the inputs, hands and place of the event, every origin kind of what went in. What is made of an
-/// ore product is of ore, however the ore came in (R1) and whatever the product is called.
+/// Owner of the inputs, hands and place of the event, every origin kind of what went in. What is
+/// made of an ore product is of ore, however the ore came in (R1) and whatever the product is
+/// called.
 fn right_by<V: View>(
     work: &Work<'_, V>,
     owner: PartyId,
