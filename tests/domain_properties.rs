@@ -575,6 +575,16 @@ impl Story {
         Some(Body::SplitLot(SplitLot { parent: parent.id, children, handling_loss }))
     }
 
+    /// All that is available, or some of it; now and then what is promised as well.
+    fn some_of(&mut self, lot: &Lot) -> u64 {
+        let available = lot.available().get();
+        match self.roll(16) {
+            0 => lot.remaining.get(),
+            1..8 => available,
+            _ => 1 + self.roll(available),
+        }
+    }
+
     /// Two or three usable lots of one owner, each with some of its grams.
     fn draws(&mut self, actor: PartyId) -> Option<(Vec<LotDraw>, u64, bool)> {
         let mut usable = self.usable(actor);
@@ -583,8 +593,7 @@ impl Story {
         usable.truncate(2 + usize::try_from(self.roll(2)).unwrap());
         let mut draws = Vec::new();
         for lot in &usable {
-            let available = lot.available().get();
-            let mass = if self.roll(2) == 0 { available } else { 1 + self.roll(available) };
+            let mass = self.some_of(lot);
             draws.push(draw(lot.id, mass));
         }
         let total = draws.iter().map(|one| one.mass.get()).sum();
@@ -628,8 +637,7 @@ impl Story {
         let usable = self.usable(actor);
         let chosen = self.pick(&usable)?;
         let to = self.pick(&ACTORS)?;
-        let available = chosen.available().get();
-        let grams = if self.roll(2) == 0 { available } else { 1 + self.roll(available) };
+        let grams = self.some_of(&chosen);
         let scope = match (self.roll(6), chosen.owner == actor) {
             (0, _) | (_, false) => TransferScope::Custody,
             (1, true) => TransferScope::Ownership,
