@@ -236,6 +236,7 @@ struct Sample {
     origin: String,
     coordinator: Json,
     showcase: Vec<String>,
+    founded_at: String,
     keys: BTreeMap<String, SigningKey>,
 }
 
@@ -258,7 +259,13 @@ impl Sample {
         let own = coordinator_key_name(&coordinator)?;
         let key = demo_key(&own);
         keys.insert(own, key);
-        Ok(Self { origin: text("origin")?, coordinator, showcase, keys })
+        Ok(Self {
+            origin: text("origin")?,
+            founded_at: text("founded_at")?,
+            coordinator,
+            showcase,
+            keys,
+        })
     }
 
     fn founding(&self) -> anyhow::Result<Founding> {
@@ -267,6 +274,7 @@ impl Sample {
             origin: self.origin.clone(),
             coordinator: self.coordinator.clone(),
             coordinator_key: demo_key(&name),
+            founded_at: self.founded_at.clone(),
         })
     }
 
