@@ -107,14 +107,14 @@ pub(super) struct Founding {
     pub(super) founded_at: String,
 }
 
-/// The time of the founding: as given, else now, in China's time.
+/// The time of the founding: as given, else now.
 pub(super) fn founded_at(given: Option<&str>) -> anyhow::Result<String> {
     if let Some(text) = given {
         return Ok(text.to_owned());
     }
     let millis = i64::try_from(SystemClock.now().get())?;
     let now = jiff::Timestamp::from_millisecond(millis)?;
-    Ok(now.to_zoned(jiff::tz::Offset::constant(8).to_time_zone()).strftime("%FT%T%:z").to_string())
+    Ok(now.strftime("%FT%T+00:00").to_string())
 }
 
 impl Founding {
