@@ -31,17 +31,23 @@ const _: () = assert!(
 pub const MAX_BATCH_EVENTS: usize = 256;
 /// Bytes of one gRPC request (a batch of envelopes), and of one reply.
 pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
-/// Envelope bytes in one batch: a reply repeats each entry (header and links around the envelope), and
-/// one checkpoint and a proof per entry. (2 MiB + 256 x (97 + 512 x 28 + 64 x 34)) < 6.5 MiB in the worst
-/// case that a client can build; the reply limit is set to that, the request limit stays.
+/// Envelope bytes in one batch.
 pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes of one gRPC reply.
-pub const MAX_REPLY_BYTES: usize = 8 * 1024 * 1024;
+/// A receipt around its entry, as text: at most 64 lines of proof (44 characters of base64 each, and the
+/// end of the line), and at most 2,048 bytes of head and checkpoint.
+pub const MAX_RECEIPT_OVERHEAD_BYTES: usize = 64 * 45 + 2_048;
+/// Bytes of one gRPC reply. The longest answers a batch with a receipt per event, whose entries (header
+/// and links around the envelope) stand in it as base64, 4 characters for 3 bytes:
+/// (2 MiB + 256 x (97 + 512 x 28)) x 4/3 + 256 x 4,928 = 9.0 MB.
+pub const MAX_REPLY_BYTES: usize = 12 * 1024 * 1024;
 
 const _: () = assert!(MAX_BATCH_BYTES + MAX_BATCH_EVENTS * 64 <= MAX_REQUEST_BYTES);
 const _: () = assert!(
-    MAX_BATCH_BYTES
-        + MAX_BATCH_EVENTS * (ENTRY_HEADER_BYTES + MAX_LOTS_PER_EVENT * LOT_LINK_BYTES + 64 * 34)
+    (MAX_BATCH_BYTES
+        + MAX_BATCH_EVENTS * (ENTRY_HEADER_BYTES + MAX_LOTS_PER_EVENT * LOT_LINK_BYTES))
+        .div_ceil(3)
+        * 4
+        + MAX_BATCH_EVENTS * MAX_RECEIPT_OVERHEAD_BYTES
         <= MAX_REPLY_BYTES
 );
 
@@ -147,6 +153,9 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 pub const MAX_TRACE_LOTS: usize = 20_000;
 /// Steps (edges) that one trace reports; a trace that stops here says so.
 pub const MAX_TRACE_STEPS: usize = 100_000;
+/// A trace fits a reply: a step has at most 80 bytes there; a lot 44, an origin 20, and two shares of 30.
+const _: () = assert!(MAX_TRACE_STEPS * 80 + MAX_TRACE_LOTS * (44 + 20 + 60) <= MAX_REPLY_BYTES);
+
 /// A leap of the clock backwards beyond this stops the writer.
 pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
 
@@ -166,3 +175,63 @@ pub const MAX_FOUND_BYTES: usize = 64;
 pub const MAX_SCRIPT_LINES: usize = 1_000_000;
 /// Times that a client of ours sends the same append before it gives up.
 pub const MAX_APPEND_TRIES: u32 = 6;
+/// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers
+/// and holds, and draws that lead elsewhere.
+pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
+/// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so below
+/// 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
+pub const MAX_TRACE_SHARES: usize = 20_000_000;
+
+/// *Format of the journal.* Bytes of a frame's body: a group, a length per entry, one checkpoint.
+pub const MAX_FRAME_BODY_BYTES: usize =
+    MAX_GROUP_BYTES + MAX_BATCH_EVENTS * MAX_ENTRY_BYTES + 4 * MAX_GROUP_ENTRIES + 128 * 1024;
+/// Bytes of one journal segment, preallocated with zeros.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Entries, and bytes of entries, packed into one value of the database.
+pub const MAX_PACKED_ENTRIES: usize = 64;
+/// Bytes of entries packed into one value: far below the size from which sled keeps a value in a file of
+/// its own, outside of what one sync covers.
+pub const MAX_PACKED_BYTES: usize = 128 * 1024;
+
+const _: () = assert!(
+    (MAX_FRAME_BODY_BYTES as u64) < JOURNAL_SEGMENT_BYTES / 2,
+    "the largest frame fits a segment"
+);
+/// Databases that were moved aside by rebuilds and are still there.
+pub const MAX_LOST_DATABASES: u32 = 99;
+/// Bytes of the items of one page: with their framing they fit the 4 MiB that a client takes unless told
+/// otherwise. One item always fits: the longest is an entry, or a party with all its licences (100 kB).
+pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
+/// Entries read at a time for a page: 64 x 65,535 B = 4.2 MB at most in hand.
+pub const ENTRY_READ_AHEAD: usize = 64;
+/// Bytes of tables in one page.
+pub const TABLES_PAGE_BYTES: usize = 1024 * 1024;
+/// Calls in flight on all connections, health and reflection apart; beyond it callers get `Busy`. As many
+/// as the mailbox holds. 1,024 x 4 MiB of requests is the worst that callers can make us hold.
+pub const MAX_CALLS_IN_FLIGHT: usize = 1_024;
+/// Streams of one connection.
+pub const MAX_STREAMS_PER_CONNECTION: u32 = 512;
+/// Reads that run at a time, each on a thread of the blocking pool; others wait within their deadline.
+pub const MAX_CONCURRENT_READS: usize = 16;
+/// A call without a deadline, or with a longer one, gets this one.
+pub const MAX_CALL_SECONDS: u64 = 60;
+/// How long a shutdown waits for calls that do not end (a watch of the health service never does).
+pub const MAX_DRAIN_SECONDS: u64 = 10;
+/// A connection is asked for a sign of life after this silence, and has the second time to answer.
+pub const KEEPALIVE_SECONDS: u64 = 60;
+/// See [`KEEPALIVE_SECONDS`].
+pub const KEEPALIVE_ANSWER_SECONDS: u64 = 20;
+/// Wrong fields listed in one error. Clients refuse trailers of more than 8 KiB, and details are base64:
+/// 4/3 x (8 x 3 x 100 of fields + 3 x 100 of numbers + 2 x 400 of sentences) = 4.7 kB.
+pub const MAX_VIOLATIONS_LISTED: usize = 8;
+/// Bytes of one text of a wrong field in an error.
+pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
+/// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside the
+/// message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
+pub const MAX_ERROR_TEXT_BYTES: usize = 768;
+/// Findings that one verification tells; more are counted, not told.
+pub const MAX_FINDINGS: usize = 1_000;
+/// Checkpoints that a verification holds until their entries have come: the latest, and a few pinned ones.
+pub const MAX_PENDING_CHECKPOINTS: usize = 16;
+/// Lines of a trace's tree on a terminal; JSON has all of it.
+pub const MAX_TREE_LINES: usize = 400;

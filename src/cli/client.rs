@@ -30,10 +30,9 @@ impl Client {
         let endpoint = Endpoint::from_shared(server.to_owned())
             .with_context(|| format!("{server} is not an address like http://127.0.0.1:7878"))?
             .connect_timeout(Duration::from_secs(5));
-        let channel = endpoint
-            .connect()
-            .await
-            .with_context(|| format!("cannot reach {server}; is `urbanmine serve` running there?"))?;
+        let channel = endpoint.connect().await.with_context(|| {
+            format!("cannot reach {server}; is `urbanmine serve` running there?")
+        })?;
         Ok(Self {
             ledger: LedgerServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_REPLY_BYTES),
@@ -62,6 +61,15 @@ impl Client {
                 Err(status) => return Err(Refused::of(&status)),
             }
         }
+    }
+}
+
+impl Client {
+    /// Asks whether events would be recorded.
+    pub async fn validate(&mut self, envelopes: Vec<Bytes>) -> Result<(), Refused> {
+        let request = BatchAppendEventsRequest { envelopes, validate_only: true };
+        let reply = self.ledger.batch_append_events(request).await;
+        reply.map(drop).map_err(|status| Refused::of(&status))
     }
 }
 

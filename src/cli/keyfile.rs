@@ -84,12 +84,12 @@ pub fn read(path: &Path, passphrase: &PassphraseArgs) -> anyhow::Result<SigningK
     let passphrase = passphrase.read(&prompt)?;
     let secret = ed25519_dalek::SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase.as_bytes())
         .map_err(|_| {
-            anyhow::anyhow!(
-                "key file {} does not open: it is not an encrypted PKCS#8 ed25519 key, \
+        anyhow::anyhow!(
+            "key file {} does not open: it is not an encrypted PKCS#8 ed25519 key, \
                  or the passphrase is another",
-                path.display()
-            )
-        })?;
+            path.display()
+        )
+    })?;
     Ok(SigningKey::from_seed(secret.to_bytes()))
 }
 

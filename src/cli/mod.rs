@@ -1,3 +1,109 @@
-//! (room cli: header to be written by its author: Owns / Never / See)
+//! How operators and auditors drive it.
+//!
+//! *Owns:* the command line: arguments, key files, scripts of events, tables and bars, exit codes.
+//!
+//! *Never:* holds a rule, a format or a path of the write: it calls the rooms that do. anyhow lives here.
+//!
+//! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod client;
+pub mod demo;
 pub mod event_json;
+pub mod init;
+pub mod keyfile;
+pub mod keygen;
+pub mod lot;
+pub mod names;
+pub mod output;
+pub mod rebuild;
+pub mod script;
+pub mod serve;
+pub mod submit;
+pub mod trace;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A recycled-metal traceability ledger: append-only, signed, and re-checkable by anybody.
+#[derive(Debug, Parser)]
+#[command(name = "urbanmine", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a node with sample data, trace four metals, verify, and stay up.
+    Demo(demo::DemoArgs),
+    /// Make a new ledger: genesis and tables.
+    Init(init::InitArgs),
+    /// Serve a ledger over gRPC.
+    Serve(serve::ServeArgs),
+    /// Make a signing key in an encrypted key file.
+    Keygen(keygen::KeygenArgs),
+    /// Sign events from JSON lines and send them; the same file again records nothing twice.
+    Submit(submit::SubmitArgs),
+    /// Show a lot and its life.
+    Lot(lot::LotArgs),
+    /// Show where a lot's metal came from, or where it went, in grams.
+    Trace(trace::TraceArgs),
+    /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
+    Verify(verify::VerifyArgs),
+    /// Make the database anew from the journal.
+    Rebuild(rebuild::RebuildArgs),
+}
+
+/// Exit code for a command line that is not understood (`sysexits.h`).
+const USAGE: u8 = 64;
+/// Exit code for anything else that did not work.
+const FAILED: u8 = 1;
+/// Exit code of `verify` when it could not do its work.
+const COULD_NOT_VERIFY: u8 = 2;
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Help and version are answers; clap's own code 2 would read as "could not verify".
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log();
+    let is_verify = matches!(cli.command, Command::Verify(_));
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Submit(args) => submit::run(&args),
+        Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Verify(args) => verify::run(&args),
+        Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("urbanmine: {error:#}");
+        ExitCode::from(if is_verify { COULD_NOT_VERIFY } else { FAILED })
+    })
+}
+
+/// Log lines go to stderr; `RUST_LOG` widens them.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+}
+
+/// A runtime for commands that talk.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

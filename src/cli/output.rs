@@ -21,7 +21,8 @@ pub fn bar(length: u64, what: &str) -> ProgressBar {
 
 /// Prints one JSON value as data.
 pub fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value).context("the answer cannot be written as JSON")?;
+    let text =
+        serde_json::to_string_pretty(value).context("the answer cannot be written as JSON")?;
     println!("{text}");
     Ok(())
 }

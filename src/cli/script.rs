@@ -121,9 +121,9 @@ fn fill_in_hashes(json: &mut Json) {
     for corrective in correctives.into_iter().flatten() {
         let Some(members) = corrective.as_object_mut() else { continue };
         let Some(Json::String(id)) = members.get("event_id").cloned() else { continue };
-        let is_open = members.get("payload_sha256").is_none_or(
-            |hash| matches!(hash, Json::String(text) if text.starts_with('@')),
-        );
+        let is_open = members
+            .get("payload_sha256")
+            .is_none_or(|hash| matches!(hash, Json::String(text) if text.starts_with('@')));
         if id.starts_with('@') && is_open {
             members.insert("payload_sha256".to_owned(), Json::String(id));
         }

@@ -28,7 +28,7 @@ pub enum Rejection {
     EventAlreadyRecorded { event: EventId, recorded_at: EntryIndex },
     #[error("a declared error announced {expected} here, with its payload hash; this is {found}")]
     CorrectiveExpected { expected: EventId, found: EventId },
-    #[error("{declared} correctives are declared, and {following} events follow in the batch")]
+    #[error("{declared} correctives are declared, and {following} new events follow in the batch")]
     CorrectivesIncomplete { declared: usize, following: usize },
     #[error("the table set {tables} of the genesis is published first; chunk {next_chunk} is next")]
     TablesNotPublished { tables: Hash32, next_chunk: u32 },

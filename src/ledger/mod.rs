@@ -12,6 +12,7 @@ pub mod base64;
 pub mod checkpoint;
 pub mod entry;
 pub mod envelope;
+pub mod frame;
 pub mod hash;
 pub mod keys;
 mod reader;

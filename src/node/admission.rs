@@ -58,9 +58,8 @@ impl Admitted {
     ) -> Result<Result<(), AppendError>, F> {
         for &key in &self.unchecked {
             // The rules refuse unknown keys before this; so a key that is not there is a bad signature.
-            let good = key_of(key)?.is_some_and(|public| {
-                check_signature(&self.envelope, key, &public).is_ok()
-            });
+            let good = key_of(key)?
+                .is_some_and(|public| check_signature(&self.envelope, key, &public).is_ok());
             if !good {
                 return Ok(Err(AppendError::Signature { key }));
             }
@@ -120,11 +119,7 @@ fn check_new_keys(event: &Event) -> Result<(), AppendError> {
     }
 }
 
-fn check_signature(
-    envelope: &Envelope,
-    key: KeyId,
-    public: &PublicKey,
-) -> Result<(), AppendError> {
+fn check_signature(envelope: &Envelope, key: KeyId, public: &PublicKey) -> Result<(), AppendError> {
     let refused = AppendError::Signature { key };
     let Some(signature) = envelope.signatures.iter().find(|signature| signature.key == key) else {
         return Err(refused);

@@ -140,6 +140,15 @@ pub enum NodeFault {
         /// Entries in the journal.
         journal: EntryCount,
     },
+    /// There is no head guard where one must be.
+    #[error(
+        "the head guard is gone, and the journal holds {journal} entries: without it an old copy cannot \
+         be told from the newest"
+    )]
+    GuardMissing {
+        /// Entries in the journal.
+        journal: EntryCount,
+    },
     /// The head guard's checkpoint is not one of this journal.
     #[error("the head guard's checkpoint at {size} entries is not this journal's: {rule}")]
     GuardDisagrees {
@@ -186,7 +195,4 @@ pub enum NodeFault {
         /// Which.
         index: EntryIndex,
     },
-    /// A fault hook of a test.
-    #[error("a fault was injected")]
-    Injected,
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
 use super::overlay::Overlay;
-use crate::domain::apply::{Moment, Refusal, RULES_VERSION, Signed, apply};
+use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply};
 use crate::domain::effects::{Effects, View};
 use crate::domain::memory::MemoryState;
 use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};

@@ -16,9 +16,7 @@ use super::writer::{Purpose, Request, Shared, Writer};
 use crate::domain::EntryIndex;
 use crate::domain::effects::View as _;
 use crate::ledger::receipt::Receipt;
-use crate::limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
-};
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
 use crate::store::Store;
 
 /// A running ledger.
@@ -107,11 +105,7 @@ impl Node {
         }
     }
 
-    async fn submit(
-        &self,
-        batch: Vec<Bytes>,
-        purpose: Purpose,
-    ) -> Result<Vec<Placed>, BatchError> {
+    async fn submit(&self, batch: Vec<Bytes>, purpose: Purpose) -> Result<Vec<Placed>, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
         let store = Arc::clone(&self.inner.store);

@@ -18,6 +18,7 @@ pub mod overlay;
 pub mod reader;
 pub mod writer;
 
+pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
 pub use admission::{Admitted, admit};
 pub use clock::{Clock, SystemClock};
 pub use error::{AppendError, BatchError, NodeFault};

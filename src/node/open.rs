@@ -20,13 +20,11 @@ use super::handle::Node;
 use super::writer::{Shared, Writer};
 use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::{
-    Body, EntryCount, EntryIndex, Event, Hash32, Rejection, Tables, TimeMs,
+    Body, EntryCount, EntryIndex, Event, Hash32, PublicKey, Rejection, Tables, TimeMs,
 };
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::Entry;
-use crate::ledger::envelope::{
-    EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae,
-};
+use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::keys::SigningKey;
@@ -71,8 +69,7 @@ impl NodeConfig {
 /// Adds the ledger's signature to a genesis that the coordinator signed.
 pub fn genesis_envelope(signed: &Envelope, ledger_key: &SigningKey) -> Envelope {
     let message = pae(EVENT_PAYLOAD_TYPE, &signed.payload);
-    let own =
-        EnvelopeSignature { key: ledger_key.key_id(), signature: ledger_key.sign(&message) };
+    let own = EnvelopeSignature { key: ledger_key.key_id(), signature: ledger_key.sign(&message) };
     let mut signatures = signed.signatures.clone();
     signatures.push(own);
     signatures.sort_by_key(|signature| signature.key);
@@ -94,10 +91,7 @@ impl Node {
             let rejection = Rejection::GenesisMisplaced { kind, index };
             return Err(NodeFault::Genesis(AppendError::Rejected(rejection)));
         };
-        if body.ledger_key != ledger_key.public_key() {
-            let (expected, found) = (body.ledger_key, ledger_key.public_key());
-            return Err(NodeFault::LedgerKey { expected, found });
-        }
+        check_ledger_key(body.ledger_key, &ledger_key)?;
         let head = Head {
             next: EntryIndex(0),
             chain: ChainValue::START,
@@ -108,12 +102,12 @@ impl Node {
         let mut group = PendingGroup::new(head.clone());
         // Judged before anything is on disk: a refused genesis leaves no directory behind.
         let nothing = crate::domain::memory::MemoryState::default();
-        group
-            .add(&nothing, std::slice::from_ref(&admitted), config.clock.now())
-            .map_err(|refused| match refused {
+        group.add(&nothing, std::slice::from_ref(&admitted), config.clock.now()).map_err(
+            |refused| match refused {
                 Refused::Caller(error) => NodeFault::Genesis(error.error),
                 Refused::Unreadable(never) => match never {},
-            })?;
+            },
+        )?;
         let origin = admitted.event().origin.clone();
         let store = Store::create(&config.store(), &origin, &ledger_key.public_key())?;
         let mut writer = Writer {
@@ -139,10 +133,7 @@ impl Node {
 
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
     /// entries it holds afterwards.
-    pub fn rebuild(
-        config: &NodeConfig,
-        ledger_key: SigningKey,
-    ) -> Result<EntryCount, NodeFault> {
+    pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
         let store = Store::open_without_database(&config.store())?;
         let writer = ready(store, config, ledger_key)?;
         writer.store.sync()?;
@@ -151,11 +142,7 @@ impl Node {
 }
 
 /// Everything between a store that is open and a writer that may write.
-fn ready(
-    store: Store,
-    config: &NodeConfig,
-    ledger_key: SigningKey,
-) -> Result<Writer, NodeFault> {
+fn ready(store: Store, config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
     let journal = store.journal_end();
     let applied = store.applied()?;
     if journal.0 == 0 {
@@ -164,16 +151,15 @@ fn ready(
     if applied > journal {
         return Err(NodeFault::DatabaseAhead { database: applied, journal });
     }
+    if let Some(ledger) = store.ledger()? {
+        check_ledger_key(ledger.ledger_key, &ledger_key)?;
+    }
     check_agreement(&store, applied)?;
     let mut tail = Tail::new(&store, &ledger_key, applied)?;
     tail.replay()?;
     let Tail { head, frontier, checkpoint, replayed_bytes, .. } = tail;
 
     let ledger = ledger_of(&store)?;
-    if ledger.ledger_key != ledger_key.public_key() {
-        let (expected, found) = (ledger.ledger_key, ledger_key.public_key());
-        return Err(NodeFault::LedgerKey { expected, found });
-    }
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
     let shared = Shared::default();
@@ -189,6 +175,11 @@ fn ready(
         shared: Arc::new(shared),
         unsynced_bytes: replayed_bytes,
     })
+}
+
+fn check_ledger_key(expected: PublicKey, given: &SigningKey) -> Result<(), NodeFault> {
+    let found = given.public_key();
+    if found == expected { Ok(()) } else { Err(NodeFault::LedgerKey { expected, found }) }
 }
 
 fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
@@ -222,11 +213,7 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
     Ok(())
 }
 
-fn check_signed_root(
-    store: &Store,
-    first: EntryIndex,
-    signed: &[u8],
-) -> Result<(), NodeFault> {
+fn check_signed_root(store: &Store, first: EntryIndex, signed: &[u8]) -> Result<(), NodeFault> {
     let index = EntryIndex(first.0 - 1);
     let disagree = |rule: String| NodeFault::Disagree { index, rule };
     let (said, _) = SignedCheckpoint::parse(signed).map_err(|fault| disagree(fault.to_string()))?;
@@ -258,8 +245,7 @@ impl<'a> Tail<'a> {
     ) -> Result<Self, NodeFault> {
         let head = head_of(store, applied)?;
         let frontier = Frontier::from_nodes(applied, store)?;
-        let tail =
-            Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
+        let tail = Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
         tail.with_last_checkpoint(applied)
     }
 
@@ -298,6 +284,7 @@ impl<'a> Tail<'a> {
         for (batch, recorded_at) in batches(group)? {
             // The genesis names the tables that judge from entry 1 on.
             if let Some(Body::Genesis(genesis)) = batch.first().map(|it| &it.event().body) {
+                check_ledger_key(genesis.ledger_key, self.ledger_key)?;
                 pending.head.tables_hash = genesis.tables_hash;
             }
             let index = pending.head.next;
@@ -406,11 +393,7 @@ fn head_of(store: &Store, applied: EntryCount) -> Result<Head, NodeFault> {
     })
 }
 
-fn stored_tables(
-    store: &Store,
-    hash: Hash32,
-    index: EntryIndex,
-) -> Result<Tables, NodeFault> {
+fn stored_tables(store: &Store, hash: Hash32, index: EntryIndex) -> Result<Tables, NodeFault> {
     let mut bytes = Vec::new();
     for chunk in 0..MAX_TABLE_CHUNKS {
         match store.table_chunk(hash, chunk)? {
@@ -434,7 +417,13 @@ fn check_guard(
     newest: &SignedCheckpoint,
 ) -> Result<(), NodeFault> {
     let Some(seen) = store.guard_current()? else {
-        // A crash came between the first group and the guard; or somebody removed the guard.
+        // A crash between the first group and the guard leaves no guard; nothing later does.
+        let is_first_group =
+            store.journal_group_of(EntryIndex(0))?.is_some_and(|group| group.end().0 == journal.0);
+        if !is_first_group {
+            return Err(NodeFault::GuardMissing { journal });
+        }
+        store.clear_torn_tail()?;
         store.guard_advance(None, newest.as_bytes())?;
         return Ok(());
     };
@@ -449,6 +438,8 @@ fn check_guard(
         let rule = format!("it has root {}, and the journal's entries have {root}", said.root);
         return Err(NodeFault::GuardDisagrees { size: said.size, rule });
     }
+    // The guard has not seen what a torn frame would have held: nobody was told of it.
+    store.clear_torn_tail()?;
     if said.size < journal {
         store.guard_advance(Some(&seen), newest.as_bytes())?;
     }

@@ -15,7 +15,7 @@ use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
 use crate::provenance::{
-    Direction, Graph, Measure, Origins, Trace, TraceLimits, origins, trace,
+    Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
 use crate::store::{Store, StoreFault};
 
@@ -31,6 +31,9 @@ pub enum ReadFault {
     /// There is no checkpoint yet.
     #[error("the ledger has no checkpoint yet")]
     Empty,
+    /// A trace did not come to an end.
+    #[error("the movements of the lot do not add up: {0}")]
+    Trace(String),
     /// A proof could not be built from the stored tree.
     #[error("the stored tree gives no proof: {0}")]
     Tree(String),
@@ -229,12 +232,14 @@ impl Reader {
 
     /// Where a lot's metal came from.
     pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
-        Ok(origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())?)
+        Ok(origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
+            .map_err(trace_fault)?)
     }
 
     /// The steps behind or ahead of a lot.
     pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
-        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())?)
+        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
+            .map_err(trace_fault)?)
     }
 }
 
@@ -253,9 +258,16 @@ impl Graph for StoredGraph<'_> {
     }
 }
 
+fn trace_fault(fault: TraceFault<StoreFault>) -> ReadFault {
+    match fault {
+        TraceFault::Unreadable(fault) => ReadFault::Store(fault),
+        other => ReadFault::Trace(other.to_string()),
+    }
+}
+
 fn tree_fault(fault: ProofFault<StoreFault>) -> ReadFault {
     match fault {
-        ProofFault::Source(fault) => ReadFault::Store(fault),
+        ProofFault::Node(fault) => ReadFault::Store(fault),
         other => ReadFault::Tree(other.to_string()),
     }
 }

@@ -32,11 +32,11 @@ use crate::ledger::frame::Group;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::keys::SigningKey;
 use crate::ledger::tree::Frontier;
+use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
     MAX_LOTS_PER_EVENT, MAX_UNSYNCED_BYTES,
 };
-use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::store::faults::FaultPoint;
 use crate::store::{GroupRows, Store};
 
@@ -191,11 +191,7 @@ impl Writer {
         Ok(())
     }
 
-    fn finish(
-        &mut self,
-        group: PendingGroup,
-        waiting: Vec<Waiting>,
-    ) -> Result<(), NodeFault> {
+    fn finish(&mut self, group: PendingGroup, waiting: Vec<Waiting>) -> Result<(), NodeFault> {
         if !group.entries.is_empty() {
             if let Err(fault) = self.commit(group) {
                 self.shared.is_poisoned.store(true, Ordering::SeqCst);
@@ -219,8 +215,11 @@ impl Writer {
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
         let PendingGroup { first, head, entries, leaves, changes, retracted, bytes } = pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
-        let group =
-            Group { first, previous_checkpoint: previous.clone().unwrap_or_default().into(), entries };
+        let group = Group {
+            first,
+            previous_checkpoint: previous.clone().unwrap_or_default().into(),
+            entries,
+        };
         self.store.journal_append(&group)?;
         self.store.write_group(&GroupRows {
             group: &group,
@@ -253,11 +252,7 @@ impl Writer {
     }
 
     /// What is signed was read back from where it will be read from now on.
-    fn read_back(
-        &self,
-        group: &Group,
-        leaves: &[crate::domain::Hash32],
-    ) -> Result<(), NodeFault> {
+    fn read_back(&self, group: &Group, leaves: &[crate::domain::Hash32]) -> Result<(), NodeFault> {
         let stored = self.store.entries(group.first, group.entries.len())?;
         for (position, leaf) in leaves.iter().enumerate() {
             let index = EntryIndex(group.first.0 + position as u64);

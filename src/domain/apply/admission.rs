@@ -1,8 +1,10 @@
 //! What every event has to pass: the right ledger, place, signers, time, role and site.
 
+use std::collections::BTreeSet;
+
 use super::super::effects::View;
 use super::super::event::{Body, Event};
-use super::super::ids::{EntryIndex, KeyId, PartyId};
+use super::super::ids::{EntryIndex, EventId, KeyId, PartyId, SiteId};
 use super::super::party::{KeyState, PartyState};
 use super::super::rejection::Rejection;
 use super::super::tables::Tables;
@@ -19,6 +21,7 @@ pub(super) fn admit<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     check_event_id(work)?;
     check_correctives(work)?;
     check_tables(work)?;
+    check_not_nested(work)?;
 
     let actor = work.event.actor;
     let Some(party) = work.read(|view| view.party(actor))? else {
@@ -60,20 +63,33 @@ fn check_event_id<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
 }
 
 /// What follows a declared error is what it announced, to the byte; and it announces what follows.
-fn check_correctives<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+fn check_correctives<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
     let found = work.event.id;
     if let Some((expected, hash)) = work.ledger.expected_correctives.first() {
         if *expected != found || *hash != work.signed.payload_hash {
-            return Err(Rejection::CorrectiveExpected { expected: *expected, found });
+            return Err(Rejection::CorrectiveExpected { expected: *expected, found }.into());
         }
     }
     let Body::DeclareError(error) = &work.event.body else { return Ok(()) };
-    let (declared, following) = (error.correctives.len(), work.moment.following);
-    if following < declared {
-        return Err(Rejection::CorrectivesIncomplete { declared, following });
+    // An event that is recorded, repeated or this one itself never comes: the ledger would wait for ever.
+    let mut can_follow: BTreeSet<EventId> = BTreeSet::new();
+    for &(id, _) in &error.correctives {
+        if id != found && work.read(|view| view.event(id))?.is_none() {
+            can_follow.insert(id);
+        }
     }
-    if work.is_corrective() {
-        return Err(Rejection::CorrectiveNested { event: found });
+    let (declared, following) =
+        (error.correctives.len(), work.moment.following.min(can_follow.len()));
+    if following < declared {
+        return Err(Rejection::CorrectivesIncomplete { declared, following }.into());
+    }
+    Ok(())
+}
+
+/// A corrective declares no error itself.
+fn check_not_nested<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
+    if work.is_corrective() && matches!(work.event.body, Body::DeclareError(_)) {
+        return Err(Rejection::CorrectiveNested { event: work.event.id });
     }
     Ok(())
 }
@@ -96,6 +112,11 @@ fn check_signers<V: View>(work: &Work<'_, V>, required: &[PartyId]) -> Verdict<(
     for &key in work.signed.signers {
         let found = work.read(|view| view.key(key))?;
         keys.push(found.ok_or(Rejection::KeyUnknown { key })?);
+    }
+    if let Body::RevokeKey(revoke) = &work.event.body {
+        let key = revoke.key;
+        let found = work.read(|view| view.key(key))?;
+        found.ok_or(Rejection::KeyUnknown { key })?;
     }
     for (position, key) in keys.iter().enumerate() {
         let is_second = keys[..position].iter().any(|other| other.party == key.party);
@@ -145,8 +166,24 @@ fn check_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<(), V>
         }
         return Err(Rejection::RoleNotHeld { party: party.party.id, action }.into());
     }
-    check_permission(work, party, action)?;
+    let permission = check_permission(work, party, action);
+    if !matches!(permission, Err(Rejection::RoleNotHeld { .. })) {
+        // Two roles are asked for before any licence is.
+        check_process_role(work, party)?;
+    }
+    permission?;
     Ok(())
+}
+
+/// The table says which roles run a process. An unknown process is refused later, in its turn.
+fn check_process_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Result<(), Rejection> {
+    let Body::TransformLots(melt) = &work.event.body else { return Ok(()) };
+    let at = work.at();
+    let Some(process) = work.tables()?.process(&melt.process, at) else { return Ok(()) };
+    if process.roles.iter().any(|role| party.party.has_role(*role, at)) {
+        return Ok(());
+    }
+    Err(Rejection::RoleNotHeld { party: party.party.id, action: "run this process" })
 }
 
 /// A row of the permission table that lets a party do something.
@@ -213,18 +250,35 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
     }))
 }
 
-/// The event's site is registered, and the actor's (of an opening inventory: the holder's).
+/// Every site that the event names is registered; then, each is its party's.
 fn check_site<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
-    let Some(id) = work.event.site else { return Ok(()) };
-    let site = work.site_of(id)?;
-    let party = match &work.event.body {
-        Body::OpeningInventory(inventory) => inventory.party,
-        _ => work.event.actor,
-    };
-    if site.party != party {
-        let owner = site.party;
+    let named = named_sites(work.event);
+    let mut sites = Vec::with_capacity(named.len());
+    for &(id, party) in &named {
+        sites.push((work.site_of(id)?, party));
+    }
+    if let Some((site, party)) = sites.iter().find(|(site, party)| site.party != *party) {
+        let (id, party, owner) = (site.id, *party, site.party);
         return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
     }
-    work.site = Some(site);
+    let here = work.event.site;
+    work.site = sites.into_iter().map(|(site, _)| site).find(|site| Some(site.id) == here);
     Ok(())
+}
+
+/// The sites that an event names, and whose each has to be: the place of the event the actor's (of an
+/// opening inventory, the holder's), the place that goods go to the consignee's, an amended one the same
+/// party's as before.
+fn named_sites(event: &Event) -> Vec<(SiteId, PartyId)> {
+    let party = match &event.body {
+        Body::OpeningInventory(inventory) => inventory.party,
+        _ => event.actor,
+    };
+    let place = event.site.map(|id| (id, party));
+    let other = match &event.body {
+        Body::OfferTransfer(offer) => offer.consignee_site.map(|id| (id, offer.consignee)),
+        Body::AmendSite(site) => Some((site.id, site.party)),
+        _ => None,
+    };
+    place.into_iter().chain(other).collect()
 }

@@ -12,7 +12,7 @@ use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
 use super::work::Work;
-use crate::limits::{MAX_BLOCKING_LISTED, MAX_BLOCKING_SCANNED};
+use crate::limits::{MAX_BLOCKING_LISTED, MAX_BLOCKING_SCANNED, MAX_HOLDS};
 
 /// Undoes the target; its correctives follow in the batch.
 pub(super) fn declare_error<V: View>(
@@ -23,6 +23,10 @@ pub(super) fn declare_error<V: View>(
     let Some(mut record) = work.read(|view| view.event(target))? else {
         return Err(Rejection::TargetUnknown { target }.into());
     };
+    if let Some(first) = record.deltas.first() {
+        // Else a key that has expired would undo what happened since, under an earlier date.
+        work.check_not_earlier(lot_of(work, first)?, record.occurred_at)?;
+    }
     if record.actor != work.event.actor {
         return Err(Rejection::TargetNotYours { target, actor: record.actor }.into());
     }
@@ -46,6 +50,21 @@ pub(super) fn declare_error<V: View>(
     record.corrected_by = Some(work.event.id);
     work.effects.events.push(record);
     Ok(())
+}
+
+/// The lot that a delta is about.
+fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
+    Ok(match delta {
+        Delta::Born(lot, _)
+        | Delta::Drawn(lot, _)
+        | Delta::Assayed(lot, ..)
+        | Delta::Held(lot, _)
+        | Delta::Released(lot, _)
+        | Delta::AcceptedWhole(_, Standing { lot, .. }) => *lot,
+        Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
+            work.transfer(*offer)?.lot
+        }
+    })
 }
 
 const fn is_correctable(kind: EventKind) -> bool {
@@ -99,7 +118,9 @@ fn undo<V: View>(
         }
         Delta::Released(id, hold) => {
             let mut lot = work.lot(*id)?;
-            if lot.holds.len() >= crate::limits::MAX_HOLDS {
+            // Whoever let a lot go does not stop it again in other hands.
+            let is_gone = lot.moved_at > record.index || lot.retracted_by.is_some();
+            if is_gone || lot.holds.len() >= MAX_HOLDS {
                 return Ok(Err(*id));
             }
             lot.holds.push(*hold);
@@ -136,7 +157,8 @@ fn undo_draw<V: View>(
     mass: Grams,
 ) -> Verdict<Result<(), LotId>, V> {
     let mut lot = work.lot(id)?;
-    let is_moving = !lot.reserved.is_zero() && lot.available().is_zero();
+    let is_promised = !lot.reserved.is_zero() && lot.available().is_zero();
+    let is_moving = is_promised && whole_offer(work, &lot)? != WholeOffer::None;
     if is_moving || lot.moved_at > record.index || is_held_by_others(&lot, record.id) {
         return Ok(Err(id));
     }
@@ -144,6 +166,30 @@ fn undo_draw<V: View>(
     lot.remaining = remaining;
     work.put(lot);
     Ok(Ok(()))
+}
+
+/// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WholeOffer {
+    None,
+    Open(EventId),
+    /// Its life is too long to be looked through.
+    Unknown,
+}
+
+/// Looks for an open offer of the whole lot. It may be older than the target: an offer that was refused is
+/// open again when the refusal is declared an error.
+fn whole_offer<V: View>(work: &Work<'_, V>, lot: &Lot) -> Verdict<WholeOffer, V> {
+    let count = lot.life.count;
+    for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
+        let Some(event) = work.read(|view| view.life(lot.id, count - back))? else { break };
+        let Some(transfer) = work.read(|view| view.transfer(event))? else { continue };
+        let is_open = transfer.status == TransferStatus::Open;
+        if transfer.lot == lot.id && transfer.is_whole_lot && is_open {
+            return Ok(WholeOffer::Open(event));
+        }
+    }
+    Ok(if count > MAX_BLOCKING_SCANNED { WholeOffer::Unknown } else { WholeOffer::None })
 }
 
 fn is_held_by_others(lot: &Lot, event: EventId) -> bool {
@@ -220,7 +266,7 @@ fn undo_move<V: View>(
 /// The refusal, with the events of the lot's life since the target that stand, newest first.
 fn blocked<V: View>(work: &Work<'_, V>, record: &EventRecord, id: LotId) -> Verdict<Rejection, V> {
     let lot = work.read(|view| view.lot(id))?;
-    let count = lot.map_or(0, |lot| lot.life.count);
+    let count = lot.as_ref().map_or(0, |lot| lot.life.count);
     let (mut blocking, mut more) = (Vec::new(), 0_usize);
     for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
         let Some(event) = work.read(|view| view.life(id, count - back))? else { break };
@@ -238,6 +284,16 @@ fn blocked<V: View>(work: &Work<'_, V>, record: &EventRecord, id: LotId) -> Verd
             blocking.push(event);
         } else {
             more += 1;
+        }
+    }
+    if let (true, Some(lot)) = (blocking.is_empty(), &lot) {
+        // Nothing later: what stands in the way is older, and a correction brought it back.
+        match whole_offer(work, lot)? {
+            WholeOffer::Open(offer) => blocking.push(offer),
+            WholeOffer::None | WholeOffer::Unknown => {
+                let others = lot.holds.iter().filter(|hold| hold.event != record.id);
+                blocking.extend(others.map(|hold| hold.event));
+            }
         }
     }
     Ok(Rejection::CorrectionBlocked { target: record.id, lot: id, blocking, more })

@@ -10,17 +10,19 @@ use super::transfers::is_coordinator;
 use super::work::Work;
 use crate::limits::MAX_HOLDS;
 
-/// Nothing of the lot moves or is used until every hold has ended.
+/// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a lot, so R3
+/// asks only that it existed; but nothing that uses it later is dated before the hold.
 pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(), V> {
     let mut lot = work.lot(hold.lot)?;
     work.check_not_retracted(std::slice::from_ref(&lot))?;
+    work.check_not_earlier(lot.id, lot.born_occurred_at)?;
     if lot.holds.len() >= MAX_HOLDS {
         return Err(Rejection::TooManyHolds { lot: lot.id, limit: MAX_HOLDS }.into());
     }
     let placed_by = work.event.actor;
     work.delta(Delta::Held(lot.id, work.event.id));
     lot.holds.push(Hold { event: work.event.id, reason: Some(hold.reason), placed_by });
-    work.put(lot);
+    work.put_used(lot);
     Ok(())
 }
 
@@ -28,6 +30,11 @@ pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(
 pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> Verdict<(), V> {
     let mut lot = work.lot(release.lot)?;
     let hold = release.hold;
+    let held = lot.holds.iter().any(|held| held.event == hold);
+    if let (true, Some(placed)) = (held, work.read(|view| view.event(hold))?) {
+        // Else a role that ended before the hold would end it, under an earlier date.
+        work.check_not_earlier(lot.id, placed.occurred_at)?;
+    }
     let Some(position) = lot.holds.iter().position(|held| held.event == hold) else {
         return Err(Rejection::HoldUnknown { lot: lot.id, hold }.into());
     };
@@ -41,6 +48,6 @@ pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> 
     }
     work.delta(Delta::Released(lot.id, held));
     lot.holds.remove(position);
-    work.put(lot);
+    work.put_used(lot);
     Ok(())
 }

@@ -114,10 +114,7 @@ pub(super) fn assay<V: View>(work: &mut Work<'_, V>, assay: &AssayLot) -> Verdic
     if !is_laboratory {
         work.check_held_by_actor(std::slice::from_ref(&lot))?;
     }
-    let (last, occurred_at) = (lot.born_occurred_at, work.at());
-    if occurred_at < last {
-        return Err(Rejection::EventBeforeLot { lot: lot.id, last, occurred_at }.into());
-    }
+    work.check_not_earlier(lot.id, lot.born_occurred_at)?;
     let tables = work.tables()?;
     composition_fault(lot.id, &assay.composition, tables)?;
 

@@ -34,7 +34,7 @@ pub struct Moment<'a> {
     pub index: EntryIndex,
     /// The ledger's clock.
     pub recorded_at: TimeMs,
-    /// How many events follow it in its atomic batch.
+    /// How many events that are not recorded yet follow it in its atomic batch.
     pub following: usize,
     /// The tables that judge; `None` until those of the genesis are published.
     pub tables: Option<&'a Tables>,

@@ -189,12 +189,8 @@ pub(super) fn register_site<V: View>(work: &mut Work<'_, V>, site: &Site) -> Ver
     Ok(())
 }
 
+/// That the site is known, and its party's, was asked at admission.
 pub(super) fn amend_site<V: View>(work: &mut Work<'_, V>, site: &Site) -> Verdict<(), V> {
-    let known = work.site_of(site.id)?;
-    if known.party != site.party {
-        let (site, party, owner) = (site.id, site.party, known.party);
-        return Err(Rejection::SiteNotOfParty { site, party, owner }.into());
-    }
     check_site_record(work, site)?;
     work.effects.sites.push(site.clone());
     Ok(())

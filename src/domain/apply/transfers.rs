@@ -16,12 +16,12 @@ use crate::limits::WHOLE_E8;
 /// The sender reserves grams for the consignee.
 pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
     let actor = work.event.actor;
-    check_consignee_site(work, offer)?;
     let consignee = work.party(offer.consignee)?;
     if let Some(carrier) = offer.carrier {
         work.party(carrier)?;
     }
     check_carrier(work, offer.manifest.as_ref())?;
+    work.check_materials_of([offer.lot])?;
     if offer.consignee == actor {
         return Err(Rejection::TransferToSelf { party: actor }.into());
     }
@@ -54,16 +54,6 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
     });
     lot.reserved = lot.reserved.checked_add(offer.mass).unwrap_or(lot.remaining);
     work.put_used(lot);
-    Ok(())
-}
-
-fn check_consignee_site<V: View>(work: &Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
-    let Some(id) = offer.consignee_site else { return Ok(()) };
-    let site = work.site_of(id)?;
-    if site.party != offer.consignee {
-        let (party, owner) = (offer.consignee, site.party);
-        return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
-    }
     Ok(())
 }
 
@@ -111,6 +101,8 @@ fn check_provinces<V: View>(
 
 /// The consignee takes over what was offered.
 pub(super) fn accept<V: View>(work: &mut Work<'_, V>, accept: &AcceptTransfer) -> Verdict<(), V> {
+    let offered = work.read(|view| view.transfer(accept.offer))?;
+    work.check_materials_of(offered.map(|transfer| transfer.lot))?;
     if let Some(new) = accept.received_lot {
         work.check_new([new])?;
     }
@@ -208,11 +200,7 @@ fn check_arrival<V: View>(
     }
     work.check_not_on_hold(std::slice::from_ref(lot))?;
     // Other grams of the lot may have been used since; these left when they were offered.
-    let (last, occurred_at) = (transfer.occurred_at, work.at());
-    if occurred_at < last {
-        return Err(Rejection::EventBeforeLot { lot: lot.id, last, occurred_at });
-    }
-    Ok(())
+    work.check_not_earlier(lot.id, transfer.occurred_at)
 }
 
 /// A part becomes a lot of the consignee.
@@ -323,15 +311,13 @@ fn end<V: View>(
     status: TransferStatus,
 ) -> Verdict<(), V> {
     let mut lot = work.lot(transfer.lot)?;
-    let (last, occurred_at) = (transfer.occurred_at, work.at());
-    if occurred_at < last {
-        return Err(Rejection::EventBeforeLot { lot: lot.id, last, occurred_at }.into());
-    }
+    work.check_not_earlier(lot.id, transfer.occurred_at)?;
     work.delta(Delta::Closed(transfer.offer));
     lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
     transfer.status = status;
     work.put_transfer(transfer);
-    work.put(lot);
+    // Until now the grams were promised: nothing that uses them is dated earlier.
+    work.put_used(lot);
     Ok(())
 }
 

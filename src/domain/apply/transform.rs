@@ -17,6 +17,7 @@ use super::work::{BirthRight, Work};
 pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdict<(), V> {
     let output = &merge.output;
     work.check_laboratories(&[output])?;
+    work.check_materials_of(merge.parents.iter().map(|draw| draw.lot))?;
     work.check_codes(&[output])?;
     let lots = used_lots(work, &merge.parents, &[output])?;
     check_usable(work, &lots)?;
@@ -49,11 +50,11 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
 /// Lots are made into other lots by a process.
 pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -> Verdict<(), V> {
     let made: Vec<&NewLot> = melt.outputs.iter().chain(&melt.residues).collect();
-    check_process_role(work, &melt.process)?;
+    let draws: Vec<LotDraw> = melt.inputs.iter().chain(&melt.additions).copied().collect();
     work.check_laboratories(&made)?;
+    work.check_materials_of(draws.iter().map(|draw| draw.lot))?;
     work.check_codes(&made)?;
     let balances = check_process(work, &melt.process)?;
-    let draws: Vec<LotDraw> = melt.inputs.iter().chain(&melt.additions).copied().collect();
     let lots = used_lots(work, &draws, &made)?;
     check_usable(work, &lots)?;
     check_inputs_lawful(work, &lots)?;
@@ -94,17 +95,6 @@ fn used_lots<V: View>(
     work.check_named_once(draws.iter().map(|draw| draw.lot).chain(new.clone()))?;
     work.check_new(new)?;
     draws.iter().map(|draw| work.lot(draw.lot)).collect()
-}
-
-/// R4 for a process: the table says which roles run it. An unknown process is refused later, in its turn.
-fn check_process_role<V: View>(work: &Work<'_, V>, code: &str) -> Result<(), Rejection> {
-    let Some(process) = work.tables()?.process(code, work.at()) else { return Ok(()) };
-    let actor = actor_of(work)?;
-    let may_run = process.roles.iter().any(|role| actor.party.has_role(*role, work.at()));
-    if may_run {
-        return Ok(());
-    }
-    Err(Rejection::RoleNotHeld { party: actor.party.id, action: "run this process" })
 }
 
 fn check_process<V: View>(work: &Work<'_, V>, code: &str) -> Result<Vec<Substance>, Rejection> {

@@ -173,6 +173,19 @@ impl<'a, V: View> Work<'a, V> {
         row.ok_or_else(|| Rejection::MaterialUnknown { code: code.to_owned() })
     }
 
+    /// Materials of lots that the event names; a lot that is not known is refused later, in its turn.
+    pub(super) fn check_materials_of(
+        &self,
+        lots: impl IntoIterator<Item = LotId>,
+    ) -> Verdict<(), V> {
+        for id in lots {
+            if let Some(lot) = self.read(|view| view.lot(id))? {
+                self.material(&lot.material)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A laboratory named in a composition is registered.
     pub(super) fn check_laboratories(&self, lots: &[&NewLot]) -> Verdict<(), V> {
         let compositions = lots.iter().filter_map(|lot| lot.composition.as_ref());
@@ -230,6 +243,15 @@ impl<'a, V: View> Work<'a, V> {
                     occurred_at: at,
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// R3 for an event that does not take from the lot: not before what it speaks of.
+    pub(super) fn check_not_earlier(&self, lot: LotId, last: TimeMs) -> Result<(), Rejection> {
+        let occurred_at = self.at();
+        if occurred_at < last {
+            return Err(Rejection::EventBeforeLot { lot, last, occurred_at });
         }
         Ok(())
     }

@@ -1,0 +1,142 @@
+//! Where handlers meet the node: appends that outlive their caller, reads on threads of their own.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+
+use super::errors::Failure;
+use super::gate::RequestId;
+use crate::limits::MAX_CONCURRENT_READS;
+use crate::node::{Node, Reader};
+
+/// The node as handlers see it.
+#[derive(Clone)]
+pub struct Desk {
+    node: Node,
+    seats: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// A desk at a node. All services share one, so that the reads of all are bounded together.
+    pub fn new(node: Node) -> Self {
+        Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline
+    /// lets it; a read whose caller is gone keeps its seat until it ends, so the bound holds.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, Failure> + Send + 'static,
+    {
+        let reader = self.node.reader();
+        seated(&self.seats, move || work(&reader)).await
+    }
+
+    /// Runs an append in a task of its own: a caller that hangs up drops its call and not the
+    /// append. The mailbox of the node bounds how many run.
+    pub async fn write<T, E, W, A>(&self, work: W) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        Failure: From<E>,
+        W: FnOnce(Node) -> A,
+        A: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        outliving(work(self.node.clone())).await?.map_err(Failure::from)
+    }
+}
+
+/// Runs blocking work on a thread of its own, when there is a seat.
+async fn seated<T, F>(seats: &Arc<Semaphore>, work: F) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Failure> + Send + 'static,
+{
+    let seat = Arc::clone(seats).acquire_owned().await.map_err(|_| Failure::WorkerLost)?;
+    let worker = tokio::task::spawn_blocking(move || {
+        let answer = work();
+        drop(seat);
+        answer
+    });
+    worker.await.unwrap_or(Err(Failure::WorkerLost))
+}
+
+/// Runs work that goes on when nobody waits for it any more.
+async fn outliving<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::spawn(work).await.map_err(|_| Failure::WorkerLost)
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// The id that the gate gave to a request.
+pub fn id_of<T>(request: &Request<T>) -> RequestId {
+    request.extensions().get().copied().unwrap_or(RequestId(0))
+}
+
+/// What a handler answers.
+pub fn answer<T>(id: RequestId, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
+    outcome.map(Response::new).map_err(|failure| failure.into_status(id))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn an_append_goes_on_when_its_caller_hangs_up() {
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel::<()>();
+        let call = outliving(async move {
+            may_go.await.unwrap();
+            done.send(()).unwrap();
+        });
+        // The caller waits a little and is gone: the call is dropped half-way.
+        assert!(timeout(SHORT, call).await.is_err());
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told_as_a_fault_of_ours() {
+        let lost = outliving(async { panic!("a test") }).await.map(|(): ()| ());
+        assert!(matches!(lost, Err(Failure::WorkerLost)));
+        let seats = Arc::new(Semaphore::new(1));
+        let lost = seated(&seats, || -> Result<(), Failure> { panic!("a test") }).await;
+        assert!(matches!(lost, Err(Failure::WorkerLost)));
+        assert_eq!(seats.available_permits(), 1, "a panic gives its seat back");
+    }
+
+    #[tokio::test]
+    async fn a_read_keeps_its_seat_until_it_ends() {
+        let seats = Arc::new(Semaphore::new(1));
+        let (go, may_go) = mpsc::channel::<()>();
+        let first = seated(&seats, move || {
+            may_go.recv().unwrap();
+            Ok(())
+        });
+        // Its caller is gone and it still runs, so the next one waits.
+        assert!(timeout(SHORT, first).await.is_err());
+        assert!(timeout(SHORT, seated(&seats, || Ok(()))).await.is_err());
+        go.send(()).unwrap();
+        seated(&seats, || Ok(())).await.unwrap();
+    }
+}

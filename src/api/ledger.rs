@@ -1,0 +1,262 @@
+//! `LedgerService`: append, read, prove.
+
+use bytes::Bytes;
+use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::convert::{ledger, missing, needed, raw_hashes};
+use super::desk::{Desk, answer, id_of};
+use super::errors::Failure;
+use super::pages::{List, page_size};
+use crate::domain::{EntryCount, EntryIndex, EventId};
+use crate::ledger::receipt::Receipt;
+use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
+use crate::node::{AppendError, BatchError, Reader};
+use crate::wire::v1;
+use crate::wire::v1::get_receipt_request::Subject;
+use crate::wire::v1::ledger_service_server::{LedgerService, SERVICE_NAME};
+
+/// The handlers.
+#[derive(Debug)]
+pub struct LedgerDesk {
+    /// Where they meet the node.
+    pub desk: Desk,
+    /// Where a node that no longer records is told.
+    pub health: HealthReporter,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl LedgerService for LedgerDesk {
+    async fn get_ledger(
+        &self,
+        request: Request<v1::GetLedgerRequest>,
+    ) -> Answer<v1::GetLedgerResponse> {
+        let read = self.desk.read(|reader| {
+            let ledger = ledger(&reader.ledger()?, reader.size());
+            Ok(v1::GetLedgerResponse { ledger: Some(ledger) })
+        });
+        answer(id_of(&request), read.await)
+    }
+
+    async fn append_event(
+        &self,
+        request: Request<v1::AppendEventRequest>,
+    ) -> Answer<v1::AppendEventResponse> {
+        let id = id_of(&request);
+        let outcome = self.append(request.into_inner()).await;
+        self.tell_health(&outcome).await;
+        answer(id, outcome)
+    }
+
+    async fn batch_append_events(
+        &self,
+        request: Request<v1::BatchAppendEventsRequest>,
+    ) -> Answer<v1::BatchAppendEventsResponse> {
+        let id = id_of(&request);
+        let outcome = self.append_batch(request.into_inner()).await;
+        self.tell_health(&outcome).await;
+        answer(id, outcome)
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<v1::GetEntryRequest>,
+    ) -> Answer<v1::GetEntryResponse> {
+        let id = id_of(&request);
+        let index = EntryIndex(request.into_inner().entry_index);
+        let read = self.desk.read(move |reader| {
+            let entry = reader.entry(index)?.ok_or_else(|| missing("entry", &index))?;
+            Ok(v1::GetEntryResponse { entry: Some(v1::Entry { entry_index: index.0, entry }) })
+        });
+        answer(id, read.await)
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Answer<v1::ListEntriesResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.desk.read(move |reader| entry_page(reader, &request)).await)
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<v1::GetCheckpointRequest>,
+    ) -> Answer<v1::GetCheckpointResponse> {
+        let read = self.desk.read(|reader| {
+            if reader.size() == EntryCount(0) {
+                return Err(missing("checkpoint", &"latest"));
+            }
+            Ok(v1::GetCheckpointResponse { checkpoint: reader.checkpoint()?.text().to_owned() })
+        });
+        answer(id_of(&request), read.await)
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<v1::GetInclusionProofRequest>,
+    ) -> Answer<v1::GetInclusionProofResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.desk.read(move |reader| inclusion(reader, &request)).await)
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<v1::GetConsistencyProofRequest>,
+    ) -> Answer<v1::GetConsistencyProofResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.desk.read(move |reader| consistency(reader, &request)).await)
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Answer<v1::GetReceiptResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        let read = self.desk.read(move |reader| {
+            let receipt = receipt(reader, request.subject)?;
+            Ok(v1::GetReceiptResponse { entry_index: receipt.index.0, receipt: receipt.encode() })
+        });
+        answer(id, read.await)
+    }
+}
+
+impl LedgerDesk {
+    /// After a failed write the node records nothing until a restart; health says so from then on.
+    async fn tell_health<T>(&self, outcome: &Result<T, Failure>) {
+        let Err(Failure::Append(error) | Failure::Batch(BatchError { error, .. })) = outcome else {
+            return;
+        };
+        if matches!(error, AppendError::Poisoned | AppendError::Indeterminate) {
+            self.health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+        }
+    }
+
+    async fn append(
+        &self,
+        request: v1::AppendEventRequest,
+    ) -> Result<v1::AppendEventResponse, Failure> {
+        let envelope = request.envelope;
+        if request.validate_only {
+            let judged = self.desk.write(async move |node| node.validate(vec![envelope]).await);
+            judged.await.map_err(alone)?;
+            return Ok(v1::AppendEventResponse { appended: None });
+        }
+        let appended = self.desk.write(async move |node| node.append(envelope).await).await?;
+        Ok(v1::AppendEventResponse { appended: Some(appended.into()) })
+    }
+
+    async fn append_batch(
+        &self,
+        request: v1::BatchAppendEventsRequest,
+    ) -> Result<v1::BatchAppendEventsResponse, Failure> {
+        let envelopes: Vec<Bytes> = request.envelopes;
+        if envelopes.is_empty() {
+            let error = AppendError::BatchEmpty;
+            return Err(BatchError { position: None, error }.into());
+        }
+        if request.validate_only {
+            self.desk.write(async move |node| node.validate(envelopes).await).await?;
+            return Ok(v1::BatchAppendEventsResponse { appended: Vec::new() });
+        }
+        let appended =
+            self.desk.write(async move |node| node.append_batch(envelopes).await).await?;
+        let appended = appended.into_iter().map(v1::AppendedEvent::from).collect();
+        Ok(v1::BatchAppendEventsResponse { appended })
+    }
+}
+
+/// One event was judged as a batch of one; its caller knows of no positions.
+fn alone(failure: Failure) -> Failure {
+    match failure {
+        Failure::Batch(batch) => Failure::Append(batch.error),
+        other => other,
+    }
+}
+
+fn entry_page(
+    reader: &Reader,
+    request: &v1::ListEntriesRequest,
+) -> Result<v1::ListEntriesResponse, Failure> {
+    let list = List::new("ListEntries", &[&request.from_entry_index.to_be_bytes()]);
+    let cursor = list.cursor(&request.page_token)?.map(u64::from_be_bytes);
+    let mut next = EntryIndex(cursor.unwrap_or(request.from_entry_index));
+    let size = reader.size();
+    let mut left = page_size(request.page_size);
+    let mut bytes = 0;
+    let mut entries = Vec::new();
+    // Each round reads at least one entry or leaves, and there are at most `left` to read.
+    'page: while left > 0 && next.0 < size.0 {
+        let chunk = reader.entries(next, left.min(ENTRY_READ_AHEAD))?;
+        if chunk.is_empty() {
+            break;
+        }
+        for (index, entry) in chunk {
+            bytes += entry.len();
+            if bytes > MAX_PAGE_BYTES && !entries.is_empty() {
+                break 'page;
+            }
+            entries.push(v1::Entry { entry_index: index.0, entry });
+            next = index.next();
+            left = left.saturating_sub(1);
+        }
+    }
+    let has_more = next.0 < size.0;
+    let next_page_token = if has_more { list.token(&next.0.to_be_bytes()) } else { String::new() };
+    Ok(v1::ListEntriesResponse { entries, next_page_token })
+}
+
+fn inclusion(
+    reader: &Reader,
+    request: &v1::GetInclusionProofRequest,
+) -> Result<v1::GetInclusionProofResponse, Failure> {
+    let (index, size) = (EntryIndex(request.entry_index), EntryCount(request.tree_size));
+    if index.0 >= size.0 {
+        return Err(Failure::field(
+            "tree_size",
+            format!("more than entry_index, which is {index}"),
+            size.to_string(),
+        ));
+    }
+    let proof = reader.inclusion_proof(index, size)?;
+    let proof = proof.ok_or_else(|| missing("tree", &size))?;
+    Ok(v1::GetInclusionProofResponse { hashes: raw_hashes(&proof) })
+}
+
+fn consistency(
+    reader: &Reader,
+    request: &v1::GetConsistencyProofRequest,
+) -> Result<v1::GetConsistencyProofResponse, Failure> {
+    let (old, new) = (EntryCount(request.old_size), EntryCount(request.new_size));
+    if old.0 == 0 || old.0 > new.0 {
+        return Err(Failure::field(
+            "old_size",
+            format!("1 to new_size, which is {new}"),
+            old.to_string(),
+        ));
+    }
+    let proof = reader.consistency_proof(old, new)?;
+    let proof = proof.ok_or_else(|| missing("tree", &new))?;
+    Ok(v1::GetConsistencyProofResponse { hashes: raw_hashes(&proof) })
+}
+
+fn receipt(reader: &Reader, subject: Option<Subject>) -> Result<Receipt, Failure> {
+    match subject {
+        Some(Subject::EventId(bytes)) => {
+            let event = needed("event_id", &bytes, EventId::parse)?;
+            reader.receipt_of_event(event)?.ok_or_else(|| missing("event", &event))
+        }
+        Some(Subject::EntryIndex(index)) => {
+            let index = EntryIndex(index);
+            reader.receipt(index)?.ok_or_else(|| missing("entry", &index))
+        }
+        None => Err(Failure::field("subject", "event_id or entry_index", "nothing")),
+    }
+}

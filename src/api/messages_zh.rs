@@ -1,0 +1,163 @@
+//! What a caller reads in Chinese: one sentence per reason, `{keys}` filled from the metadata.
+
+use super::numbers::Number;
+use crate::wire::v1::Reason;
+
+/// The sentence of a reason with its numbers. (A test holds that every reason has one.)
+pub fn sentence(reason: Reason, numbers: &[Number]) -> String {
+    let template = SENTENCES.iter().find(|(known, _)| *known == reason);
+    let template = template.map_or("未知错误", |(_, sentence)| sentence);
+    fill(template, numbers)
+}
+
+/// Fills in one pass, so that a number that looks like a key is not filled again.
+fn fill(template: &str, numbers: &[Number]) -> String {
+    let mut filled = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    // Each round takes at least one byte off `rest`.
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((key, behind)) = after.split_once('}') else { break };
+        let number = numbers.iter().find(|(known, _)| *known == key);
+        filled.push_str(number.map_or("", |(_, text)| text.as_str()));
+        rest = behind;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// One sentence per reason, ascending by number.
+pub const SENTENCES: &[(Reason, &str)] = &[
+    (Reason::EventTooLarge, "事件的签名字节过多：{detail}"),
+    (Reason::NonCanonicalEvent, "事件字节不是规范编码：{detail}"),
+    (Reason::FieldInvalid, "事件字段 {field} 无效：要求 {rule}，实为 {found}（共 {count} 处）"),
+    (Reason::EnvelopeMalformed, "信封格式错误：{detail}"),
+    (Reason::SignatureInvalid, "密钥 {key} 的签名验证不通过"),
+    (Reason::KeyWeak, "公钥不安全：{detail}"),
+    (
+        Reason::BatchTooLarge,
+        "批次过大：{events} 个事件、{bytes} 字节，上限为 {max_events} 个、{max_bytes} 字节",
+    ),
+    (Reason::BatchEmpty, "批次为空"),
+    (Reason::RequestInvalid, "请求字段 {field} 无效：要求 {rule}，实为 {found}（共 {count} 处）"),
+    (Reason::PageTokenInvalid, "分页令牌无效：{rule}"),
+    (Reason::RequestTooLarge, "请求过大，上限为 {max_bytes} 字节：{detail}"),
+    (Reason::RequestMalformed, "请求不是本方法的 protobuf 消息：{detail}"),
+    (Reason::OriginMismatch, "事件指向账本 {found}，本账本为 {expected}"),
+    (Reason::NotYetSupported, "{kind} 类事件已有编号，但规则尚未启用"),
+    (Reason::GenesisMisplaced, "第 0 条且仅第 0 条为创世事件；第 {index} 条不能是 {kind}"),
+    (Reason::GenesisMalformed, "创世事件不合规：{rule}"),
+    (Reason::EventIdConflict, "事件 {event} 已记录为第 {recorded_at} 条，且内容不同"),
+    (Reason::EventAlreadyRecorded, "事件 {event} 已记录为第 {recorded_at} 条"),
+    (Reason::CorrectiveExpected, "此处应为更正事件 {expected}（载荷哈希须一致），实为 {found}"),
+    (Reason::CorrectivesIncomplete, "声明了 {declared} 个更正事件，批次中其后只有 {following} 个"),
+    (Reason::TablesNotPublished, "须先发布创世所定的代码表 {tables}；下一块为第 {next_chunk} 块"),
+    (Reason::ActorUnknown, "主体 {actor} 未登记"),
+    (Reason::KeyUnknown, "密钥 {key} 未登记"),
+    (Reason::SignerUnexpected, "不需要主体 {party} 的密钥 {key} 签名"),
+    (Reason::SignerMissing, "缺少主体 {party} 的签名"),
+    (
+        Reason::KeyNotValid,
+        "密钥 {key} 的有效期为 {from} 至 {to} 毫秒（不含），事件发生于 {occurred_at} 毫秒",
+    ),
+    (Reason::KeyRevoked, "密钥 {key} 已由第 {by} 条吊销，自 {revoked_at} 毫秒起"),
+    (
+        Reason::OccurredInFuture,
+        "事件发生于 {occurred_at} 毫秒，晚于账本时钟 {recorded_at} 毫秒超过 {skew_ms} 毫秒",
+    ),
+    (Reason::RoleNotHeld, "主体 {party} 在事件发生时没有可执行 {action} 的角色"),
+    (Reason::LicenceNotHeld, "主体 {party} 执行 {action} 需持有事件发生时有效的 {needed} 许可"),
+    (Reason::SiteUnknown, "场所 {site} 未登记"),
+    (Reason::SiteNotOfParty, "场所 {site} 属于主体 {owner}，不属于 {party}"),
+    (Reason::PartyExists, "主体 {party} 已登记"),
+    (Reason::PartyUnknown, "主体 {party} 未登记"),
+    (
+        Reason::CreditCodeInvalid,
+        "统一社会信用代码 {code} 校验不通过（GB 32100）：末位应为 {expected}",
+    ),
+    (Reason::CreditCodeTaken, "统一社会信用代码 {code} 已属于主体 {by}"),
+    (Reason::SiteExists, "场所 {site} 已登记"),
+    (Reason::RegionUnknown, "行政区划代码 {code} 在 {at} 毫秒时不在 GB/T 2260 中"),
+    (Reason::LicenceExists, "许可 {licence} 已记录"),
+    (Reason::LicenceUnknown, "该主体没有许可 {licence}"),
+    (Reason::WasteCodeUnknown, "危险废物代码 {code} 不在代码表中"),
+    (Reason::AffiliationExists, "隶属关系 {affiliation} 已记录"),
+    (Reason::AffiliationUnknown, "该主体没有隶属关系 {affiliation}"),
+    (Reason::KeyExists, "密钥 {key} 已登记"),
+    (Reason::KeyAlreadyRevoked, "密钥 {key} 已由第 {by} 条吊销"),
+    (Reason::RegistryFull, "一个主体的 {what} 至多 {limit} 个"),
+    (Reason::TableChunkUnexpected, "代码表应为第 {expected} 块，实为第 {found} 块"),
+    (Reason::TablesInvalid, "代码表不合规：{detail}"),
+    (Reason::MaterialUnknown, "物料代码 {code} 在事件发生时不在代码表中"),
+    (Reason::FormUnknown, "形态代码 {code} 不在代码表中"),
+    (Reason::GradeUnknown, "标准 {scheme} 的等级 {code} 不在代码表中"),
+    (Reason::ProcessUnknown, "工艺代码 {code} 在事件发生时不在代码表中"),
+    (Reason::ProcessNotAtSite, "场所 {site} 未登记工艺 {code}"),
+    (Reason::LotRepeated, "批次 {lot} 在同一事件中出现两次"),
+    (Reason::LotExists, "批次 {lot} 已存在，编号不得重复使用"),
+    (Reason::TransferUnknown, "没有由事件 {offer} 提出的转移"),
+    (Reason::TransferClosed, "转移 {offer} 已结束"),
+    (Reason::NotTheConsignee, "转移 {offer} 的接收方为 {consignee}，不是 {actor}"),
+    (Reason::NotTheSender, "转移 {offer} 的发出方为 {sender}，不是 {actor}"),
+    (Reason::TransferToSelf, "主体 {party} 不能向自己提出转移"),
+    (Reason::ReceivedLotMismatch, "转移 {offer}：{rule}"),
+    (Reason::LotUnknown, "批次 {lot} 未记录"),
+    (Reason::LotRetracted, "批次 {lot} 的产生已被事件 {by} 声明为错误"),
+    (Reason::LotNotHeld, "批次 {lot} 由主体 {possessor} 持有，不由 {actor} 持有"),
+    (Reason::LotNotOwned, "批次 {lot} 归主体 {owner} 所有，不归 {actor}"),
+    (Reason::LotElsewhere, "批次 {lot} 位于场所 {site}，不在 {event_site}"),
+    (Reason::LotOnHold, "批次 {lot} 已被事件 {hold} 冻结"),
+    (
+        Reason::EventBeforeLot,
+        "事件发生于 {occurred_at} 毫秒，早于批次 {lot} 的上一事件 {last} 毫秒",
+    ),
+    (Reason::HoldUnknown, "批次 {lot} 没有由事件 {hold} 设置的冻结"),
+    (Reason::HoldNotYours, "冻结 {hold} 由主体 {placed_by} 设置，只能由其或协调方解除"),
+    (Reason::HoldIsDiscrepancy, "冻结 {hold} 因收发差异而设，双方结清后方可解除"),
+    (
+        Reason::OreForbidden,
+        "主体 {party} 不得持有或使用矿石、原生稀土及矿产品；批次 {lot} 来源为 {origin_kinds}",
+    ),
+    (Reason::SellerCertificateMissing, "{material} 属于生产性废旧金属，须填写出售方证明编号"),
+    (Reason::ManifestMissing, "{material} 属于危险废物 {waste_code}，须填写转移联单"),
+    (Reason::PermitMissing, "主体 {party} 在事件发生时没有涵盖 {waste_code} 的危险废物经营许可"),
+    (
+        Reason::ApprovalMissing,
+        "危险废物批次 {lot} 由省 {from_province} 转往 {to_province}，须先取得批准",
+    ),
+    (Reason::MergeOwnersDiffer, "批次 {lot} 归主体 {owner} 所有，其余归 {other}，不能合并"),
+    (Reason::MergeClassesDiffer, "批次 {lot} 属于合并组 {group}，其余属于 {other}，不能合并"),
+    (
+        Reason::InsufficientMass,
+        "批次 {lot} 需用 {asked} 克，剩余 {remaining} 克中可用 {available} 克",
+    ),
+    (Reason::WeighingMismatch, "净重 {net} 克不等于毛重 {gross} 克减皮重 {tare} 克"),
+    (Reason::MassNotConserved, "投入 {into} 克、产出 {out} 克；每一克都须申报，包括损耗"),
+    (
+        Reason::CompositionInconsistent,
+        "批次 {lot} 的成分自相矛盾：{rule}（{sum_e8} 对 {limit_e8}，单位 1e-8）",
+    ),
+    (Reason::AssayMissing, "批次 {lot} 缺少该工艺须平衡的 {substance} 的检测"),
+    (
+        Reason::ElementGained,
+        "元素 {substance}：产出 {out} 克，投入 {into} 克，不确定度合计 {uncertainty} 克",
+    ),
+    (Reason::TargetUnknown, "事件 {target} 未记录"),
+    (Reason::TargetNotYours, "事件 {target} 属于主体 {actor}"),
+    (Reason::TargetNotCorrectable, "{kind} 类事件 {target} 不能撤销，请改用变更记录"),
+    (Reason::TargetCorrected, "事件 {target} 已被事件 {by} 声明为错误"),
+    (
+        Reason::CorrectionBlocked,
+        "事件 {target} 对批次 {lot} 的影响已被使用，须先撤销：{blocking}（另有 {more} 个）",
+    ),
+    (Reason::Busy, "服务繁忙，未记录任何内容；请稍后原样重发"),
+    (Reason::Poisoned, "此前一次写入失败，服务在重启前不再记录；本请求未产生任何影响"),
+    (Reason::Indeterminate, "本请求的写入结果不确定；服务恢复后请原样重发以确认，不会重复记录"),
+    (Reason::ShuttingDown, "服务正在停止，未记录任何内容；请稍后原样重发"),
+    (Reason::NotFound, "未找到 {kind} {name}"),
+    (Reason::DeadlineExceeded, "已超过调用方期限；写入可能仍会完成，请原样重发以确认"),
+    (Reason::Internal, "服务内部错误，请求编号 {request}"),
+    (Reason::StateUnreadable, "服务无法读取自身存储，未记录任何内容；请求编号 {request}"),
+    (Reason::PermissionDenied, "无权调用：{rule}"),
+    (Reason::MethodUnknown, "没有此方法：{method}"),
+];

@@ -1,0 +1,276 @@
+//! `urbanmine trace`
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::client::{Client, Refused};
+use super::lot::kind;
+use super::names::{id_bytes, id_text};
+use super::output::{grams, per_cent, print_json};
+use super::runtime;
+use crate::domain::LotId;
+use crate::domain::vocabulary::Substance;
+use crate::limits::MAX_TREE_LINES;
+use crate::wire::v1;
+
+/// Show where a lot's metal came from, or where it went, in grams.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The lot: a UUID, or `@name` of the sample.
+    lot: String,
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:7878")]
+    server: String,
+    /// Follow the lot forward, to where it went.
+    #[arg(long)]
+    forward: bool,
+    /// Grams of this element instead of grams of material, e.g. `Cu` or `Nd`.
+    #[arg(long, value_name = "SYMBOL", conflicts_with = "forward")]
+    substance: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &TraceArgs) -> anyhow::Result<()> {
+    let id = id_bytes(&args.lot)?;
+    let substance = args.substance.as_deref().map(parse_substance).transpose()?;
+    runtime()?.block_on(async {
+        let mut client = Client::connect(&args.server).await?;
+        if args.forward {
+            let trace = destinations(&mut client, id).await?;
+            if args.json {
+                return print_json(&destinations_json(id, &trace));
+            }
+            return print_destinations(&mut client, id, &trace).await;
+        }
+        let trace = origins(&mut client, id, substance).await?;
+        if args.json {
+            return print_json(&origins_json(id, substance, &trace));
+        }
+        print_origins(&mut client, id, substance, &trace).await
+    })
+}
+
+fn parse_substance(symbol: &str) -> anyhow::Result<Substance> {
+    match Substance::from_name(&symbol.to_ascii_uppercase()) {
+        Some(substance) => Ok(substance),
+        None => bail!("{symbol} is not a traced element, such as Cu, Al, Pb, Nd or Dy"),
+    }
+}
+
+/// Asks where a lot came from.
+pub(super) async fn origins(
+    client: &mut Client,
+    lot: [u8; 16],
+    substance: Option<Substance>,
+) -> anyhow::Result<v1::TraceOriginsResponse> {
+    let request = v1::TraceOriginsRequest {
+        lot_id: Bytes::copy_from_slice(&lot),
+        substance: substance.map_or(0, |it| i32::from(it.number())),
+    };
+    let reply = client.lots.trace_origins(request).await.map_err(|it| Refused::of(&it))?;
+    Ok(reply.into_inner())
+}
+
+async fn destinations(
+    client: &mut Client,
+    lot: [u8; 16],
+) -> anyhow::Result<v1::TraceDestinationsResponse> {
+    let request = v1::TraceDestinationsRequest { lot_id: Bytes::copy_from_slice(&lot) };
+    let reply = client.lots.trace_destinations(request).await.map_err(|it| Refused::of(&it))?;
+    Ok(reply.into_inner())
+}
+
+/// What a lot is, for a line of a tree.
+pub(super) async fn describe(client: &mut Client, lot_id: &Bytes) -> anyhow::Result<String> {
+    if lot_id.as_ref() == LotId::UPTAKE.as_bytes() {
+        return Ok("taken up in a process (oxygen, water, reagents)".to_owned());
+    }
+    let request = v1::GetLotRequest { lot_id: lot_id.clone() };
+    let reply = client.lots.get_lot(request).await.map_err(|it| Refused::of(&it))?;
+    let lot = reply.into_inner().lot.context("the server sent no lot")?;
+    let region = if lot.origin_region.is_empty() {
+        String::new()
+    } else {
+        format!(", from region {}", lot.origin_region)
+    };
+    Ok(format!("{}{region}", lot.material))
+}
+
+fn step_json(step: &v1::TraceStep) -> Json {
+    json!({ "entry_index": step.entry_index, "event_id": id_text(&step.event_id),
+            "kind": kind(step.kind), "from_lot_id": id_text(&step.from_lot_id),
+            "to_lot_id": id_text(&step.to_lot_id), "mass_g": step.mass_g })
+}
+
+fn node_json(lot: &v1::TraceLot) -> Json {
+    json!({ "lot_id": id_text(&lot.lot_id), "depth": lot.depth, "mass_g": lot.mass_g,
+            "remaining_g": lot.remaining_g })
+}
+
+fn holding_json(holding: Option<&v1::OriginHolding>) -> Json {
+    let share =
+        |it: &v1::OriginShare| json!({ "lot_id": id_text(&it.lot_id), "mass_g": it.mass_g });
+    holding.map_or(Json::Null, |it| {
+        json!({ "total_g": it.total_g, "is_attributed": it.is_attributed,
+                "shares": it.shares.iter().map(share).collect::<Vec<_>>() })
+    })
+}
+
+/// The whole answer as data.
+pub(super) fn origins_json(
+    lot: [u8; 16],
+    substance: Option<Substance>,
+    trace: &v1::TraceOriginsResponse,
+) -> Json {
+    json!({
+        "lot_id": id_text(&lot),
+        "substance": substance.map(Substance::name),
+        "now": holding_json(trace.now.as_ref()),
+        "at_birth": holding_json(trace.at_birth.as_ref()),
+        "lineage_lot_ids": trace.lineage_lot_ids.iter().map(|it| id_text(it)).collect::<Vec<_>>(),
+        "steps": trace.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "lots": trace.lots.iter().map(node_json).collect::<Vec<_>>(),
+        "is_complete": trace.is_complete,
+    })
+}
+
+fn destinations_json(lot: [u8; 16], trace: &v1::TraceDestinationsResponse) -> Json {
+    json!({
+        "lot_id": id_text(&lot),
+        "steps": trace.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "lots": trace.lots.iter().map(node_json).collect::<Vec<_>>(),
+        "lost_g": trace.lost_g,
+        "is_complete": trace.is_complete,
+    })
+}
+
+/// Tells where a lot came from: the tree of steps, then the origins with their shares.
+pub(super) async fn print_origins(
+    client: &mut Client,
+    lot: [u8; 16],
+    substance: Option<Substance>,
+    trace: &v1::TraceOriginsResponse,
+) -> anyhow::Result<()> {
+    let mut tree = Tree::new(client, &trace.lots);
+    for step in &trace.steps {
+        tree.add(&step.to_lot_id, &step.from_lot_id, step);
+    }
+    tree.print(&Bytes::copy_from_slice(&lot)).await?;
+    warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
+    print_shares(client, substance, trace).await
+}
+
+/// The origins with their shares.
+pub(super) async fn print_shares(
+    client: &mut Client,
+    substance: Option<Substance>,
+    trace: &v1::TraceOriginsResponse,
+) -> anyhow::Result<()> {
+    let what = substance.map_or("material", Substance::name);
+    let now = trace.now.as_ref().filter(|it| it.total_g != Some(0));
+    let (holding, when) = match (now, trace.at_birth.as_ref()) {
+        (Some(now), _) => (now, "now"),
+        (None, Some(birth)) => (birth, "when it came to be"),
+        (None, None) => return Ok(()),
+    };
+    let Some(total_g) = holding.total_g else {
+        println!("How much {what} is in it is not known: it was never analysed.");
+        return Ok(());
+    };
+    println!("{} of {what} in it {when}, of these:", grams(total_g));
+    if !holding.is_attributed {
+        println!("  (origins not known: something it was made from was never analysed)");
+    }
+    for share in &holding.shares {
+        let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
+        let text = describe(client, &share.lot_id).await?;
+        println!("  {mass:>18}  {part:>9}  {}  {text}", id_text(&share.lot_id));
+    }
+    Ok(())
+}
+
+async fn print_destinations(
+    client: &mut Client,
+    lot: [u8; 16],
+    trace: &v1::TraceDestinationsResponse,
+) -> anyhow::Result<()> {
+    let mut tree = Tree::new(client, &trace.lots);
+    for step in &trace.steps {
+        tree.add(&step.from_lot_id, &step.to_lot_id, step);
+    }
+    tree.print(&Bytes::copy_from_slice(&lot)).await?;
+    if let Some(lost_g) = trace.lost_g.filter(|lost| *lost > 0) {
+        println!("{} of it were lost on the way (declared losses)", grams(lost_g));
+    }
+    warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
+    Ok(())
+}
+
+fn warn_if_cut(is_complete: bool, lot_cap: u32, step_cap: u32) {
+    if !is_complete {
+        eprintln!("The trace was cut off at {lot_cap} lots or {step_cap} steps: there is more.");
+    }
+}
+
+/// A tree of lots for the eye. A lot that is reached twice is shown once with its branches.
+struct Tree<'a> {
+    client: &'a mut Client,
+    branches: BTreeMap<Bytes, Vec<(Bytes, u64, String)>>,
+    nodes: BTreeMap<Bytes, v1::TraceLot>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(client: &'a mut Client, lots: &[v1::TraceLot]) -> Self {
+        let nodes = lots.iter().map(|lot| (lot.lot_id.clone(), lot.clone())).collect();
+        Self { client, branches: BTreeMap::new(), nodes }
+    }
+
+    fn add(&mut self, at: &Bytes, to: &Bytes, step: &v1::TraceStep) {
+        let branch = (to.clone(), step.mass_g, kind(step.kind));
+        self.branches.entry(at.clone()).or_default().push(branch);
+    }
+
+    /// Depth first, with a stack of our own: a chain may be thousands of lots long.
+    async fn print(&mut self, root: &Bytes) -> anyhow::Result<()> {
+        let mut stack = vec![(root.clone(), 0_usize, None::<(u64, String)>)];
+        let mut seen = BTreeMap::new();
+        let mut lines = 0_usize;
+        while let Some((lot, depth, edge)) = stack.pop() {
+            lines += 1;
+            if lines > MAX_TREE_LINES {
+                println!("… (more than {MAX_TREE_LINES} lines; --json has all of them)");
+                break;
+            }
+            let text = describe(self.client, &lot).await?;
+            let indent = "  ".repeat(depth.min(32));
+            let by = edge.map_or_else(String::new, |(mass, kind)| {
+                format!("{} by {}: ", grams(mass), kind.to_lowercase())
+            });
+            let is_again = seen.insert(lot.clone(), ()).is_some();
+            let node = self.nodes.get(&lot);
+            let part = match node.and_then(|node| node.mass_g) {
+                Some(mass) if depth > 0 && !is_again => format!("  [{} of the asked lot]", grams(mass)),
+                _ => String::new(),
+            };
+            let rest = match node.and_then(|node| node.remaining_g) {
+                Some(left) if left > 0 && !is_again => format!("  [{} still here]", grams(left)),
+                _ => String::new(),
+            };
+            let again = if is_again { "  (see above)" } else { "" };
+            println!("{indent}{by}{}  {text}{part}{rest}{again}", id_text(&lot));
+            if is_again {
+                continue;
+            }
+            for (to, mass, kind) in self.branches.get(&lot).into_iter().flatten().rev() {
+                stack.push((to.clone(), depth + 1, Some((*mass, kind.clone()))));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! What every lot holds, of which origin, after each movement: the arithmetic of
+//! `docs/PROVENANCE.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::share::Vector;
+use super::{Measure, TraceFault};
+use crate::domain::lot::Contents;
+use crate::domain::movement::{Birth, Movement};
+use crate::domain::vocabulary::EventKind;
+use crate::domain::{EntryIndex, Grams, LotId};
+
+/// What was fixed to be in a mass; what is in less of it follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fixed {
+    of_mass: Grams,
+    contained: Grams,
+}
+
+impl Fixed {
+    fn new(of_mass: u64, contained: u64) -> Self {
+        Self { of_mass: Grams::of(of_mass), contained: Grams::of(contained) }
+    }
+
+    fn at(self, mass: u64) -> u64 {
+        let contents = Contents { of_mass: self.of_mass, items: Vec::new() };
+        contents.at_mass(self.contained, Grams::of(mass)).get()
+    }
+
+    /// What leaves when `before` grams become `after`.
+    fn between(self, before: u64, after: u64) -> u64 {
+        self.at(before).saturating_sub(self.at(after))
+    }
+}
+
+/// What a lot holds.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    mass: u64,
+    /// `None`: nobody looked for the measure.
+    fixed: Option<Fixed>,
+    /// `None`: nobody knows of which origins. Without `fixed`, only the mix means something.
+    shares: Option<Vector>,
+    is_origin: bool,
+}
+
+impl Account {
+    /// Contained grams, when they are known.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.fixed.map(|fixed| fixed.at(self.mass))
+    }
+
+    /// Grams per origin, when they are known.
+    pub(super) fn shares(&self) -> Option<&Vector> {
+        self.fixed.and(self.shares.as_ref())
+    }
+
+    fn draw(&mut self, mass: u64) -> Option<Taken> {
+        let before = self.mass;
+        self.mass = before.checked_sub(mass)?;
+        let Some(fixed) = self.fixed else {
+            return Some(Taken { grams: None, shares: None, source: None });
+        };
+        let grams = fixed.between(before, self.mass);
+        let shares = match self.shares.as_mut() {
+            Some(vector) => Some(vector.take(grams)),
+            None if grams == 0 => Some(Vector::default()),
+            None => None,
+        };
+        Some(Taken { grams: Some(grams), shares, source: Some(fixed) })
+    }
+
+    /// An analysis replaces what was known; the mix stays.
+    fn assay(&mut self, lot: LotId, measured: Option<Fixed>) {
+        self.fixed = measured;
+        let Some(total) = self.total() else { return };
+        let mix = self.shares.take().filter(|vector| vector.sum() > 0);
+        self.shares = match mix {
+            _ if self.is_origin => Some(Vector::of(lot, total)),
+            Some(vector) => Some(vector.rescaled(total)),
+            None if total == 0 => Some(Vector::default()),
+            None => None,
+        };
+    }
+}
+
+/// What one draw took.
+struct Taken {
+    grams: Option<u64>,
+    shares: Option<Vector>,
+    /// What was fixed of the lot.
+    source: Option<Fixed>,
+}
+
+/// Where a draw from a lot that is not followed goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stranger {
+    /// It cannot be: every parent of a followed lot is followed.
+    Fault,
+    /// Into the rest, which is counted under [`LotId::UPTAKE`].
+    Rest,
+}
+
+/// The accounts of the followed lots, carried forward in the order of the ledger.
+pub(super) struct Balance<'a> {
+    measure: Measure,
+    followed: &'a BTreeSet<LotId>,
+    stranger: Stranger,
+    accounts: BTreeMap<LotId, Account>,
+    /// Shares handled so far: the work done, and a bound of the memory in use.
+    handled: usize,
+}
+
+impl<'a> Balance<'a> {
+    pub(super) fn new(measure: Measure, followed: &'a BTreeSet<LotId>, stranger: Stranger) -> Self {
+        Self { measure, followed, stranger, accounts: BTreeMap::new(), handled: 0 }
+    }
+
+    /// What a lot holds now; `None` before its birth.
+    pub(super) fn account(&self, lot: LotId) -> Option<&Account> {
+        self.accounts.get(&lot)
+    }
+
+    /// How many shares were handled so far.
+    pub(super) fn handled(&self) -> usize {
+        self.handled
+    }
+
+    /// Closes the account of a lot that is not needed any more.
+    pub(super) fn close(&mut self, lot: LotId) {
+        self.accounts.remove(&lot);
+    }
+
+    /// Opens an account by hand: all of the lot counts as its own origin.
+    pub(super) fn open_origin(&mut self, birth: &Birth) {
+        let fixed = measured(self.measure, birth);
+        let shares = fixed.map(|fixed| Vector::of(birth.lot, fixed.contained.get()));
+        let account = Account { mass: birth.mass.get(), fixed, shares, is_origin: true };
+        self.accounts.insert(birth.lot, account);
+    }
+
+    /// Carries one movement forward.
+    pub(super) fn book<F>(&mut self, movement: &Movement) -> Result<(), TraceFault<F>> {
+        if let Some(assay) = &movement.assay {
+            self.book_assay(assay);
+        }
+        let has_followed = movement.births.iter().any(|birth| self.followed.contains(&birth.lot));
+        if movement.draws.is_empty() {
+            let births = movement.births.iter();
+            for birth in births.filter(|birth| self.followed.contains(&birth.lot)) {
+                self.open_origin(birth);
+            }
+            return Ok(());
+        }
+        let mut pool = Pool::new(self.measure, movement.uptake.get());
+        for draw in &movement.draws {
+            let taken = self.draw(draw.lot, draw.mass.get(), movement.index, has_followed)?;
+            if let Some(taken) = taken.filter(|_| has_followed) {
+                pool.fill(taken, draw.mass.get());
+            }
+        }
+        if has_followed {
+            self.bear(movement, pool);
+        }
+        Ok(())
+    }
+
+    /// An assay of mass says nothing new: mass is measured at birth.
+    fn book_assay(&mut self, assay: &Birth) {
+        if self.measure == Measure::Mass {
+            return;
+        }
+        let measured = measured(self.measure, assay);
+        if let Some(account) = self.accounts.get_mut(&assay.lot) {
+            account.assay(assay.lot, measured);
+        }
+    }
+
+    fn draw<F>(
+        &mut self,
+        lot: LotId,
+        mass: u64,
+        index: EntryIndex,
+        is_needed: bool,
+    ) -> Result<Option<Taken>, TraceFault<F>> {
+        if let Some(account) = self.accounts.get_mut(&lot) {
+            self.handled += account.shares.as_ref().map_or(1, |it| it.components().len());
+            let taken = account.draw(mass).ok_or(TraceFault::Overdrawn { lot, index })?;
+            return Ok(Some(taken));
+        }
+        match self.stranger {
+            Stranger::Fault if is_needed => Err(TraceFault::NeverBorn(lot)),
+            Stranger::Fault => Ok(None),
+            Stranger::Rest => {
+                let shares = Some(Vector::of(LotId::UPTAKE, mass));
+                Ok(Some(Taken { grams: Some(mass), shares, source: None }))
+            }
+        }
+    }
+
+    fn bear(&mut self, movement: &Movement, mut pool: Pool) {
+        let portions = portions(self.measure, movement, &pool);
+        let needed = portions.iter().filter_map(|portion| portion.takes).sum();
+        pool.stretch(needed);
+        for (birth, portion) in movement.births.iter().zip(portions) {
+            let shares = pool.pour(portion.takes);
+            self.handled += shares.as_ref().map_or(1, |vector| vector.components().len());
+            if self.followed.contains(&birth.lot) {
+                let mass = birth.mass.get();
+                let account = Account { mass, fixed: portion.fixed, shares, is_origin: false };
+                self.accounts.insert(birth.lot, account);
+            }
+        }
+    }
+}
+
+/// What the inputs of one event gave together.
+struct Pool {
+    mass: u64,
+    /// `None`: of some input nobody knows how much it gave.
+    grams: Option<u64>,
+    /// `None`: of some grams nobody knows the origins.
+    shares: Option<Vector>,
+    /// What was fixed of the last lot drawn from.
+    source: Option<Fixed>,
+}
+
+impl Pool {
+    fn new(measure: Measure, uptake: u64) -> Self {
+        // Oxygen and water are mass, but they carry none of the traced elements.
+        let grams = if measure == Measure::Mass { uptake } else { 0 };
+        let shares = Some(Vector::of(LotId::UPTAKE, grams));
+        Self { mass: uptake, grams: Some(grams), shares, source: None }
+    }
+
+    fn fill(&mut self, taken: Taken, mass: u64) {
+        self.mass = self.mass.saturating_add(mass);
+        self.grams = self.grams.zip(taken.grams).map(|(sum, grams)| sum.saturating_add(grams));
+        let both = self.shares.take().zip(taken.shares);
+        self.shares = both.map(|(sum, shares)| sum.merged(&shares));
+        self.source = taken.source;
+    }
+
+    /// Rescales the mix when more comes out than was known to be in: measurements err both ways.
+    fn stretch(&mut self, needed: u64) {
+        let Some(shares) = self.shares.take() else { return };
+        let sum = shares.sum();
+        self.shares = match sum {
+            _ if needed <= sum => Some(shares),
+            0 => None,
+            _ => Some(shares.rescaled(needed)),
+        };
+    }
+
+    fn pour(&mut self, takes: Option<u64>) -> Option<Vector> {
+        match (takes, self.shares.as_mut()) {
+            (Some(0), _) => Some(Vector::default()),
+            (Some(grams), Some(shares)) => Some(shares.take(grams)),
+            _ => None,
+        }
+    }
+}
+
+/// What one birth gets.
+struct Portion {
+    fixed: Option<Fixed>,
+    /// Grams out of the pool; `None` when nobody knows.
+    takes: Option<u64>,
+}
+
+impl Portion {
+    fn of(mass: u64, grams: Option<u64>) -> Self {
+        Self { fixed: grams.map(|grams| Fixed::new(mass, grams)), takes: grams }
+    }
+}
+
+/// What was fixed of a measure in a birth or assay.
+fn measured(measure: Measure, birth: &Birth) -> Option<Fixed> {
+    match measure {
+        Measure::Mass => Some(Fixed { of_mass: birth.mass, contained: birth.mass }),
+        Measure::Substance(substance) => {
+            let contents = birth.contents.as_ref()?;
+            let contained = contents.of(substance)?.contained;
+            Some(Fixed { of_mass: contents.of_mass, contained })
+        }
+    }
+}
+
+/// What each birth gets, in order.
+fn portions(measure: Measure, movement: &Movement, pool: &Pool) -> Vec<Portion> {
+    let declared = movement.births.iter().filter_map(|birth| measured(measure, birth));
+    let declared_grams: u64 = declared.map(|fixed| fixed.contained.get()).sum();
+    let rest_grams = pool.grams.map(|grams| grams.saturating_sub(declared_grams));
+    let mut undeclared = Undeclared::new(movement, pool, rest_grams);
+    let portion = |birth: &Birth| match measured(measure, birth) {
+        Some(fixed) => Portion { fixed: Some(fixed), takes: Some(fixed.contained.get()) },
+        None => undeclared.portion(birth),
+    };
+    movement.births.iter().map(portion).collect()
+}
+
+/// The rules for births of which nothing was fixed.
+struct Undeclared<'a> {
+    kind: EventKind,
+    pool: &'a Pool,
+    /// What the pool has left after the declared ones: grams in a mass.
+    rest: Option<Fixed>,
+    /// Mass of the rest that is not given out yet.
+    left: u64,
+}
+
+impl<'a> Undeclared<'a> {
+    fn new(movement: &Movement, pool: &'a Pool, rest_grams: Option<u64>) -> Self {
+        let composed = movement.births.iter().filter(|birth| birth.contents.is_some());
+        let composed_mass: u64 = composed.map(|birth| birth.mass.get()).sum();
+        let rest_mass = pool.mass.saturating_sub(composed_mass);
+        let rest = rest_grams.map(|grams| Fixed::new(rest_mass, grams));
+        Self { kind: movement.kind, pool, rest, left: rest_mass }
+    }
+
+    fn portion(&mut self, birth: &Birth) -> Portion {
+        let mass = birth.mass.get();
+        let is_composed = birth.contents.is_some();
+        match self.kind {
+            // All that remains is divided, and the parent's own contents say what is in each part
+            // of it.
+            EventKind::SplitLot => Portion::of(mass, self.next(mass, self.pool.source)),
+            // What arrives is as rich as what was sent; what was lost on the way was no richer.
+            EventKind::AcceptTransfer | EventKind::PartlyAcceptTransfer => {
+                let fixed = self.pool.grams.map(|grams| Fixed::new(self.pool.mass, grams));
+                Portion { fixed, takes: fixed.map(|fixed| fixed.at(mass)) }
+            }
+            // An analysis that did not look for it leaves the mix, but no grams.
+            EventKind::MergeLots if is_composed => Portion { fixed: None, takes: self.pool.grams },
+            EventKind::MergeLots => Portion::of(mass, self.pool.grams),
+            // What a process puts where nobody looked is unknown: the pool gives nothing to it.
+            _ if is_composed => Portion { fixed: None, takes: Some(0) },
+            _ => Portion::of(mass, self.next(mass, self.rest)),
+        }
+    }
+
+    fn next(&mut self, mass: u64, source: Option<Fixed>) -> Option<u64> {
+        let before = self.left;
+        self.left = before.saturating_sub(mass);
+        source.map(|fixed| fixed.between(before, self.left))
+    }
+}

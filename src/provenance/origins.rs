@@ -1,0 +1,126 @@
+//! Origin vectors: of which origin lots are the grams in a lot?
+
+use std::collections::BTreeMap;
+
+use super::balance::{Account, Balance, Stranger};
+use super::share::Vector;
+use super::walk::Walk;
+use super::{Graph, Measure, TraceFault, TraceLimits};
+use crate::domain::{EntryIndex, Grams, LotId};
+use crate::limits::MAX_TRACE_SHARES;
+
+/// Where the grams of a lot come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origins {
+    /// Grams of the measure in what remains of the lot; `None` when nobody looked for it, or when
+    /// the limits stopped the walk. An unknown is told, never guessed.
+    pub total: Option<Grams>,
+    /// Grams per origin lot, ascending by lot, none zero; for mass, [`LotId::UPTAKE`] stands for
+    /// what joined in processes. They sum to `total` when `is_attributed`, else there are none.
+    pub shares: Vec<(LotId, Grams)>,
+    /// Whether the origins of all these grams are known: each input along the way was analysed.
+    pub is_attributed: bool,
+    /// The same for the whole lot as it was born, before anything was drawn from it.
+    pub at_birth: Holding,
+    /// Every origin lot that was reached, ascending; those whose share rounds to nothing too.
+    pub lineage: Vec<LotId>,
+    /// Whether the whole history was walked. When not, `lineage` is what was reached, and there are
+    /// no grams: a number from half a history would be an invention.
+    pub is_complete: bool,
+}
+
+/// Grams in a lot, of which origins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Holding {
+    /// As in [`Origins::total`].
+    pub total: Option<Grams>,
+    /// As in [`Origins::shares`].
+    pub shares: Vec<(LotId, Grams)>,
+    /// As in [`Origins::is_attributed`].
+    pub is_attributed: bool,
+}
+
+/// The origin vector of a lot. Origins are the lots that came in: by collection or opening
+/// inventory.
+pub fn origins<G: Graph>(
+    graph: &G,
+    lot: LotId,
+    measure: Measure,
+    limits: TraceLimits,
+) -> Result<Origins, TraceFault<G::Fault>> {
+    let mut walk = Walk::new(graph, limits);
+    walk.ancestors(lot)?;
+    let lineage = lineage(&walk);
+    let vectors = if walk.is_complete { vectors(&mut walk, lot, measure)? } else { None };
+    let is_complete = vectors.is_some();
+    let (at_birth, now) = vectors.unwrap_or_default();
+    let Holding { total, shares, is_attributed } = now;
+    Ok(Origins { total, shares, is_attributed, at_birth, lineage, is_complete })
+}
+
+/// The reached lots that were drawn from nothing.
+fn lineage<G: Graph>(walk: &Walk<'_, G>) -> Vec<LotId> {
+    let is_origin = |lot: &LotId| {
+        let born = walk.births.get(lot).and_then(|born| walk.movements.get(born));
+        born.is_some_and(|movement| movement.draws.is_empty())
+    };
+    walk.lots.iter().copied().filter(is_origin).collect()
+}
+
+/// At birth and now; `None` when the limits stopped it.
+fn vectors<G: Graph>(
+    walk: &mut Walk<'_, G>,
+    asked: LotId,
+    measure: Measure,
+) -> Result<Option<(Holding, Holding)>, TraceFault<G::Fault>> {
+    let last_uses = last_uses(walk, asked);
+    for (lot, last) in &last_uses {
+        if !walk.load_life(*lot, *last)? {
+            return Ok(None);
+        }
+    }
+    let born = walk.births.get(&asked).copied();
+    let mut at_birth = Holding::default();
+    let mut balance = Balance::new(measure, &walk.lots, Stranger::Fault);
+    for (index, movement) in &walk.movements {
+        balance.book(movement)?;
+        if balance.handled() > MAX_TRACE_SHARES {
+            return Ok(None);
+        }
+        if born == Some(*index) {
+            at_birth = holding(balance.account(asked));
+        }
+        for draw in &movement.draws {
+            if last_uses.get(&draw.lot).is_some_and(|last| last <= index) {
+                balance.close(draw.lot);
+            }
+        }
+    }
+    Ok(Some((at_birth, holding(balance.account(asked)))))
+}
+
+/// The last entry up to which each lot's own history matters: the asked lot's to its end, an
+/// ancestor's up to the last draw that went on towards the asked lot.
+fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, EntryIndex> {
+    let mut last_uses = BTreeMap::new();
+    for born in walk.births.values() {
+        let draws = walk.movements.get(born).into_iter().flat_map(|movement| &movement.draws);
+        for draw in draws {
+            let last = last_uses.entry(draw.lot).or_insert(*born);
+            *last = (*last).max(*born);
+        }
+    }
+    last_uses.insert(asked, EntryIndex(u64::MAX));
+    last_uses
+}
+
+fn holding(account: Option<&Account>) -> Holding {
+    let Some(account) = account else { return Holding::default() };
+    let vector = account.shares();
+    let shares = vector.into_iter().flat_map(Vector::components);
+    Holding {
+        total: account.total().map(Grams::of),
+        shares: shares.map(|(origin, grams)| (*origin, Grams::of(*grams))).collect(),
+        is_attributed: vector.is_some(),
+    }
+}

@@ -1,0 +1,165 @@
+//! Sharing whole grams: largest remainder, ties to the smaller id.
+
+use crate::domain::LotId;
+
+/// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the
+/// grams that are left go one each to the largest remainders, the smaller id first where they are
+/// equal. All weights zero: nobody gets anything. Products stay below 2^128 because both sides are
+/// 64 bits.
+pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec<u64> {
+    let sum: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
+    if sum == 0 {
+        return vec![0; weights.len()];
+    }
+    let mut shares = Vec::with_capacity(weights.len());
+    let mut remainders = Vec::with_capacity(weights.len());
+    let mut left = total;
+    for (position, (_, weight)) in weights.iter().enumerate() {
+        let product = u128::from(*weight) * u128::from(total);
+        // The weight is at most the sum, so the quotient is at most the total.
+        let floor = u64::try_from(product / sum).unwrap_or(total);
+        shares.push(floor);
+        left -= floor;
+        remainders.push((product % sum, position));
+    }
+    // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and
+    // no share of a part of the whole exceeds its weight.
+    remainders.sort_by(|(one, at), (other, at_other)| {
+        other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
+    });
+    let favoured = usize::try_from(left).unwrap_or(usize::MAX);
+    for (_, position) in remainders.into_iter().take(favoured) {
+        shares[position] += 1;
+    }
+    shares
+}
+
+/// Grams per origin: ascending by origin, none zero.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Vector(Vec<(LotId, u64)>);
+
+impl Vector {
+    /// All of it from one origin.
+    pub(super) fn of(origin: LotId, grams: u64) -> Self {
+        let mut vector = Self(vec![(origin, grams)]);
+        vector.drop_zeros();
+        vector
+    }
+
+    /// The components.
+    pub(super) fn components(&self) -> &[(LotId, u64)] {
+        &self.0
+    }
+
+    /// Grams from one origin.
+    pub(super) fn grams_of(&self, origin: LotId) -> u64 {
+        let found = self.0.binary_search_by(|(id, _)| id.cmp(&origin));
+        found.map_or(0, |at| self.0[at].1)
+    }
+
+    /// Grams from all origins; sums of at most 512 lots of at most 1e12 g fit.
+    pub(super) fn sum(&self) -> u64 {
+        self.0.iter().map(|(_, grams)| *grams).sum()
+    }
+
+    /// Takes grams out, of each origin its share of what is there; `grams` is at most the sum.
+    pub(super) fn take(&mut self, grams: u64) -> Self {
+        let shares = largest_remainder(&self.0, grams);
+        let mut taken = Self(Vec::with_capacity(self.0.len()));
+        for ((origin, left), share) in self.0.iter_mut().zip(shares) {
+            taken.0.push((*origin, share));
+            *left = left.saturating_sub(share);
+        }
+        self.drop_zeros();
+        taken.drop_zeros();
+        taken
+    }
+
+    /// The same mix, of another amount; an empty vector has no mix and stays empty.
+    pub(super) fn rescaled(&self, grams: u64) -> Self {
+        let shares = largest_remainder(&self.0, grams);
+        let scaled = self.0.iter().zip(shares).map(|((origin, _), share)| (*origin, share));
+        let mut vector = Self(scaled.collect());
+        vector.drop_zeros();
+        vector
+    }
+
+    /// Both together, origin by origin.
+    pub(super) fn merged(self, other: &Self) -> Self {
+        if self.0.is_empty() {
+            return other.clone();
+        }
+        let mut sum = Vec::with_capacity(self.0.len() + other.0.len());
+        let mut ours = self.0.into_iter().peekable();
+        let mut theirs = other.0.iter().copied().peekable();
+        while let (Some((our_id, our_grams)), Some((their_id, their_grams))) =
+            (ours.peek().copied(), theirs.peek().copied())
+        {
+            let order = our_id.cmp(&their_id);
+            let is_ours = order.is_le();
+            let is_theirs = order.is_ge();
+            let grams =
+                if is_ours { our_grams } else { 0 } + if is_theirs { their_grams } else { 0 };
+            sum.push((our_id.min(their_id), grams));
+            if is_ours {
+                ours.next();
+            }
+            if is_theirs {
+                theirs.next();
+            }
+        }
+        sum.extend(ours);
+        sum.extend(theirs);
+        Self(sum)
+    }
+
+    fn drop_zeros(&mut self) {
+        self.0.retain(|(_, grams)| *grams > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> LotId {
+        LotId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn the_largest_remainders_get_the_grams_that_are_left() {
+        let rows: [(&[u64], u64, &[u64]); 8] = [
+            (&[1, 1, 1], 10, &[4, 3, 3]),
+            (&[1, 1, 1], 11, &[4, 4, 3]),
+            (&[2, 1], 1, &[1, 0]),
+            (&[5, 3, 2], 10, &[5, 3, 2]),
+            (&[5, 3, 2], 7, &[4, 2, 1]),
+            (&[0, 7], 3, &[0, 3]),
+            (&[0, 0], 3, &[0, 0]),
+            (&[u64::MAX, u64::MAX], 3, &[2, 1]),
+        ];
+        for (weights, total, expected) in rows {
+            let weights: Vec<_> =
+                weights.iter().zip(1..).map(|(weight, number)| (id(number), *weight)).collect();
+            assert_eq!(largest_remainder(&weights, total), expected, "{weights:?} of {total}");
+        }
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_smaller_id_wherever_it_stands() {
+        assert_eq!(largest_remainder(&[(id(9), 1), (id(2), 1)], 1), [0, 1]);
+    }
+
+    #[test]
+    fn vectors_add_and_part_without_loss() {
+        let both = Vector::of(id(1), 7).merged(&Vector::of(id(3), 5)).merged(&Vector::of(id(1), 2));
+        assert_eq!(both.components(), [(id(1), 9), (id(3), 5)]);
+        let mut rest = both.clone();
+        let taken = rest.take(6);
+        assert_eq!(taken.sum(), 6);
+        assert_eq!(taken.merged(&rest), both);
+        assert_eq!(both.rescaled(28).components(), [(id(1), 18), (id(3), 10)]);
+        assert_eq!(both.grams_of(id(3)), 5);
+        assert_eq!(both.grams_of(id(2)), 0);
+    }
+}

@@ -1,0 +1,487 @@
+//! The replay: every event judged again, by the state that the events before it made.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::report::{FindingKind, Findings};
+use super::told;
+use super::verifier::Pins;
+use crate::domain::apply::{RULES_VERSION, Refusal};
+use crate::domain::effects::{Effects, LotLink};
+use crate::domain::event::Genesis;
+use crate::domain::memory::MemoryState;
+use crate::domain::{
+    Body, EntryIndex, Event, KeyId, Moment, Origin, PublicKey, Rejection, Signed, Tables, apply,
+};
+use crate::ledger::envelope::pae;
+use crate::ledger::hash::sha256;
+use crate::ledger::keys::key_id;
+use crate::ledger::{Entry, EntryKind, Envelope, StrictKey};
+use crate::wire::statement::StatementBody;
+use crate::wire::{DecodeFault, decode_event, decode_statement};
+
+/// Who a ledger says it is, in its genesis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name.
+    pub origin: Origin,
+    /// The key that signs its checkpoints.
+    pub ledger_key: PublicKey,
+}
+
+/// What was found is in the findings; the state after this entry is not known.
+struct Stop;
+
+/// The replayed state, and how far it got.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    state: MemoryState,
+    /// The tables that judge; `None` until those of the genesis are published.
+    tables: Option<Arc<Tables>>,
+    /// Keys that were parsed; `None` for a key that is not sound.
+    keys: BTreeMap<KeyId, Option<StrictKey>>,
+    claims: Option<Identity>,
+    /// The ledger named a next key: who signs from then on is not known to this version.
+    is_key_rotated: bool,
+    stopped_at: Option<EntryIndex>,
+    replayed: u64,
+    signatures: u64,
+}
+
+impl Replay {
+    /// Who the ledger says it is, once its genesis was read.
+    pub(super) fn claims(&self) -> Option<&Identity> {
+        self.claims.as_ref()
+    }
+
+    /// Whether the ledger named a next key, which this version does not follow.
+    pub(super) fn is_key_rotated(&self) -> bool {
+        self.is_key_rotated
+    }
+
+    /// The entry whose effects are not known.
+    pub(super) fn stopped_at(&self) -> Option<EntryIndex> {
+        self.stopped_at
+    }
+
+    /// Entries whose rules were replayed.
+    pub(super) fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// Signatures that were checked.
+    pub(super) fn signatures(&self) -> u64 {
+        self.signatures
+    }
+
+    /// From here on the state is not known.
+    pub(super) fn stop(&mut self, at: EntryIndex) {
+        self.stopped_at.get_or_insert(at);
+    }
+
+    /// Judges one entry, as far as the state is known.
+    pub(super) fn judge(
+        &mut self,
+        at: EntryIndex,
+        entry: &Entry,
+        pins: &Pins,
+        findings: &mut Findings,
+    ) {
+        let envelope = match Envelope::parse(&entry.envelope) {
+            Ok(envelope) => envelope,
+            Err(fault) => {
+                // The entry's own parser asks the same, so this is for entries from anywhere else.
+                findings.at(at, FindingKind::EntryMalformed, told(&fault));
+                return self.stop(at);
+            }
+        };
+        if self.stopped_at.is_some() {
+            return self.check_without_state(at, entry.kind, &envelope, findings);
+        }
+        let verdict = match entry.kind {
+            EntryKind::Event => self.event(at, entry, &envelope, pins, findings),
+            EntryKind::Statement => self.statement(at, entry, &envelope, pins, findings),
+        };
+        match verdict {
+            Ok(()) => self.replayed = self.replayed.saturating_add(1),
+            Err(Stop) => self.stop(at),
+        }
+    }
+
+    /// What an entry shows without any state: form, and signatures under keys that are known.
+    fn check_without_state(
+        &mut self,
+        at: EntryIndex,
+        kind: EntryKind,
+        envelope: &Envelope,
+        findings: &mut Findings,
+    ) {
+        let fault = match kind {
+            EntryKind::Event => decode_event(&envelope.payload).err(),
+            EntryKind::Statement => decode_statement(&envelope.payload).err(),
+        };
+        if let Some(fault) = fault {
+            findings.at(at, decode_kind(&fault), told(&fault));
+        }
+        self.check_known_signers(at, kind, envelope, findings);
+    }
+
+    /// Where a batch ends, or the ledger itself speaks, nothing announced may be missing.
+    pub(super) fn check_no_correctives_missing(&self, at: EntryIndex, findings: &mut Findings) {
+        if self.stopped_at.is_some() {
+            return;
+        }
+        let Some(ledger) = &self.state.ledger else { return };
+        if let Some((expected, _)) = ledger.expected_correctives.first() {
+            let count = ledger.expected_correctives.len();
+            let detail = format!(
+                "{count} correctives that a declared error announced did not follow it in its batch; \
+                 the next would be event {expected}"
+            );
+            findings.at(at, FindingKind::CorrectivesMissing, detail);
+        }
+    }
+
+    // --- events -------------------------------------------------------------------------------------
+
+    fn event(
+        &mut self,
+        at: EntryIndex,
+        entry: &Entry,
+        envelope: &Envelope,
+        pins: &Pins,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
+        self.check_judged_by(at, entry, findings);
+        let event = match decode_event(&envelope.payload) {
+            Ok(event) => event,
+            Err(fault) => {
+                findings.at(at, decode_kind(&fault), told(&fault));
+                // Who changed signed bytes left a signature that does not hold: that is told, too.
+                self.check_known_signers(at, entry.kind, envelope, findings);
+                return Err(Stop);
+            }
+        };
+        if self.state.ledger.is_none()
+            && let Body::Genesis(genesis) = &event.body
+        {
+            self.meet_genesis(at, entry, &event, genesis, pins, findings)?;
+        }
+        let signers = self.check_signers(at, entry.kind, envelope, findings)?;
+        if let Body::RegisterKey(new) = &event.body {
+            self.check_new_key(at, &new.public_key, findings);
+        }
+        let payload_hash = sha256(&envelope.payload);
+        let signed = Signed { event: &event, payload_hash, signers: &signers };
+        let effects = self.apply(at, entry, signed, findings)?;
+        check_links(at, &entry.links, &effects.links, findings);
+        self.state.absorb(&effects, event.id);
+        if let Some(tables) = effects.activated_tables {
+            self.tables = Some(tables);
+        }
+        Ok(())
+    }
+
+    /// Rules and tables are those in force. Before the genesis, its own body says which.
+    fn check_judged_by(&self, at: EntryIndex, entry: &Entry, findings: &mut Findings) {
+        let Some(ledger) = &self.state.ledger else { return };
+        judged_by(at, entry, ledger.rules_version, ledger.tables_hash, findings);
+    }
+
+    /// Takes in what the genesis claims, with its keys, and holds it against the pins.
+    fn meet_genesis(
+        &mut self,
+        at: EntryIndex,
+        entry: &Entry,
+        event: &Event,
+        genesis: &Genesis,
+        pins: &Pins,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
+        let claims = Identity { origin: event.origin.clone(), ledger_key: genesis.ledger_key };
+        check_pins(at, pins, &claims, findings);
+        self.claims = Some(claims);
+        judged_by(at, entry, genesis.rules_version, genesis.tables_hash, findings);
+        if genesis.rules_version != RULES_VERSION {
+            let found = genesis.rules_version;
+            let detail = format!("rules version {found}; this software executes {RULES_VERSION}");
+            findings.at(at, FindingKind::RulesUnknown, detail);
+            return Err(Stop);
+        }
+        // Only in the genesis is a key taken from the event that it signs.
+        self.check_new_key(at, &genesis.coordinator_key, findings);
+        self.check_new_key(at, &genesis.ledger_key, findings);
+        Ok(())
+    }
+
+    /// Asks the rules again, with the time and place of the entry.
+    fn apply(
+        &self,
+        at: EntryIndex,
+        entry: &Entry,
+        signed: Signed<'_>,
+        findings: &mut Findings,
+    ) -> Result<Effects, Stop> {
+        let passed = entry.index.0.saturating_sub(entry.batch_first.0);
+        let following = u64::from(entry.batch_len).saturating_sub(passed.saturating_add(1));
+        let moment = Moment {
+            index: entry.index,
+            recorded_at: entry.recorded_at,
+            following: usize::try_from(following).unwrap_or(usize::MAX),
+            tables: self.tables.as_deref(),
+            sha256,
+        };
+        apply(&self.state, signed, moment).map_err(|refusal: Refusal<Infallible>| {
+            let Refusal::Rejected(rejection) = refusal;
+            let event = signed.event;
+            let detail = format!(
+                "{}: {rejection} ({} {})",
+                rule_name(&rejection),
+                event.body.kind(),
+                event.id
+            );
+            findings.at(at, FindingKind::RuleBroken, detail);
+            Stop
+        })
+    }
+
+    // --- signatures ---------------------------------------------------------------------------------
+
+    /// Every signature holds strictly, under a key that was registered by now. Gives the signers,
+    /// ascending: whether they are the required ones is a rule.
+    fn check_signers(
+        &mut self,
+        at: EntryIndex,
+        kind: EntryKind,
+        envelope: &Envelope,
+        findings: &mut Findings,
+    ) -> Result<Vec<KeyId>, Stop> {
+        // Before the genesis nobody is registered. An entry 0 that is none breaks that rule first.
+        let has_registry = self.state.ledger.is_some() || self.claims.is_some();
+        let unknown =
+            envelope.signatures.iter().find(|signature| !self.keys.contains_key(&signature.key));
+        if has_registry && let Some(unknown) = unknown {
+            let detail = format!("R4: signed by key {}, which is not registered", unknown.key);
+            findings.at(at, FindingKind::SignerUnknown, detail);
+            return Err(Stop);
+        }
+        if !self.check_known_signers(at, kind, envelope, findings) {
+            return Err(Stop);
+        }
+        Ok(envelope.signatures.iter().map(|signature| signature.key).collect())
+    }
+
+    /// Checks the signatures under keys that are known, and gives whether all of those hold.
+    fn check_known_signers(
+        &mut self,
+        at: EntryIndex,
+        kind: EntryKind,
+        envelope: &Envelope,
+        findings: &mut Findings,
+    ) -> bool {
+        let message = pae(kind.payload_type(), &envelope.payload);
+        let mut do_all_hold = true;
+        for signature in &envelope.signatures {
+            let Some(key) = self.keys.get(&signature.key) else { continue };
+            self.signatures = self.signatures.saturating_add(1);
+            let holds =
+                key.as_ref().is_some_and(|key| key.verify(&message, &signature.signature).is_ok());
+            if !holds {
+                let detail = format!("R4: the signature under key {} does not hold", signature.key);
+                findings.at(at, FindingKind::SignatureInvalid, detail);
+                do_all_hold = false;
+            }
+        }
+        do_all_hold
+    }
+
+    /// A key enters the registry; one that is not sound never signs anything.
+    fn check_new_key(&mut self, at: EntryIndex, key: &PublicKey, findings: &mut Findings) {
+        let id = key_id(key);
+        let strict = StrictKey::parse(key);
+        if let Err(fault) = &strict {
+            findings.at(at, FindingKind::KeyUnsound, format!("key id {id}: {}", told(fault)));
+        }
+        self.keys.insert(id, strict.ok());
+    }
+
+    // --- statements ---------------------------------------------------------------------------------
+
+    /// The ledger speaks: under its own key alone, about itself.
+    fn statement(
+        &mut self,
+        at: EntryIndex,
+        entry: &Entry,
+        envelope: &Envelope,
+        pins: &Pins,
+        findings: &mut Findings,
+    ) -> Result<(), Stop> {
+        self.check_judged_by(at, entry, findings);
+        self.check_no_correctives_missing(at, findings);
+        let Some(trusted) = pins.trusted(self.claims.as_ref()) else {
+            let detail = "a statement before any genesis says whose it is";
+            findings.at(at, FindingKind::StatementInvalid, detail);
+            return Err(Stop);
+        };
+        let statement = match decode_statement(&envelope.payload) {
+            Ok(statement) => statement,
+            Err(fault) => {
+                findings.at(at, decode_kind(&fault), told(&fault));
+                self.check_known_signers(at, entry.kind, envelope, findings);
+                return Ok(()); // a statement changes no state
+            }
+        };
+        let ledger_key = key_id(&trusted.ledger_key);
+        let signers: Vec<KeyId> = envelope.signatures.iter().map(|it| it.key).collect();
+        if signers != [ledger_key] {
+            let detail = format!("signed by {} keys, not by the ledger key alone", signers.len());
+            findings.at(at, FindingKind::StatementInvalid, detail);
+            return Ok(());
+        }
+        self.check_known_signers(at, entry.kind, envelope, findings);
+        if statement.origin != trusted.origin {
+            let detail = format!("a statement of {}, not of {}", statement.origin, trusted.origin);
+            findings.at(at, FindingKind::StatementInvalid, detail);
+        }
+        let unsupported = match statement.body {
+            StatementBody::RestartNote { .. } => return Ok(()),
+            StatementBody::LotStateRoot { .. } => "a root of lot states, which is not recomputed",
+            StatementBody::LedgerKeyRotation { .. } => {
+                self.is_key_rotated = true;
+                "a next ledger key, which is not followed"
+            }
+        };
+        let detail = format!("the ledger states {unsupported} by this version");
+        findings.at(at, FindingKind::StatementUnsupported, detail);
+        Err(Stop)
+    }
+}
+
+fn check_pins(at: EntryIndex, pins: &Pins, claims: &Identity, findings: &mut Findings) {
+    if let Some(pinned) = &pins.origin
+        && *pinned != claims.origin
+    {
+        let detail = format!("pinned is {pinned}, the genesis says {}", claims.origin);
+        findings.at(at, FindingKind::OriginMismatch, detail);
+    }
+    if let Some(pinned) = &pins.ledger_key
+        && *pinned != claims.ledger_key
+    {
+        let detail = format!("pinned is {pinned}, the genesis says {}", claims.ledger_key);
+        findings.at(at, FindingKind::LedgerKeyMismatch, detail);
+    }
+}
+
+fn judged_by(
+    at: EntryIndex,
+    entry: &Entry,
+    rules_version: u16,
+    tables_hash: crate::domain::Hash32,
+    findings: &mut Findings,
+) {
+    if entry.rules_version != rules_version {
+        let detail = format!(
+            "rules version {rules_version} is in force, the entry says {}",
+            entry.rules_version
+        );
+        findings.at(at, FindingKind::RulesWrong, detail);
+    }
+    if entry.tables_hash != tables_hash {
+        let detail =
+            format!("tables {tables_hash} are in force, the entry says {}", entry.tables_hash);
+        findings.at(at, FindingKind::TablesWrong, detail);
+    }
+}
+
+const fn decode_kind(fault: &DecodeFault) -> FindingKind {
+    match fault {
+        DecodeFault::NonCanonical(_) => FindingKind::NonCanonical,
+        DecodeFault::TooLarge { .. } | DecodeFault::Field(_) => FindingKind::EventMalformed,
+    }
+}
+
+/// Names the first place where the links differ.
+fn check_links(at: EntryIndex, found: &[LotLink], expected: &[LotLink], findings: &mut Findings) {
+    if found == expected {
+        return;
+    }
+    let told = |link: Option<&LotLink>| match link {
+        None => "no link".to_owned(),
+        Some(LotLink { lot, ordinal, previous: None }) => format!("lot {lot}, ordinal {ordinal}"),
+        Some(LotLink { lot, ordinal, previous: Some(previous) }) => {
+            format!("lot {lot}, ordinal {ordinal} after entry {previous}")
+        }
+    };
+    let longest = found.len().max(expected.len());
+    let first = (0..longest).find(|place| found.get(*place) != expected.get(*place));
+    let place = first.unwrap_or_default();
+    let detail = format!(
+        "link {place} of {}: {}; it follows from the events that it is {} of {}",
+        found.len(),
+        told(found.get(place)),
+        told(expected.get(place)),
+        expected.len()
+    );
+    findings.at(at, FindingKind::LinksWrong, detail);
+}
+
+/// `R5, reason 189 MASS_NOT_CONSERVED`: the hard rule of the domain, where there is one, and the reason.
+fn rule_name(rejection: &Rejection) -> String {
+    let (number, reason) = (rejection.number(), rejection.reason());
+    match hard_rule(number) {
+        Some(rule) => format!("{rule}, reason {number} {reason}"),
+        None => format!("reason {number} {reason}"),
+    }
+}
+
+/// The hard rule that a reason belongs to.
+const fn hard_rule(number: u16) -> Option<&'static str> {
+    Some(match number {
+        180 => "R1",
+        187 => "R2",
+        116 | 174 => "R3",
+        111..=115 | 117 | 118 => "R4",
+        188 | 189 => "R5",
+        190..=192 => "R6",
+        182..=184 => "R7",
+        104 | 105 => "R8",
+        170 | 171 | 185 => "R10",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hard_rules_stand_behind_the_reasons_that_belong_to_them() {
+        let rows = [
+            ("ORE_FORBIDDEN", "R1"),
+            ("INSUFFICIENT_MASS", "R2"),
+            ("OCCURRED_IN_FUTURE", "R3"),
+            ("EVENT_BEFORE_LOT", "R3"),
+            ("KEY_UNKNOWN", "R4"),
+            ("SIGNER_MISSING", "R4"),
+            ("KEY_REVOKED", "R4"),
+            ("ROLE_NOT_HELD", "R4"),
+            ("LICENCE_NOT_HELD", "R4"),
+            ("WEIGHING_MISMATCH", "R5"),
+            ("MASS_NOT_CONSERVED", "R5"),
+            ("ASSAY_MISSING", "R6"),
+            ("ELEMENT_GAINED", "R6"),
+            ("MANIFEST_MISSING", "R7"),
+            ("PERMIT_MISSING", "R7"),
+            ("APPROVAL_MISSING", "R7"),
+            ("EVENT_ID_CONFLICT", "R8"),
+            ("EVENT_ALREADY_RECORDED", "R8"),
+            ("LOT_NOT_HELD", "R10"),
+            ("LOT_NOT_OWNED", "R10"),
+        ];
+        for (reason, rule) in rows {
+            let number = Rejection::ALL.iter().find(|(_, name)| *name == reason).unwrap().0;
+            assert_eq!(hard_rule(number), Some(rule), "{reason}");
+        }
+    }
+}

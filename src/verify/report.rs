@@ -1,0 +1,297 @@
+//! What the judge says: findings, and one verdict.
+
+use std::fmt;
+
+use super::replay::Identity;
+use super::verifier::Progress;
+use crate::domain::{EntryCount, EntryIndex};
+use crate::ledger::Checkpoint;
+use crate::limits::MAX_FINDINGS;
+
+/// What a finding weighs. Ordered: the heaviest decides the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    /// Nothing is wrong, but something is not as good as it could be.
+    Warning,
+    /// Something could not be checked.
+    Undetermined,
+    /// Something is not as its signers left it, or was never allowed.
+    Tampered,
+}
+
+macro_rules! finding_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal $weight:ident,)+) => {
+        /// What was found. Names are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FindingKind { $($(#[$doc])* $variant,)+ }
+
+        impl FindingKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it weighs.
+            pub const fn weight(self) -> Weight {
+                match self { $(Self::$variant => Weight::$weight,)+ }
+            }
+        }
+    };
+}
+
+finding_kinds! {
+    /// A batch does not begin, continue or end where it says.
+    BatchBroken = "batch-broken" Tampered,
+    /// The entry does not repeat the chain value of the entry before it.
+    ChainBroken = "chain-broken" Tampered,
+    /// The latest checkpoint is of no entries: it says nothing.
+    CheckpointEmpty = "checkpoint-empty" Undetermined,
+    /// A checkpoint came after the entries that it is about.
+    CheckpointLate = "checkpoint-late" Undetermined,
+    /// A text that should be a checkpoint is none.
+    CheckpointMalformed = "checkpoint-malformed" Tampered,
+    /// No checkpoint of the head was given.
+    CheckpointMissing = "checkpoint-missing" Undetermined,
+    /// Nobody said which key signs checkpoints: no pin, and no readable genesis.
+    CheckpointUnchecked = "checkpoint-unchecked" Undetermined,
+    /// A checkpoint without a sound signature by the ledger's key under the ledger's name.
+    CheckpointUnsigned = "checkpoint-unsigned" Tampered,
+    /// A batch ends, or the ledger does, before the correctives that a declared error announced.
+    CorrectivesMissing = "correctives-missing" Tampered,
+    /// The checkpoint is of more entries than there are.
+    EntriesMissing = "entries-missing" Tampered,
+    /// The bytes are not an entry.
+    EntryMalformed = "entry-malformed" Tampered,
+    /// The fields of an event or statement break their rules.
+    EventMalformed = "event-malformed" Tampered,
+    /// A format version that this software does not read.
+    FormatUnknown = "format-unknown" Undetermined,
+    /// A commit group does not begin where the one before it ended, is empty, or has no checkpoint of it.
+    GroupMalformed = "group-malformed" Tampered,
+    /// The index is not the next one.
+    IndexWrong = "index-wrong" Tampered,
+    /// A key of the registry under which no signature can be trusted.
+    KeyUnsound = "key-unsound" Tampered,
+    /// The genesis names another ledger key than the pinned one.
+    LedgerKeyMismatch = "ledger-key-mismatch" Tampered,
+    /// The lot links are not those that follow from the events.
+    LinksWrong = "links-wrong" Tampered,
+    /// There is nothing to check.
+    NoEntries = "no-entries" Undetermined,
+    /// The signed bytes are not in canonical form.
+    NonCanonical = "non-canonical" Tampered,
+    /// The genesis names another origin than the pinned one.
+    OriginMismatch = "origin-mismatch" Tampered,
+    /// Consistent with itself, but nobody pinned the key and the origin.
+    PinsMissing = "pins-missing" Warning,
+    /// The receipt is not one.
+    ReceiptMalformed = "receipt-malformed" Tampered,
+    /// The receipt's proof does not lead to the checkpoint's root.
+    ReceiptUnproven = "receipt-unproven" Tampered,
+    /// From this entry on the state is not known, so rules and lot links are not checked.
+    ReplayStopped = "replay-stopped" Undetermined,
+    /// The entries do not give the root that the ledger signed.
+    RootMismatch = "root-mismatch" Tampered,
+    /// The rules do not let the event in.
+    RuleBroken = "rule-broken" Tampered,
+    /// Rules that this software does not execute.
+    RulesUnknown = "rules-unknown" Undetermined,
+    /// The entry names other rules than those in force.
+    RulesWrong = "rules-wrong" Tampered,
+    /// A signature that does not hold.
+    SignatureInvalid = "signature-invalid" Tampered,
+    /// A signature under a key that was not registered by then.
+    SignerUnknown = "signer-unknown" Tampered,
+    /// A statement that the ledger did not make.
+    StatementInvalid = "statement-invalid" Tampered,
+    /// A kind of statement that this software does not check.
+    StatementUnsupported = "statement-unsupported" Undetermined,
+    /// The entry names other tables than those in force.
+    TablesWrong = "tables-wrong" Tampered,
+    /// Entries after the latest checkpoint: the ledger has not signed for them.
+    TailUncovered = "tail-uncovered" Warning,
+    /// The ledger's clock steps back.
+    TimeDecreases = "time-decreases" Tampered,
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where, counted from 0 in the entries as they came; `None` when it is about no single entry.
+    pub index: Option<EntryIndex>,
+    /// What.
+    pub kind: FindingKind,
+    /// In words and numbers, with the rule.
+    pub detail: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "entry {index}: {}: {}", self.kind, self.detail),
+            None => write!(f, "{}: {}", self.kind, self.detail),
+        }
+    }
+}
+
+/// What follows from all findings. Ordered from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Everything was checked, against a pinned key and origin, and holds.
+    Verified,
+    /// Everything that was checked holds; see the warnings.
+    Warnings,
+    /// Something could not be checked, and nothing bad was found.
+    Undetermined,
+    /// Something is not as its signers left it, or was never allowed.
+    Tampered,
+}
+
+impl Verdict {
+    /// The verdict of findings by the heaviest of them.
+    pub(super) const fn of(heaviest: Option<Weight>) -> Self {
+        match heaviest {
+            None => Self::Verified,
+            Some(Weight::Warning) => Self::Warnings,
+            Some(Weight::Undetermined) => Self::Undetermined,
+            Some(Weight::Tampered) => Self::Tampered,
+        }
+    }
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Warnings => "warnings",
+            Self::Undetermined => "undetermined",
+            Self::Tampered => "tampered",
+        }
+    }
+
+    /// The exit code of `verify`.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Verified => 0,
+            Self::Tampered => 1,
+            Self::Undetermined => 2,
+            Self::Warnings => 3,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the judge says of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// In one word.
+    pub verdict: Verdict,
+    /// How many entries came.
+    pub entries: EntryCount,
+    /// The first entry with which something is wrong. `None` when nothing is, or when only a checkpoint
+    /// tells: then its finding says between which entries the change lies.
+    pub first_bad: Option<EntryIndex>,
+    /// What was found, in the order of the entries, at most [`MAX_FINDINGS`].
+    pub findings: Vec<Finding>,
+    /// Findings beyond that; they count in the verdict.
+    pub findings_left_out: u64,
+    /// The largest checkpoint that the ledger's key signed and that the entries bear out.
+    pub checkpoint: Option<Checkpoint>,
+    /// Who the ledger says it is, in its genesis: what there is to pin, not a proof of it.
+    pub claims: Option<Identity>,
+    /// How much was done.
+    pub progress: Progress,
+}
+
+/// Findings as they gather, bounded; the verdict counts all of them.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    kept: Vec<Finding>,
+    left_out: u64,
+    heaviest: Option<Weight>,
+    first_bad: Option<EntryIndex>,
+}
+
+impl Findings {
+    /// Something about one entry.
+    pub(super) fn at(&mut self, index: EntryIndex, kind: FindingKind, detail: impl Into<String>) {
+        if kind.weight() == Weight::Tampered {
+            self.first_bad = Some(self.first_bad.map_or(index, |first| first.min(index)));
+        }
+        self.keep(Finding { index: Some(index), kind, detail: detail.into() });
+    }
+
+    /// Something about no single entry.
+    pub(super) fn overall(&mut self, kind: FindingKind, detail: impl Into<String>) {
+        self.keep(Finding { index: None, kind, detail: detail.into() });
+    }
+
+    fn keep(&mut self, finding: Finding) {
+        self.heaviest = self.heaviest.max(Some(finding.kind.weight()));
+        if self.kept.len() < MAX_FINDINGS {
+            self.kept.push(finding);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.left_out.saturating_add(u64::try_from(self.kept.len()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        Verdict::of(self.heaviest)
+    }
+
+    pub(super) fn first_bad(&self) -> Option<EntryIndex> {
+        self.first_bad
+    }
+
+    /// The kept ones, and how many were left out.
+    pub(super) fn into_kept(self) -> (Vec<Finding>, u64) {
+        (self.kept, self.left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_and_unique() {
+        let mut names: Vec<&str> = FindingKind::ALL.iter().map(|kind| kind.name()).collect();
+        let is_kebab = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(names.iter().all(is_kebab));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FindingKind::ALL.len());
+    }
+
+    #[test]
+    fn findings_beyond_the_cap_still_count() {
+        let mut findings = Findings::default();
+        for _ in 0..MAX_FINDINGS {
+            findings.overall(FindingKind::PinsMissing, "");
+        }
+        assert_eq!(findings.verdict(), Verdict::Warnings);
+        findings.at(EntryIndex(7), FindingKind::ChainBroken, "");
+        findings.at(EntryIndex(5), FindingKind::ReplayStopped, "");
+        assert_eq!(findings.verdict(), Verdict::Tampered);
+        assert_eq!(findings.first_bad(), Some(EntryIndex(7)));
+        let (kept, left_out) = findings.into_kept();
+        assert_eq!((kept.len(), left_out), (MAX_FINDINGS, 2));
+    }
+}

@@ -1,0 +1,352 @@
+//! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of events.
+
+use bytes::Bytes;
+use urbanmine::domain::event::{
+    AcceptTransfer, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition, DeclareError,
+    HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot, SplitLot,
+    TransformLots, Weighing,
+};
+use urbanmine::domain::vocabulary::{
+    AssayBasis, CustodyModel, ErrorKind, HoldReason, InvoiceClass, LicenceKind, LossKind,
+    OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
+};
+use urbanmine::domain::{Body, Event, EventId, FractionE8, Grams, Hash32, LotId, PartyId};
+use urbanmine::ledger::hash::sha256;
+use urbanmine::wire::statement::StatementBody;
+
+use super::forge::{Forge, LEDGER, party, payload, site};
+
+/// Registers and stops lots.
+pub const COORD: PartyId = party(1);
+/// Buys scrap.
+pub const COLLECTOR: PartyId = party(2);
+/// Makes copper.
+pub const SMELTER: PartyId = party(3);
+/// Recovers rare earths from scrap, and nothing else.
+pub const RECOVERY: PartyId = party(4);
+/// Licensed for ore.
+pub const SEPARATOR: PartyId = party(5);
+/// Analyses.
+pub const LAB: PartyId = party(6);
+
+/// A party of the world.
+pub struct PartyRow {
+    /// Which.
+    pub id: PartyId,
+    /// What it may be.
+    pub roles: &'static [PartyRole],
+    /// What it holds.
+    pub licences: &'static [LicenceKind],
+}
+
+/// The world's parties.
+pub const PARTIES: &[PartyRow] = &[
+    PartyRow { id: COORD, roles: &[PartyRole::Coordinator], licences: &[] },
+    PartyRow {
+        id: COLLECTOR,
+        roles: &[PartyRole::Collector],
+        licences: &[
+            LicenceKind::Business,
+            LicenceKind::RenewableResourceRecycling,
+            LicenceKind::ProductiveScrap,
+            LicenceKind::HazardousWaste,
+        ],
+    },
+    PartyRow {
+        id: SMELTER,
+        roles: &[PartyRole::Smelter],
+        licences: &[
+            LicenceKind::Business,
+            LicenceKind::RenewableResourceRecycling,
+            LicenceKind::ProductiveScrap,
+            LicenceKind::PollutantDischarge,
+        ],
+    },
+    PartyRow {
+        id: RECOVERY,
+        roles: &[PartyRole::RareEarthRecoveryPlant],
+        licences: &[
+            LicenceKind::Business,
+            LicenceKind::RenewableResourceRecycling,
+            LicenceKind::RareEarthRecovery,
+        ],
+    },
+    PartyRow {
+        id: SEPARATOR,
+        roles: &[PartyRole::RareEarthSeparationPlant],
+        licences: &[
+            LicenceKind::Business,
+            LicenceKind::RenewableResourceRecycling,
+            LicenceKind::RareEarthSeparation,
+        ],
+    },
+    PartyRow {
+        id: LAB,
+        roles: &[PartyRole::Laboratory],
+        licences: &[LicenceKind::LaboratoryAccreditation],
+    },
+];
+
+// --- codes of the tables ----------------------------------------------------------------------------
+
+/// A region of Jiangxi.
+pub const NEAR_REGION: &str = "360702";
+/// A region of another province.
+pub const FAR_REGION: &str = "440103";
+/// A hazardous-waste code.
+pub const WASTE: &str = "900-052-31";
+/// Copper scrap.
+pub const COPPER: &str = "CU_SCRAP_NO2";
+/// What copper is refined to.
+pub const CATHODE: &str = "CU_CATHODE";
+/// What is left of it.
+pub const SLAG: &str = "CU_SLAG";
+/// Hazardous lead scrap.
+pub const BATTERY: &str = "PB_BATTERY";
+/// Rare-earth ore.
+pub const ORE: &str = "RE_ORE";
+/// How lots lie about.
+pub const FORM: &str = "BULK";
+/// Copper scrap to copper, balanced on copper.
+pub const REFINE: &str = "CU_FIRE_REFINING";
+
+/// The table set of the world.
+pub fn tables_text() -> String {
+    "== forge".to_owned()
+}
+
+// --- bodies -----------------------------------------------------------------------------------------
+
+/// A lot that enters the ledger.
+pub fn new_lot(id: LotId, material: &str, grams: u64) -> NewLot {
+    NewLot {
+        id,
+        material: material.to_owned(),
+        form: FORM.to_owned(),
+        origin_kind: Some(OriginKind::PostConsumer),
+        net_mass: Grams::of(grams),
+        custody_model: CustodyModel::Segregated,
+        grades: Vec::new(),
+        composition: None,
+    }
+}
+
+/// A lot that is made from others.
+pub fn made(id: LotId, material: &str, grams: u64) -> NewLot {
+    NewLot { origin_kind: None, ..new_lot(id, material, grams) }
+}
+
+/// A lot with so much copper in 1e-8 parts, exactly.
+pub fn with_copper(lot: NewLot, parts: u32) -> NewLot {
+    NewLot { composition: Some(copper(parts)), ..lot }
+}
+
+/// So much copper, exactly.
+pub fn copper(parts: u32) -> Composition {
+    let value = AssayValue {
+        substance: Substance::Cu,
+        basis: AssayBasis::AsReceived,
+        fraction: FractionE8::new(parts).unwrap(),
+        uncertainty: FractionE8::ZERO,
+    };
+    Composition {
+        values: vec![value],
+        moisture: FractionE8::ZERO,
+        total: FractionE8::ZERO,
+        total_uncertainty: FractionE8::ZERO,
+        method: "ICP-OES".to_owned(),
+        laboratory: None,
+        sample: String::new(),
+    }
+}
+
+/// A pass over the scales.
+pub fn weighed(net: u64) -> Weighing {
+    Weighing {
+        gross: Grams::of(net + 5_000),
+        tare: Grams::of(5_000),
+        net: Grams::of(net),
+        ticket: "T-1".to_owned(),
+    }
+}
+
+/// A manifest.
+pub fn manifest() -> Manifest {
+    Manifest { number: "20243607000001".to_owned(), carrier: None, vehicle: String::new() }
+}
+
+/// Scrap comes in.
+pub fn collecting(lot: NewLot) -> CollectLot {
+    CollectLot {
+        weighing: weighed(lot.net_mass.get()),
+        lot,
+        seller_kind: SellerKind::Enterprise,
+        seller_commitment: Hash32([3; 32]),
+        seller_certificate: "C-1".to_owned(),
+        origin_region: NEAR_REGION.to_owned(),
+        invoice_class: InvoiceClass::VatSpecial,
+        manifest: None,
+    }
+}
+
+/// Scrap comes in, as a body.
+pub fn collect(lot: NewLot) -> Body {
+    Body::CollectLot(Box::new(collecting(lot)))
+}
+
+/// Grams of a lot.
+pub fn draw(lot: LotId, grams: u64) -> LotDraw {
+    LotDraw { lot, mass: Grams::of(grams) }
+}
+
+/// A lot is divided without loss.
+pub fn split(parent: LotId, children: &[LotDraw]) -> Body {
+    let children = children.to_vec();
+    Body::SplitLot(SplitLot { parent, children, handling_loss: Grams::ZERO })
+}
+
+/// Copper is refined: inputs, cathode, slag, volatile loss.
+pub fn refining(inputs: &[LotDraw], outputs: &[NewLot], residues: &[NewLot]) -> TransformLots {
+    TransformLots {
+        process: REFINE.to_owned(),
+        inputs: inputs.to_vec(),
+        additions: Vec::new(),
+        outputs: outputs.to_vec(),
+        residues: residues.to_vec(),
+        losses: Vec::new(),
+        uptakes: Vec::new(),
+        energy_wh: 0,
+    }
+}
+
+/// Refining, as a body.
+pub fn refine(melt: TransformLots) -> Body {
+    Body::TransformLots(Box::new(melt))
+}
+
+/// Custody and ownership are offered.
+pub fn offering(lot: LotId, grams: u64, to: PartyId) -> OfferTransfer {
+    OfferTransfer {
+        lot,
+        mass: Grams::of(grams),
+        consignee: to,
+        consignee_site: Some(site(to)),
+        scope: TransferScope::CustodyAndOwnership,
+        carrier: None,
+        vehicle: String::new(),
+        invoice_class: None,
+        manifest: None,
+    }
+}
+
+/// The consignee takes over.
+pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
+    Body::AcceptTransfer(AcceptTransfer { offer, received: Some(weighed(net)), received_lot })
+}
+
+/// An event is declared an error, and these follow in its place.
+pub fn error(target: EventId, correctives: &[&Event]) -> Body {
+    let kind =
+        if correctives.is_empty() { ErrorKind::DidNotOccur } else { ErrorKind::IncorrectData };
+    let correctives =
+        correctives.iter().map(|event| (event.id, sha256(&payload(event)))).collect();
+    Body::DeclareError(DeclareError { target, kind, note: String::new(), correctives })
+}
+
+// --- stories ----------------------------------------------------------------------------------------
+
+impl Forge {
+    /// Copper scrap, half of it copper, collected by the collector.
+    pub fn copper(&mut self, grams: u64) -> LotId {
+        let id = self.lot();
+        self.say(COLLECTOR, collect(with_copper(new_lot(id, COPPER, grams), 50_000_000)));
+        id
+    }
+
+    /// A whole lot goes from the collector to the smelter.
+    pub fn deliver(&mut self, lot: LotId, grams: u64) {
+        let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, grams, SMELTER)));
+        self.say(SMELTER, accept(offer, grams, None));
+    }
+
+    /// Every kind of thing that the rules allow, once.
+    pub fn story(&mut self) {
+        let whole = self.copper(1_000_000);
+        let (left, right) = (self.lot(), self.lot());
+        self.say(COLLECTOR, split(whole, &[draw(left, 600_000), draw(right, 400_000)]));
+        self.deliver(left, 600_000);
+        let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(right, 100_000, SMELTER)));
+        let part = self.lot();
+        self.say(SMELTER, accept(offer, 100_000, Some(part)));
+        self.withdrawn(right);
+        let pooled = self.lot();
+        let merge = MergeLots {
+            parents: vec![draw(left, 600_000), draw(part, 100_000)],
+            output: made(pooled, COPPER, 700_000),
+        };
+        self.say(SMELTER, Body::MergeLots(Box::new(merge)));
+        self.melt(pooled);
+        let battery = self.lot();
+        let mut collecting = collecting(new_lot(battery, BATTERY, 20_000));
+        collecting.manifest = Some(manifest());
+        self.say(COLLECTOR, Body::CollectLot(Box::new(collecting)));
+        self.corrected();
+        let note = StatementBody::RestartNote { software: "forge 1".to_owned() };
+        self.state(note, &[LEDGER]);
+        self.copper(5_000);
+    }
+
+    /// An offer is refused, another withdrawn.
+    fn withdrawn(&mut self, lot: LotId) {
+        let close = |offer| CloseTransfer {
+            offer,
+            reason: TransferReason::Quality,
+            note: String::new(),
+        };
+        let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
+        self.say(SMELTER, Body::RejectTransfer(close(offer)));
+        let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
+        self.say(COLLECTOR, Body::CancelTransfer(close(offer)));
+    }
+
+    /// A lot is analysed, stopped, let go and refined.
+    fn melt(&mut self, pooled: LotId) {
+        let composition = Composition { laboratory: Some(LAB), ..copper(51_000_000) };
+        let assay = AssayLot { lot: pooled, composition };
+        let mut event = self.event(LAB, Body::AssayLot(assay));
+        event.site = Some(site(LAB));
+        self.append(&event);
+        let reason = HoldReason::Quality;
+        let hold = self.say(
+            COORD,
+            Body::HoldLot(HoldLot { lot: pooled, reason, authority: "office".to_owned() }),
+        );
+        let release = ReleaseLot { lot: pooled, hold, note: String::new() };
+        self.say(COORD, Body::ReleaseLot(release));
+        let (cathode, slag) = (self.lot(), self.lot());
+        let mut melt = refining(
+            &[draw(pooled, 700_000)],
+            &[with_copper(made(cathode, CATHODE, 350_000), 99_000_000)],
+            &[made(slag, SLAG, 340_000)],
+        );
+        melt.losses = vec![(LossKind::Volatile, Grams::of(10_000))];
+        self.say(SMELTER, refine(melt));
+    }
+
+    /// Two batches in one group: in one a collection is declared an error and made good.
+    fn corrected(&mut self) {
+        let (wrong, better, other) = (self.lot(), self.lot(), self.lot());
+        let mistake = self.say(COLLECTOR, collect(new_lot(wrong, COPPER, 7_000)));
+        let corrective = self.event(COLLECTOR, collect(new_lot(better, COPPER, 6_900)));
+        let declared = self.event(COLLECTOR, error(mistake, &[&corrective]));
+        let alone = self.event(COLLECTOR, collect(new_lot(other, COPPER, 1_000)));
+        self.group(&[&[alone], &[declared, corrective]]);
+    }
+}
+
+/// Bytes that differ in one bit.
+pub fn flipped(bytes: &Bytes, place: usize) -> Bytes {
+    let mut other = bytes.to_vec();
+    other[place] ^= 1;
+    Bytes::from(other)
+}

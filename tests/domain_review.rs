@@ -1,0 +1,191 @@
+//! What somebody would try who wants grams, time or another party's lot: one test for each attempt.
+
+#![allow(dead_code, reason = "the kit serves several tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says so by failing"
+)]
+
+#[path = "common/domain_kit.rs"]
+mod kit;
+
+use kit::*;
+use urbanmine::domain::event::{CloseTransfer, HoldLot, MergeLots, ReleaseLot};
+use urbanmine::domain::lot::TransferStatus;
+use urbanmine::domain::party::DatedRole;
+use urbanmine::domain::units::Validity;
+use urbanmine::domain::vocabulary::{HoldReason, PartyRole, TransferReason};
+use urbanmine::domain::{Body, EventId, Grams, LotId, Rejection, TimeMs};
+
+fn holding(of: LotId) -> Body {
+    Body::HoldLot(HoldLot { lot: of, reason: HoldReason::Quality, authority: String::new() })
+}
+
+fn releasing(of: LotId, hold: EventId) -> Body {
+    Body::ReleaseLot(ReleaseLot { lot: of, hold, note: String::new() })
+}
+
+fn rejecting(offer: EventId) -> Body {
+    let reason = TransferReason::Quality;
+    Body::RejectTransfer(CloseTransfer { offer, reason, note: String::new() })
+}
+
+fn melting(from: LotId, grams: u64, into: LotId) -> Body {
+    let melt = transforming("MELT", &[draw(from, grams)], &[made(into, "CU", grams)]);
+    Body::TransformLots(Box::new(melt))
+}
+
+fn reason(refused: Result<urbanmine::domain::Effects, Rejection>) -> &'static str {
+    refused.map_or_else(|refused| refused.reason(), |_| "accepted")
+}
+
+#[test]
+fn a_corrective_that_cannot_come_is_not_announced() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let target = world.lot_state(known).born_by;
+    let body = collect(new_lot(lot(world.fresh()), "CU", 10));
+    let recorded = world.attempt(COLLECTOR, body);
+    world.take(&recorded).unwrap();
+    let body = collect(new_lot(lot(world.fresh()), "CU", 10));
+    let coming = world.event(COLLECTOR, body);
+
+    let body = error(target, &[&recorded.event]);
+    let announced = world.attempt(COLLECTOR, body).followed_by(1);
+    let expected = Err(Rejection::CorrectivesIncomplete { declared: 1, following: 0 });
+    assert_eq!(world.judge(&announced).map(drop), expected, "recorded already");
+    let twice = world.attempt(COLLECTOR, error(target, &[&coming, &coming])).followed_by(2);
+    let expected = Err(Rejection::CorrectivesIncomplete { declared: 2, following: 1 });
+    assert_eq!(world.judge(&twice).map(drop), expected, "announced twice");
+    let mut own = world.attempt(COLLECTOR, error(target, &[&coming])).followed_by(1);
+    own.event.id = coming.id;
+    let expected = Err(Rejection::CorrectivesIncomplete { declared: 1, following: 0 });
+    assert_eq!(world.judge(&own).map(drop), expected, "announces itself");
+}
+
+#[test]
+fn a_material_out_of_force_is_told_before_the_lot_is_looked_at() {
+    let mut world = World::new();
+    let old = lot(world.fresh());
+    world.must(COLLECTOR, collect(new_lot(old, "OLD", 100)));
+    let sent = world.must(COLLECTOR, offer(old, 50, SMELTER));
+    world.now = OLD_UNTIL_MS;
+    let to_self = world.attempt(COLLECTOR, offer(old, 10, COLLECTOR));
+    assert_eq!(reason(world.judge(&to_self)), "MATERIAL_UNKNOWN");
+    let taken = world.attempt(TRADER, accept(sent, 50, None));
+    assert_eq!(reason(world.judge(&taken)), "MATERIAL_UNKNOWN");
+    let mut output = made(lot(1), "CU", 20);
+    output.form = "NIL".to_owned();
+    let parents = vec![draw(old, 10), draw(lot(2), 10)];
+    let merge = Body::MergeLots(Box::new(MergeLots { parents, output }));
+    let merged = world.attempt(COLLECTOR, merge);
+    assert_eq!(reason(world.judge(&merged)), "MATERIAL_UNKNOWN");
+}
+
+#[test]
+fn the_newest_draw_is_undone_though_all_else_is_promised() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    world.must(COLLECTOR, offer(known, 60, SMELTER));
+    let target = world.must(COLLECTOR, melting(known, 40, lot(1)));
+    world.must(COLLECTOR, error(target, &[]));
+    let state = world.lot_state(known);
+    assert_eq!((state.remaining, state.reserved), (Grams::of(100), Grams::of(60)));
+}
+
+/// A whole lot that is on its way leaves as it was offered: grams that came back to it would be lost.
+#[test]
+fn a_draw_is_not_undone_into_a_whole_lot_on_its_way() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let first = world.must(COLLECTOR, melting(known, 40, lot(1)));
+    let sent = world.must(COLLECTOR, offer(known, 60, SMELTER));
+    let undo = world.attempt(COLLECTOR, error(first, &[]));
+    let blocking = vec![sent];
+    let expected = Rejection::CorrectionBlocked { target: first, lot: known, blocking, more: 0 };
+    assert_eq!(world.judge(&undo).map(drop), Err(expected));
+
+    // The same, where the offer is older than the draw and was opened again after it.
+    let refused = world.must(SMELTER, rejecting(sent));
+    world.must(COLLECTOR, error(first, &[]));
+    let second = world.must(COLLECTOR, melting(known, 40, lot(2)));
+    world.must(SMELTER, error(refused, &[]));
+    assert_eq!(world.state.transfers[&sent].status, TransferStatus::Open);
+    let undo = world.attempt(COLLECTOR, error(second, &[]));
+    let blocking = vec![sent];
+    let expected = Rejection::CorrectionBlocked { target: second, lot: known, blocking, more: 0 };
+    assert_eq!(world.judge(&undo).map(drop), Err(expected));
+}
+
+#[test]
+fn whoever_sold_a_lot_does_not_stop_it_by_taking_a_release_back() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let hold = world.must(COLLECTOR, holding(known));
+    let release = world.must(COLLECTOR, releasing(known, hold));
+    let sent = world.must(COLLECTOR, offer(known, 100, SMELTER));
+    let came = world.must(SMELTER, accept(sent, 100, None));
+    let undo = world.attempt(COLLECTOR, error(release, &[]));
+    let blocking = vec![came];
+    let expected = Rejection::CorrectionBlocked { target: release, lot: known, blocking, more: 0 };
+    assert_eq!(world.judge(&undo).map(drop), Err(expected));
+}
+
+#[test]
+fn a_role_that_ended_ends_no_hold_that_came_after_it() {
+    let mut world = World::new();
+    let until = Validity { from: TimeMs::of(0), to: Some(TimeMs::of(START_MS + 500)) };
+    let former = world.state.parties.get_mut(&AUDITOR).unwrap();
+    former.party.roles.push(DatedRole { role: PartyRole::Coordinator, validity: until });
+    let known = world.copper(COLLECTOR, 100);
+    let hold = world.must(COORD, holding(known));
+    let placed_ms = world.now;
+    let mut late = world.attempt(AUDITOR, releasing(known, hold));
+    assert_eq!(reason(world.judge(&late)), "HOLD_NOT_YOURS");
+    late.event.occurred_at = TimeMs::of(START_MS);
+    let (last, occurred_at) = (TimeMs::of(placed_ms), TimeMs::of(START_MS));
+    let expected = Rejection::EventBeforeLot { lot: known, last, occurred_at };
+    assert_eq!(world.judge(&late).map(drop), Err(expected));
+}
+
+/// R3: what a lot went through is not passed by with an earlier date.
+#[test]
+fn nothing_is_dated_into_the_time_of_a_hold_or_an_open_offer() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let born_ms = world.now;
+    let mut early = world.attempt(COORD, holding(known));
+    early.event.occurred_at = TimeMs::of(born_ms - 1);
+    assert_eq!(reason(world.judge(&early)), "EVENT_BEFORE_LOT");
+
+    let hold = world.must(COORD, holding(known));
+    let during_hold = world.now + 1;
+    world.must(COORD, releasing(known, hold));
+    let mut used = world.attempt(COLLECTOR, melting(known, 40, lot(1)));
+    used.event.occurred_at = TimeMs::of(during_hold);
+    assert_eq!(reason(world.judge(&used)), "EVENT_BEFORE_LOT");
+
+    let sent = world.must(COLLECTOR, offer(known, 100, SMELTER));
+    let during_offer = world.now + 1;
+    world.must(SMELTER, rejecting(sent));
+    used.event.occurred_at = TimeMs::of(during_offer);
+    assert_eq!(reason(world.judge(&used)), "EVENT_BEFORE_LOT");
+}
+
+/// Else a key that has expired could be used to undo what happened after it expired.
+#[test]
+fn an_error_is_not_declared_before_what_it_undoes() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let born = TimeMs::of(world.now);
+    let target = world.lot_state(known).born_by;
+    let until = Validity { from: TimeMs::of(0), to: Some(born) };
+    let expired = world.add_key(COLLECTOR, 77, until);
+    let mut early = world.attempt(COLLECTOR, error(target, &[])).signed_by(&[expired]);
+    let occurred_at = TimeMs::of(born.get() - 1);
+    early.event.occurred_at = occurred_at;
+    let expected = Rejection::EventBeforeLot { lot: known, last: born, occurred_at };
+    assert_eq!(world.judge(&early).map(drop), Err(expected));
+}
