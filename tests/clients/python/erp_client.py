@@ -88,20 +88,20 @@ class Client:
         self.registry = generated.registry_grpc.RegistryServiceStub(channel)
 
     def find_party(self, keys: list[Ed25519PrivateKey]):
-        """The first of the keys that belongs to a collector with a site: (key, party id, site id)."""
+        """The first key of a collector with a site: (key, party id, site id)."""
         by_id = {record.key_id(record.public_bytes(key)): key for key in keys}
         token = ""
         while True:
             request = self.generated.registry.ListPartiesRequest(page_token=token)
             page = self.registry.ListParties(request, timeout=DEADLINE_S)
             for party in page.parties:
-                roles = [role.role for role in party.record.roles]
+                roles = [role.role for role in party.party.roles]
                 ours = [by_id[key] for key in party.key_ids if key in by_id]
                 if not ours or self.generated.event.PARTY_ROLE_COLLECTOR not in roles:
                     continue
-                sites = self.generated.registry.ListSitesRequest(party_id=party.record.party_id)
+                sites = self.generated.registry.ListSitesRequest(party_id=party.party.party_id)
                 for site in self.registry.ListSites(sites, timeout=DEADLINE_S).sites:
-                    return ours[0], party.record.party_id, site.site_id
+                    return ours[0], party.party.party_id, site.site_id
             token = page.next_page_token
             if not token:
                 raise SystemExit("none of the keys belongs to a collector with a site")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a demo ledger on loopback, lets the Python client work with it, and stops it.
-# Needs python3 with grpcio, grpcio-tools and cryptography (PYTHON names another interpreter), and the
-# built binary (URBANMINE names another one).
+# Needs python3 with grpcio, grpcio-tools and cryptography (PYTHON names another interpreter), and
+# the built binary (URBANMINE names another one).
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
