@@ -326,6 +326,7 @@ fn reason_of(error: &AppendError) -> Reason {
         AppendError::Indeterminate => Reason::Indeterminate,
         AppendError::ShuttingDown => Reason::ShuttingDown,
         AppendError::BatchEmpty => Reason::BatchEmpty,
+        AppendError::BatchRepeats => Reason::BatchRepeats,
         AppendError::BatchTooLarge { .. } => Reason::BatchTooLarge,
         AppendError::Unreadable => Reason::StateUnreadable,
     }
@@ -343,6 +344,7 @@ pub fn verdict(reason: Reason) -> Verdict {
     match reason {
         R::EventTooLarge | R::NonCanonicalEvent | R::FieldInvalid | R::EnvelopeMalformed
         | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
+        | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
             => row(Code::InvalidArgument, no, FixRequest, None),
 
@@ -351,7 +353,7 @@ pub fn verdict(reason: Reason) -> Verdict {
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
         R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
-        | R::CorrectiveExpected | R::CorrectivesIncomplete | R::TablesNotPublished
+        | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested | R::TablesNotPublished
         | R::ActorUnknown | R::KeyUnknown | R::SignerUnexpected | R::SignerMissing
         | R::KeyNotValid | R::KeyRevoked | R::OccurredInFuture | R::RoleNotHeld
         | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty
@@ -363,7 +365,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::NotTheConsignee | R::NotTheSender | R::TransferToSelf | R::ReceivedLotMismatch
         | R::LotUnknown | R::LotRetracted | R::LotNotHeld | R::LotNotOwned | R::LotElsewhere
         | R::LotOnHold | R::EventBeforeLot | R::HoldUnknown | R::HoldNotYours
-        | R::HoldIsDiscrepancy
+        | R::HoldIsDiscrepancy | R::TooManyHolds
         | R::OreForbidden | R::SellerCertificateMissing | R::ManifestMissing | R::PermitMissing
         | R::ApprovalMissing | R::MergeOwnersDiffer | R::MergeClassesDiffer
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
@@ -423,7 +425,8 @@ fn numbers_of(error: &AppendError, request: RequestId) -> Vec<Number> {
         | AppendError::Poisoned
         | AppendError::Indeterminate
         | AppendError::ShuttingDown
-        | AppendError::BatchEmpty => Vec::new(),
+        | AppendError::BatchEmpty
+        | AppendError::BatchRepeats => Vec::new(),
     }
 }
 

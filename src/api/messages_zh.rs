@@ -39,6 +39,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
         "批次过大：{events} 个事件、{bytes} 字节，上限为 {max_events} 个、{max_bytes} 字节",
     ),
     (Reason::BatchEmpty, "批次为空"),
+    (Reason::BatchRepeats, "同一事件在批次中出现两次"),
     (Reason::RequestInvalid, "请求字段 {field} 无效：要求 {rule}，实为 {found}（共 {count} 处）"),
     (Reason::PageTokenInvalid, "分页令牌无效：{rule}"),
     (Reason::RequestTooLarge, "请求过大，上限为 {max_bytes} 字节：{detail}"),
@@ -50,6 +51,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::EventIdConflict, "事件 {event} 已记录为第 {recorded_at} 条，且内容不同"),
     (Reason::EventAlreadyRecorded, "事件 {event} 已记录为第 {recorded_at} 条"),
     (Reason::CorrectiveExpected, "此处应为更正事件 {expected}（载荷哈希须一致），实为 {found}"),
+    (Reason::CorrectiveNested, "事件 {event} 是更正事件，其本身不得再声明错误"),
     (Reason::CorrectivesIncomplete, "声明了 {declared} 个更正事件，批次中其后只有 {following} 个"),
     (Reason::TablesNotPublished, "须先发布创世所定的代码表 {tables}；下一块为第 {next_chunk} 块"),
     (Reason::ActorUnknown, "主体 {actor} 未登记"),
@@ -113,6 +115,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     ),
     (Reason::HoldUnknown, "批次 {lot} 没有由事件 {hold} 设置的冻结"),
     (Reason::HoldNotYours, "冻结 {hold} 由主体 {placed_by} 设置，只能由其或协调方解除"),
+    (Reason::TooManyHolds, "批料 {lot} 已有 {limit} 个冻结，已达上限"),
     (Reason::HoldIsDiscrepancy, "冻结 {hold} 因收发差异而设，双方结清后方可解除"),
     (
         Reason::OreForbidden,

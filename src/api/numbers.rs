@@ -38,6 +38,7 @@ numbers_of_rejections! {
     EventAlreadyRecorded { event, recorded_at }
     CorrectiveExpected { expected, found }
     CorrectivesIncomplete { declared, following }
+    CorrectiveNested { event }
     TablesNotPublished { tables, next_chunk }
     ActorUnknown { actor }
     KeyUnknown { key }
@@ -89,6 +90,7 @@ numbers_of_rejections! {
     HoldUnknown { lot, hold }
     HoldNotYours { hold, placed_by }
     HoldIsDiscrepancy { hold }
+    TooManyHolds { lot, limit }
     OreForbidden { party, lot, origin_kinds }
     SellerCertificateMissing { material }
     ManifestMissing { material, waste_code }

@@ -198,6 +198,7 @@ fn append_errors() -> Vec<AppendError> {
         AppendError::Indeterminate,
         AppendError::ShuttingDown,
         AppendError::BatchEmpty,
+        AppendError::BatchRepeats,
         AppendError::BatchTooLarge { events: 300, bytes: 1 },
         AppendError::Unreadable,
     ]

@@ -124,7 +124,10 @@ async fn show(
                 .map(|name| super::names::id_text(&sample_id(name))).collect::<Vec<_>>(),
         }))?;
     } else {
-        println!("\nVerification of all {} entries, offline, from the journal:", thousands(entries));
+        println!(
+            "\nVerification of all {} entries, offline, from the journal:",
+            thousands(entries)
+        );
         verify::print(&judged);
         say_where(folder, sample, server, &public, lots);
     }
@@ -282,7 +285,9 @@ impl Sample {
 
 /// A key that everybody can compute: for samples, never for use.
 fn demo_key(name: &str) -> SigningKey {
-    SigningKey::from_seed(sha256(format!("urbanmine demo key, for nothing else\n{name}").as_bytes()).0)
+    SigningKey::from_seed(
+        sha256(format!("urbanmine demo key, for nothing else\n{name}").as_bytes()).0,
+    )
 }
 
 /// Every `key/…` that a script names.

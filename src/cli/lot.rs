@@ -143,7 +143,7 @@ fn print(lot: &v1::Lot, events: &[v1::LotEvent]) -> anyhow::Result<()> {
         println!("  {:8} {mass} ± {error} in {of}", substance(content.substance));
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["#", "entry", "occurred", "event", "by", "corrected by"]);
     for event in events {
         table.add_row([

@@ -255,7 +255,9 @@ impl<'a> Tree<'a> {
             let is_again = seen.insert(lot.clone(), ()).is_some();
             let node = self.nodes.get(&lot);
             let part = match node.and_then(|node| node.mass_g) {
-                Some(mass) if depth > 0 && !is_again => format!("  [{} of the asked lot]", grams(mass)),
+                Some(mass) if depth > 0 && !is_again => {
+                    format!("  [{} of the asked lot]", grams(mass))
+                }
                 _ => String::new(),
             };
             let rest = match node.and_then(|node| node.remaining_g) {

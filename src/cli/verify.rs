@@ -97,11 +97,7 @@ impl Judged {
 }
 
 /// Reads the journal and the guard's checkpoint; takes no lock.
-pub(super) fn check_data(
-    data: &Path,
-    guard: Option<&Path>,
-    pins: Pins,
-) -> anyhow::Result<Judged> {
+pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
     // The guard first: what is appended meanwhile is newer than it, never older.
     let head = read_guard(&guard_of(data, guard)).context("the head guard cannot be read")?;
     let mut verifier = Verifier::new(pins);
@@ -259,6 +255,9 @@ pub(super) fn print(judged: &Judged) {
         println!("  and {} more", report.findings_left_out);
     }
     if judged.unsigned > 0 {
-        println!("  {} entries at the end are not signed yet and were not checked", judged.unsigned);
+        println!(
+            "  {} entries at the end are not signed yet and were not checked",
+            judged.unsigned
+        );
     }
 }

@@ -242,7 +242,7 @@ fn days_of(text: &str) -> Option<u64> {
     let year: u64 = text[..4].parse().ok()?;
     let month: usize = text[5..7].parse().ok()?;
     let day: u64 = text[8..].parse().ok()?;
-    let is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let is_leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let february = if is_leap { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *months.get(month.checked_sub(1)?)?;
