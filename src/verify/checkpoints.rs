@@ -109,8 +109,8 @@ impl Checkpoints {
         }
         let proven = self.held.as_ref().map_or(0, |held| held.size.0);
         let detail = format!(
-            "the ledger signed root {} over {} entries, these give {}; the first {proven} are as it \
-             signed them, so the change lies in entries {proven} to {}",
+            "the ledger signed root {} over {} entries, these give {}; the last root before that holds \
+             is over {proven} entries, so the change lies in entries {proven} to {}",
             checkpoint.root,
             checkpoint.size,
             roots.root(),

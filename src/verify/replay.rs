@@ -101,7 +101,7 @@ impl Replay {
         }
         let verdict = match entry.kind {
             EntryKind::Event => self.event(at, entry, &envelope, pins, findings),
-            EntryKind::Statement => self.statement(at, entry, &envelope, pins, findings),
+            EntryKind::Statement => self.statement(at, entry, &envelope, findings),
         };
         match verdict {
             Ok(()) => self.replayed = self.replayed.saturating_add(1),
@@ -308,18 +308,18 @@ impl Replay {
 
     // --- statements ---------------------------------------------------------------------------------
 
-    /// The ledger speaks: under its own key alone, about itself.
+    /// The ledger speaks: under the key of its genesis alone, about itself. (Whether that key is the pinned
+    /// one was asked at the genesis.)
     fn statement(
         &mut self,
         at: EntryIndex,
         entry: &Entry,
         envelope: &Envelope,
-        pins: &Pins,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
         self.check_judged_by(at, entry, findings);
         self.check_no_correctives_missing(at, findings);
-        let Some(trusted) = pins.trusted(self.claims.as_ref()) else {
+        let Some(ledger) = self.claims.clone() else {
             let detail = "a statement before any genesis says whose it is";
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Err(Stop);
@@ -332,7 +332,7 @@ impl Replay {
                 return Ok(()); // a statement changes no state
             }
         };
-        let ledger_key = key_id(&trusted.ledger_key);
+        let ledger_key = key_id(&ledger.ledger_key);
         let signers: Vec<KeyId> = envelope.signatures.iter().map(|it| it.key).collect();
         if signers != [ledger_key] {
             let detail = format!("signed by {} keys, not by the ledger key alone", signers.len());
@@ -340,8 +340,8 @@ impl Replay {
             return Ok(());
         }
         self.check_known_signers(at, entry.kind, envelope, findings);
-        if statement.origin != trusted.origin {
-            let detail = format!("a statement of {}, not of {}", statement.origin, trusted.origin);
+        if statement.origin != ledger.origin {
+            let detail = format!("a statement of {}, not of {}", statement.origin, ledger.origin);
             findings.at(at, FindingKind::StatementInvalid, detail);
         }
         let unsupported = match statement.body {

@@ -95,7 +95,7 @@ impl Sequence {
         self.check_batch(at, entry, findings);
         self.next = entry.index.next();
         self.chain = chain;
-        self.recorded_at = self.recorded_at.max(entry.recorded_at);
+        self.recorded_at = entry.recorded_at;
         continuity
     }
 

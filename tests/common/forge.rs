@@ -24,9 +24,7 @@ use urbanmine::verify::{GroupInput, Pins, Report, Verifier};
 use urbanmine::wire::statement::{Statement, StatementBody};
 use urbanmine::wire::{encode_event, encode_statement};
 
-use super::forge_world::{
-    COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE, tables_text,
-};
+use super::forge_world::{COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE, tables_text};
 
 /// The clock before the first entry, in milliseconds: a day in the year 2024.
 pub const START_MS: u64 = 1_718_000_000_000;
@@ -146,14 +144,15 @@ impl Forge {
     /// Genesis, tables, and a world of parties with keys, licences and sites; no lots.
     pub fn new() -> Self {
         let mut forge = Self::bare();
-        forge.publish_tables();
+        forge.publish();
         for row in PARTIES {
             forge.register(row.id, row.roles, row.licences);
         }
         forge
     }
 
-    fn publish_tables(&mut self) {
+    /// Publishes the tables that the genesis names.
+    pub fn publish(&mut self) {
         let text = tables_text();
         let chunks: Vec<&[u8]> = text.as_bytes().chunks(MAX_TABLE_CHUNK_BYTES).collect();
         for (index, content) in chunks.iter().enumerate() {
@@ -194,8 +193,7 @@ impl Forge {
         for (site_id, region) in [(site(id), NEAR_REGION), (far_site(id), FAR_REGION)] {
             bodies.push(Body::RegisterSite(site_record(site_id, id, region)));
         }
-        let events: Vec<Event> =
-            bodies.into_iter().map(|body| self.event(COORD, body)).collect();
+        let events: Vec<Event> = bodies.into_iter().map(|body| self.event(COORD, body)).collect();
         self.group(&events.iter().map(std::slice::from_ref).collect::<Vec<_>>());
     }
 

@@ -108,11 +108,57 @@ pub const ORE: &str = "RE_ORE";
 /// How lots lie about.
 pub const FORM: &str = "BULK";
 /// Copper scrap to copper, balanced on copper.
-pub const REFINE: &str = "CU_FIRE_REFINING";
+pub const REFINE: &str = "CU_FIRE_REFINE";
+
+/// The files of the table set, ascending by name: only what the stories need.
+const TABLE_FILES: &[(&str, &str)] = &[
+    ("forms.csv", "code,name_zh,name_en,source\nBULK,散料,Bulk,test\n"),
+    ("grades.csv", "scheme,code,note,source\nReMA,Birch,Mixed copper,test\n"),
+    (
+        "materials.csv",
+        "code,name_zh,name_en,family,merge_group,waste_code,ore_product,productive_scrap,\
+         transfer_tolerance_e8,valid_from,source\n\
+         CU_CATHODE,阴极铜,Cathode,COPPER,CU_CATHODE,,no,no,1000000,2016-01-01,test\n\
+         CU_SCRAP_NO2,废铜,Scrap,COPPER,CU_SCRAP,,no,no,1000000,2016-01-01,test\n\
+         CU_SLAG,铜渣,Slag,COPPER,CU_SLAG,,no,no,1000000,2016-01-01,test\n\
+         PB_BATTERY,废电池,Batteries,LEAD,PB_BATTERY,900-052-31,no,no,1000000,2016-01-01,test\n\
+         RE_ORE,稀土矿,Ore,RARE_EARTH,RE_ORE,,yes,no,1000000,2016-01-01,test\n",
+    ),
+    ("oxides.csv", "substance,oxide,factor_e6,source\nND,Nd2O3,1166377,test\n"),
+    ("parameters.csv", "name,value,unit,source\nCLOCK_SKEW_MS,300000,ms,test\n"),
+    (
+        "permissions.csv",
+        "action,role,licence,source\n\
+         ACCEPT_TRANSFER,COLLECTOR,-,test\n\
+         ACCEPT_TRANSFER,SMELTER,-,test\n\
+         ASSAY_LOT,LABORATORY,LABORATORY_ACCREDITATION,test\n\
+         COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
+         COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
+         HOLD_LOT,COORDINATOR,-,test\n\
+         MERGE_LOTS,SMELTER,-,test\n\
+         OFFER_TRANSFER,COLLECTOR,-,test\n\
+         OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
+         SPLIT_LOT,COLLECTOR,-,test\n\
+         TRANSFORM_LOTS,SMELTER,-,test\n",
+    ),
+    (
+        "processes.csv",
+        "code,name_zh,name_en,family,balances,roles,yield_low_e8,yield_high_e8,valid_from,source\n\
+         CU_FIRE_REFINE,火法精炼,Fire refining,COPPER,CU,SMELTER,98000000,99700000,2016-01-01,test\n",
+    ),
+    (
+        "regions.csv",
+        "code,name,valid_from,valid_to,source\n\
+         360702,章贡区,2016-01-01,,test\n\
+         440103,荔湾区,2016-01-01,,test\n",
+    ),
+    ("wastes.csv", "code,name_zh,name_en,source\n900-052-31,废铅蓄电池,Batteries,test\n"),
+];
 
 /// The table set of the world.
 pub fn tables_text() -> String {
-    "== forge".to_owned()
+    let file = |(name, text): &(&str, &str)| format!("== {name} {}\n{text}", text.len());
+    TABLE_FILES.iter().map(file).collect()
 }
 
 // --- bodies -----------------------------------------------------------------------------------------
@@ -248,8 +294,7 @@ pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
 pub fn error(target: EventId, correctives: &[&Event]) -> Body {
     let kind =
         if correctives.is_empty() { ErrorKind::DidNotOccur } else { ErrorKind::IncorrectData };
-    let correctives =
-        correctives.iter().map(|event| (event.id, sha256(&payload(event)))).collect();
+    let correctives = correctives.iter().map(|event| (event.id, sha256(&payload(event)))).collect();
     Body::DeclareError(DeclareError { target, kind, note: String::new(), correctives })
 }
 
@@ -298,11 +343,8 @@ impl Forge {
 
     /// An offer is refused, another withdrawn.
     fn withdrawn(&mut self, lot: LotId) {
-        let close = |offer| CloseTransfer {
-            offer,
-            reason: TransferReason::Quality,
-            note: String::new(),
-        };
+        let close =
+            |offer| CloseTransfer { offer, reason: TransferReason::Quality, note: String::new() };
         let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
         self.say(SMELTER, Body::RejectTransfer(close(offer)));
         let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
