@@ -1,0 +1,31 @@
+//! The table set that this build carries.
+
+use std::sync::OnceLock;
+
+/// The built-in table set, in the text form that is published and hashed (`docs/TABLES.md`).
+///
+/// Joined once: the same text, to the byte, for every caller of one build.
+pub fn builtin() -> &'static str {
+    static SET: OnceLock<String> = OnceLock::new();
+    SET.get_or_init(|| {
+        let mut set = String::new();
+        for (name, content) in FILES {
+            set.push_str(&format!("== {name} {}\n", content.len()));
+            set.push_str(content);
+        }
+        set
+    })
+}
+
+/// Ascending by name, as the parser wants them.
+const FILES: [(&str, &str); 9] = [
+    ("forms.csv", include_str!("../../../tables/forms.csv")),
+    ("grades.csv", include_str!("../../../tables/grades.csv")),
+    ("materials.csv", include_str!("../../../tables/materials.csv")),
+    ("oxides.csv", include_str!("../../../tables/oxides.csv")),
+    ("parameters.csv", include_str!("../../../tables/parameters.csv")),
+    ("permissions.csv", include_str!("../../../tables/permissions.csv")),
+    ("processes.csv", include_str!("../../../tables/processes.csv")),
+    ("regions.csv", include_str!("../../../tables/regions.csv")),
+    ("wastes.csv", include_str!("../../../tables/wastes.csv")),
+];
