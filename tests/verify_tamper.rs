@@ -48,7 +48,7 @@ fn short() -> Forge {
     static SHORT: OnceLock<Forge> = OnceLock::new();
     let make = || {
         let mut forge = Forge::bare();
-        forge.publish();
+        forge.publish(&tables_text());
         let row = &PARTIES[1];
         forge.register(row.id, row.roles, &row.licences[1..2]);
         let lot = forge.copper(1_000);

@@ -19,7 +19,6 @@ use urbanmine::ledger::{
     ChainValue, Checkpoint, Draft, EVENT_PAYLOAD_TYPE, EntryKind, Envelope, Frontier, Position,
     STATEMENT_PAYLOAD_TYPE, SignedCheckpoint, SigningKey,
 };
-use urbanmine::limits::MAX_TABLE_CHUNK_BYTES;
 use urbanmine::verify::{GroupInput, Pins, Report, Verifier};
 use urbanmine::wire::statement::{Statement, StatementBody};
 use urbanmine::wire::{encode_event, encode_statement};
@@ -30,6 +29,8 @@ use super::forge_world::{COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE,
 pub const START_MS: u64 = 1_718_000_000_000;
 /// From when to when licences, roles and keys of the world are valid.
 pub const VALID: Validity = Validity { from: TimeMs::of(START_MS - 1_000_000), to: None };
+/// Bytes of a chunk of tables: few, so that a set takes several.
+const CHUNK_BYTES: usize = 1_500;
 /// The seed of the ledger's key; parties have their own number.
 pub const LEDGER: u8 = 200;
 
@@ -144,28 +145,29 @@ impl Forge {
     /// Genesis, tables, and a world of parties with keys, licences and sites; no lots.
     pub fn new() -> Self {
         let mut forge = Self::bare();
-        forge.publish();
+        forge.publish(&tables_text());
         for row in PARTIES {
             forge.register(row.id, row.roles, row.licences);
         }
         forge
     }
 
-    /// Publishes the tables that the genesis names.
-    pub fn publish(&mut self) {
-        let text = tables_text();
-        let chunks: Vec<&[u8]> = text.as_bytes().chunks(MAX_TABLE_CHUNK_BYTES).collect();
+    /// Publishes a table set, in several chunks; entries after the last say that it judged them.
+    pub fn publish(&mut self, text: &str) {
+        let tables_hash = sha256(text.as_bytes());
+        let chunks: Vec<&[u8]> = text.as_bytes().chunks(CHUNK_BYTES).collect();
         for (index, content) in chunks.iter().enumerate() {
             self.say(
                 COORD,
                 Body::PublishTables(PublishTables {
-                    tables_hash: self.tables_hash,
+                    tables_hash,
                     chunk_index: u32::try_from(index).unwrap(),
                     chunk_count: u32::try_from(chunks.len()).unwrap(),
                     content: content.to_vec(),
                 }),
             );
         }
+        self.tables_hash = tables_hash;
     }
 
     /// A party with one key, its licences and two sites, in one commit group.

@@ -157,8 +157,21 @@ const TABLE_FILES: &[(&str, &str)] = &[
 
 /// The table set of the world.
 pub fn tables_text() -> String {
+    set_with("")
+}
+
+/// The set with one more hazardous waste.
+pub fn later_tables_text() -> String {
+    set_with("900-053-31,废铅膏,Paste,test\n")
+}
+
+/// More rows of the last file.
+fn set_with(more: &str) -> String {
+    let (last, files) = TABLE_FILES.split_last().unwrap();
     let file = |(name, text): &(&str, &str)| format!("== {name} {}\n{text}", text.len());
-    TABLE_FILES.iter().map(file).collect()
+    let set: String = files.iter().map(file).collect();
+    let rows = format!("{}{more}", last.1);
+    set + &file(&(last.0, rows.as_str()))
 }
 
 // --- bodies -----------------------------------------------------------------------------------------
@@ -336,6 +349,7 @@ impl Forge {
         collecting.manifest = Some(manifest());
         self.say(COLLECTOR, Body::CollectLot(Box::new(collecting)));
         self.corrected();
+        self.publish(&later_tables_text());
         let note = StatementBody::RestartNote { software: "forge 1".to_owned() };
         self.state(note, &[LEDGER]);
         self.copper(5_000);
