@@ -28,6 +28,11 @@ fn world() -> Forge {
 
 /// Holds both ways of judging to one finding: this kind, at this entry, in these words.
 fn caught(forge: &mut Forge, at: u64, kind: FindingKind, words: &str) {
+    caught_at(forge, at, at, kind, words);
+}
+
+/// The same, where so many entries were replayed before.
+fn caught_at(forge: &mut Forge, at: u64, replayed: u64, kind: FindingKind, words: &str) {
     // What comes after a lie is honest, and nobody is accused of it.
     forge.copper(1_000);
     for report in [forge.forged.judge_groups(pins()), forge.forged.judge_stream(pins())] {
@@ -43,7 +48,7 @@ fn caught(forge: &mut Forge, at: u64, kind: FindingKind, words: &str) {
         let others: Vec<FindingKind> =
             report.findings[1..].iter().map(|finding| finding.kind).collect();
         assert_eq!(others, [FindingKind::ReplayStopped], "{words}: {told}");
-        assert_eq!(report.progress.replayed, at, "everything before it was replayed");
+        assert_eq!(report.progress.replayed, replayed, "everything before it was replayed");
     }
 }
 
@@ -384,6 +389,24 @@ fn correctives_follow_as_announced() {
     let corrective = some_collection(&mut forge);
     let declared = forge.event(COLLECTOR, error(mistake.id, &[&corrective]));
     broken(&mut forge, &declared, "reason 107 CORRECTIVES_INCOMPLETE");
+
+    // The same, not first in its batch.
+    let mut forge = world();
+    forge.skip(100);
+    forge.append(&mistake);
+    let other = some_collection(&mut forge);
+    let at = forge.batch(&[other, declared.clone()]);
+    caught(&mut forge, at + 1, FindingKind::RuleBroken, "reason 107 CORRECTIVES_INCOMPLETE");
+
+    // The ledger speaks up where they should stand, or between.
+    for after in [None, Some(&corrective)] {
+        let mut forge = world();
+        forge.skip(100);
+        forge.append(&mistake);
+        let at = forge.batch_interrupted(&declared, after);
+        let words = "did not follow it directly";
+        caught_at(&mut forge, at + 1, at + 1, FindingKind::CorrectivesMissing, words);
+    }
 
     // Another event in their place.
     let mut forge = world();

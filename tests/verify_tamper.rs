@@ -381,6 +381,26 @@ fn a_batch_stays_inside_its_group_and_is_whole() {
     for report in [cut.judge_groups(pins()), cut.judge_stream(pins())] {
         found(&report, &[(Some(at), Kind::BatchBroken)]);
     }
+    // Nobody signed for the end of it, either.
+    let mut verifier = Verifier::new(pins());
+    cut.entries.iter().for_each(|entry| verifier.feed_entry(entry));
+    let report = verifier.finish();
+    found(&report, &[(Some(at), Kind::BatchBroken), (None, Kind::CheckpointMissing)]);
+    // An older checkpoint that splits the batch.
+    let mut verifier = Verifier::new(pins());
+    verifier.checkpoint(cut.head());
+    verifier.checkpoint(whole.head());
+    whole.entries.iter().for_each(|entry| verifier.feed_entry(entry));
+    assert_eq!(verifier.finish().findings[0].kind, Kind::BatchBroken);
+    // A batch whose first member was never there.
+    let mut changed = whole.clone();
+    let last = u64::try_from(whole.entries.len() - 1).unwrap();
+    changed.alter(whole.entries.len() - 1, |bytes| {
+        bytes[BATCH_FIRST].copy_from_slice(&(last - 1).to_be_bytes());
+        bytes[BATCH_LEN].copy_from_slice(&[0, 2]);
+    });
+    changed.reseal(&secret(LEDGER));
+    found(&changed.judge_groups(pins()), &[(Some(last), Kind::BatchBroken)]);
     // Members that disagree.
     let mut changed = whole.clone();
     changed.alter(first + 1, |bytes| {
@@ -573,9 +593,15 @@ fn the_ledger_says_only_what_it_may() {
     let mut forge = short();
     let rotation = StatementBody::LedgerKeyRotation { next_key: public(201), possession: [1; 64] };
     let at = forge.state(rotation, &[LEDGER]);
-    let report = judged(&mut forge);
+    forge.copper(1_000);
+    let mut forged = forge.forged;
+    let (head, _) = SignedCheckpoint::parse(forged.head()).unwrap();
+    let by_next_key = head.sign(&secret(201)).as_bytes().to_vec();
+    *forged.checkpoints.last_mut().unwrap() = by_next_key;
+    let report = forged.judge_stream(pins());
+    let unchecked = (None, Kind::CheckpointUnchecked);
+    found(&report, &[(Some(at), Kind::StatementUnsupported), unchecked, stop(at)]);
     assert_eq!(report.verdict, Verdict::Undetermined, "{}", told(&report));
-    assert_eq!(report.findings[0].index, Some(EntryIndex(at)));
 }
 
 #[test]

@@ -128,7 +128,8 @@ impl Replay {
     }
 
     /// Where a batch ends, or the ledger itself speaks, nothing announced may be missing.
-    pub(super) fn check_no_correctives_missing(&self, at: EntryIndex, findings: &mut Findings) {
+    /// From then on the rules would ask every event for them, so the replay ends there.
+    pub(super) fn check_no_correctives_missing(&mut self, at: EntryIndex, findings: &mut Findings) {
         if self.stopped_at.is_some() {
             return;
         }
@@ -136,10 +137,11 @@ impl Replay {
         if let Some((expected, _)) = ledger.expected_correctives.first() {
             let count = ledger.expected_correctives.len();
             let detail = format!(
-                "{count} correctives that a declared error announced did not follow it in its batch; \
-                 the next would be event {expected}"
+                "{count} correctives that a declared error announced did not follow it directly, in \
+                 its batch; the next would be event {expected}"
             );
             findings.at(at, FindingKind::CorrectivesMissing, detail);
+            self.stop(at);
         }
     }
 
@@ -319,6 +321,10 @@ impl Replay {
     ) -> Result<(), Stop> {
         self.check_judged_by(at, entry, findings);
         self.check_no_correctives_missing(at, findings);
+        if self.stopped_at.is_some() {
+            self.check_known_signers(at, entry.kind, envelope, findings);
+            return Err(Stop);
+        }
         let Some(ledger) = self.claims.clone() else {
             let detail = "a statement before any genesis says whose it is";
             findings.at(at, FindingKind::StatementInvalid, detail);

@@ -85,7 +85,7 @@ pub fn pins() -> Pins {
 }
 
 /// Sixteen bytes that are a `UUIDv7`, from a number.
-const fn uuid(n: u64) -> [u8; 16] {
+pub const fn uuid(n: u64) -> [u8; 16] {
     ((7 << 76) | (2 << 62) | ((n as u128) << 80) | (n as u128 & 0xffff_ffff)).to_be_bytes()
 }
 
@@ -207,6 +207,12 @@ impl Forge {
         self.serial
     }
 
+    /// Leaves out ids and time, for events of another forge that are written here too.
+    pub fn skip(&mut self, count: u64) {
+        self.serial += count;
+        self.now += count * 1_000;
+    }
+
     /// An id for a new lot.
     pub fn lot(&mut self) -> LotId {
         LotId::from_bytes(uuid(self.fresh()))
@@ -290,6 +296,23 @@ impl Forge {
             }
         }
         self.close_group();
+    }
+
+    /// Writes a batch in which the ledger speaks up between its events; the index of the first.
+    pub fn batch_interrupted(&mut self, before: &Event, after: Option<&Event>) -> u64 {
+        let first = self.next();
+        let length = if after.is_some() { 3 } else { 2 };
+        self.write(before, &[seed_of(before.actor)], first, length, |_| {});
+        let body = StatementBody::RestartNote { software: "forge 1".to_owned() };
+        let payload = Bytes::from(encode_statement(&Statement { origin: origin(), body }));
+        let envelope = signed(STATEMENT_PAYLOAD_TYPE, payload, &[LEDGER]);
+        let draft = self.draft(EntryKind::Statement, Vec::new(), envelope);
+        self.seal(draft, first, length);
+        if let Some(event) = after {
+            self.write(event, &[seed_of(event.actor)], first, length, |_| {});
+        }
+        self.close_group();
+        first
     }
 
     /// Writes a statement of the ledger, signed by given keys.

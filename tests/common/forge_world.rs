@@ -1,20 +1,22 @@
 //! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of events.
 
-use bytes::Bytes;
 use urbanmine::domain::event::{
     AcceptTransfer, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition, DeclareError,
     HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot, SplitLot,
     TransformLots, Weighing,
 };
+use urbanmine::domain::party::Licence;
 use urbanmine::domain::vocabulary::{
     AssayBasis, CustodyModel, ErrorKind, HoldReason, InvoiceClass, LicenceKind, LossKind,
     OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
-use urbanmine::domain::{Body, Event, EventId, FractionE8, Grams, Hash32, LotId, PartyId};
+use urbanmine::domain::{
+    Body, Event, EventId, FractionE8, Grams, Hash32, LicenceId, LotId, PartyId,
+};
 use urbanmine::ledger::hash::sha256;
 use urbanmine::wire::statement::StatementBody;
 
-use super::forge::{Forge, LEDGER, party, payload, site};
+use super::forge::{Forge, LEDGER, VALID, party, payload, site, uuid};
 
 /// Registers and stops lots.
 pub const COORD: PartyId = party(1);
@@ -95,6 +97,8 @@ pub const NEAR_REGION: &str = "360702";
 pub const FAR_REGION: &str = "440103";
 /// A hazardous-waste code.
 pub const WASTE: &str = "900-052-31";
+/// A hazardous-waste code of the later tables.
+pub const LATER_WASTE: &str = "900-053-31";
 /// Copper scrap.
 pub const COPPER: &str = "CU_SCRAP_NO2";
 /// What copper is refined to.
@@ -162,7 +166,7 @@ pub fn tables_text() -> String {
 
 /// The set with one more hazardous waste.
 pub fn later_tables_text() -> String {
-    set_with("900-053-31,废铅膏,Paste,test\n")
+    set_with(&format!("{LATER_WASTE},废铅膏,Paste,test\n"))
 }
 
 /// More rows of the last file.
@@ -350,6 +354,16 @@ impl Forge {
         self.say(COLLECTOR, Body::CollectLot(Box::new(collecting)));
         self.corrected();
         self.publish(&later_tables_text());
+        // Only the later tables know this waste.
+        let licence = Licence {
+            id: LicenceId::from_bytes(uuid(9_000)),
+            kind: LicenceKind::HazardousWaste,
+            number: "L-later".to_owned(),
+            waste_codes: vec![LATER_WASTE.to_owned()],
+            yearly_capacity: Grams::ZERO,
+            validity: VALID,
+        };
+        self.say(COORD, Body::RegisterLicence(SMELTER, licence));
         let note = StatementBody::RestartNote { software: "forge 1".to_owned() };
         self.state(note, &[LEDGER]);
         self.copper(5_000);
@@ -398,11 +412,4 @@ impl Forge {
         let alone = self.event(COLLECTOR, collect(new_lot(other, COPPER, 1_000)));
         self.group(&[&[alone], &[declared, corrective]]);
     }
-}
-
-/// Bytes that differ in one bit.
-pub fn flipped(bytes: &Bytes, place: usize) -> Bytes {
-    let mut other = bytes.to_vec();
-    other[place] ^= 1;
-    Bytes::from(other)
 }
