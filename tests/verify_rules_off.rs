@@ -1,5 +1,5 @@
-//! Ledgers whose writer skipped the rules: every hash, link, chain value, checkpoint and signature is right,
-//! and one event was never allowed. `verify` names the entry and the rule.
+//! Ledgers whose writer skipped the rules: every hash, link, chain value, checkpoint and signature
+//! is right, and one event was never allowed. `verify` names the entry and the rule.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -101,7 +101,7 @@ fn an_honest_ledger_is_verified_with_pins_and_only_with_both() {
     }
 }
 
-// --- R1 ---------------------------------------------------------------------------------------------
+// --- R1 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r1_ore_does_not_reach_a_recovery_plant() {
@@ -129,7 +129,7 @@ fn opening(of: PartyId, lot: urbanmine::domain::event::NewLot) -> Body {
     Body::OpeningInventory(OpeningInventory { party: of, lots: vec![lot] })
 }
 
-// --- R2 ---------------------------------------------------------------------------------------------
+// --- R2 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r2_no_gram_is_used_twice() {
@@ -155,7 +155,7 @@ fn r2_no_gram_is_used_twice() {
     lie(&mut forge, SMELTER, melt, "R2, reason 187 INSUFFICIENT_MASS");
 }
 
-// --- R3 ---------------------------------------------------------------------------------------------
+// --- R3 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r3_events_of_a_lot_do_not_step_back_and_none_is_in_the_future() {
@@ -174,7 +174,7 @@ fn r3_events_of_a_lot_do_not_step_back_and_none_is_in_the_future() {
     broken(&mut forge, &event, "R3, reason 116 OCCURRED_IN_FUTURE");
 }
 
-// --- R4 ---------------------------------------------------------------------------------------------
+// --- R4 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r4_keys_are_known_in_force_and_not_revoked() {
@@ -250,7 +250,7 @@ fn some_collection(forge: &mut Forge) -> Event {
     forge.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000)))
 }
 
-// --- R5 ---------------------------------------------------------------------------------------------
+// --- R5 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r5_mass_is_conserved_to_the_gram() {
@@ -282,7 +282,7 @@ fn r5_mass_is_conserved_to_the_gram() {
     lie(&mut forge, COLLECTOR, body, "R5, reason 189 MASS_NOT_CONSERVED: 1000 g go in and 1001");
 }
 
-// --- R6 ---------------------------------------------------------------------------------------------
+// --- R6 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r6_no_element_is_gained_and_none_goes_unmeasured() {
@@ -308,7 +308,7 @@ fn r6_no_element_is_gained_and_none_goes_unmeasured() {
     lie(&mut forge, SMELTER, refine(melt), "R6, reason 191 ASSAY_MISSING");
 }
 
-// --- R7 ---------------------------------------------------------------------------------------------
+// --- R7 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r7_hazardous_waste_needs_manifest_permit_and_approval() {
@@ -341,7 +341,7 @@ fn battery(forge: &mut Forge) -> urbanmine::domain::LotId {
     lot
 }
 
-// --- R8 ---------------------------------------------------------------------------------------------
+// --- R8 ------------------------------------------------------------------------------------------
 
 #[test]
 fn r8_an_event_id_stands_once() {
@@ -359,7 +359,7 @@ fn r8_an_event_id_stands_once() {
     broken(&mut forge, &other, "R8, reason 104 EVENT_ID_CONFLICT");
 }
 
-// --- what else nobody may do ------------------------------------------------------------------------
+// --- what else nobody may do ---------------------------------------------------------------------
 
 #[test]
 fn r10_whose_hands_a_lot_is_in_decides_who_uses_it() {

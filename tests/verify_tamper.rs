@@ -1,5 +1,5 @@
-//! Ledgers that somebody changed afterwards: every change is found, in the right words, and the untouched
-//! copy is never accused.
+//! Ledgers that somebody changed afterwards: every change is found, in the right words, and the
+//! untouched copy is never accused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -43,7 +43,8 @@ fn story() -> Forged {
     STORY.get_or_init(make).clone()
 }
 
-/// A short ledger with one party, a batch and a statement, for tests that judge it thousands of times.
+/// A short ledger with one party, a batch and a statement, for tests that judge it thousands of
+/// times.
 fn short() -> Forge {
     static SHORT: OnceLock<Forge> = OnceLock::new();
     let make = || {
@@ -96,7 +97,7 @@ fn verified(forged: &Forged) {
     }
 }
 
-// --- untouched --------------------------------------------------------------------------------------
+// --- untouched -----------------------------------------------------------------------------------
 
 #[test]
 fn an_untouched_ledger_is_verified_at_the_end_of_every_group() {
@@ -124,7 +125,7 @@ fn nothing_is_never_green() {
     assert_eq!(report.verdict, Verdict::Undetermined);
 }
 
-// --- bytes ------------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 /// What one changed bit of an entry leads to, whoever has no key to hide it with.
 fn flip_is_found(whole: &Forged, index: usize, place: usize, mask: u8) {
@@ -231,7 +232,7 @@ fn every_field_that_no_party_signed_is_judged_by_what_stands_around_it() {
     assert_eq!(report.findings[0].kind, Kind::TimeDecreases, "{}", told(&report));
 }
 
-// --- order ------------------------------------------------------------------------------------------
+// --- order ---------------------------------------------------------------------------------------
 
 #[test]
 fn an_entry_that_is_dropped_shows() {
@@ -296,7 +297,8 @@ fn a_ledger_that_was_cut_short_shows_against_any_later_checkpoint() {
     let report = cut.judge_stream(pins());
     found(&report, &[(Some(u64::try_from(entries).unwrap()), Kind::EntriesMissing)]);
     assert_eq!(report.verdict, Verdict::Tampered);
-    // With its own old checkpoint an old copy is consistent; one later checkpoint kept elsewhere tells.
+    // With its own old checkpoint an old copy is consistent; one later checkpoint kept elsewhere
+    // tells.
     cut.checkpoints.pop();
     verified(&cut);
     let mut verifier = Verifier::new(pins());
@@ -323,7 +325,7 @@ fn a_last_entry_cut_in_the_middle_shows() {
     );
 }
 
-// --- links, batches, groups -------------------------------------------------------------------------
+// --- links, batches, groups ----------------------------------------------------------------------
 
 #[test]
 fn links_that_do_not_follow_from_the_events_show() {
@@ -460,7 +462,7 @@ fn groups_follow_each_other_and_carry_the_checkpoint_before() {
     assert!(kinds(&verifier.finish().findings).contains(&Kind::GroupMalformed));
 }
 
-// --- checkpoints and pins ---------------------------------------------------------------------------
+// --- checkpoints and pins ------------------------------------------------------------------------
 
 /// The story under another checkpoint of the head.
 fn under(head: &[u8], pins: Pins) -> Report {
@@ -517,7 +519,8 @@ fn what_no_checkpoint_covers_is_not_verified() {
     found(&report, &[(None, Kind::CheckpointMissing)]);
     assert_eq!(report.verdict, Verdict::Undetermined);
 
-    // Behind by one group, given in time: the tail is not covered. Given too late: it is not checked.
+    // Behind by one group, given in time: the tail is not covered. Given too late: it is not
+    // checked.
     let behind = &whole.checkpoints[whole.checkpoints.len() - 2];
     let report = under(behind, pins());
     let (covered, _) = SignedCheckpoint::parse(behind).unwrap();
@@ -553,7 +556,7 @@ fn another_ledger_than_the_pinned_one_shows() {
     assert!(kinds(&report.findings).contains(&Kind::CheckpointUnsigned));
 }
 
-// --- signed, but not what may be signed -------------------------------------------------------------
+// --- signed, but not what may be signed ----------------------------------------------------------
 
 #[test]
 fn the_ledger_says_only_what_it_may() {
@@ -589,7 +592,8 @@ fn the_ledger_says_only_what_it_may() {
     found(&report, &[(Some(at), Kind::StatementUnsupported), stop(at)]);
     assert_eq!(report.verdict, Verdict::Undetermined, "could not check is not bad");
 
-    // After a rotation it is not known whose signature to ask for; and that is not tampering either.
+    // After a rotation it is not known whose signature to ask for; and that is not tampering
+    // either.
     let mut forge = short();
     let rotation = StatementBody::LedgerKeyRotation { next_key: public(201), possession: [1; 64] };
     let at = forge.state(rotation, &[LEDGER]);
@@ -649,7 +653,7 @@ fn a_later_format_is_not_called_tampered() {
     assert_eq!(report.verdict, Verdict::Undetermined);
 }
 
-// --- bounds -----------------------------------------------------------------------------------------
+// --- bounds --------------------------------------------------------------------------------------
 
 #[test]
 fn findings_and_waiting_checkpoints_are_bounded() {
@@ -674,7 +678,7 @@ fn findings_and_waiting_checkpoints_are_bounded() {
     assert_eq!(report.findings.len(), 1 + 1 + MAX_PENDING_CHECKPOINTS, "{}", told(&report));
 }
 
-// --- receipts ---------------------------------------------------------------------------------------
+// --- receipts ------------------------------------------------------------------------------------
 
 struct Leaves<'a>(&'a [Bytes]);
 

@@ -137,15 +137,15 @@ impl Replay {
         if let Some((expected, _)) = ledger.expected_correctives.first() {
             let count = ledger.expected_correctives.len();
             let detail = format!(
-                "{count} correctives that a declared error announced did not follow it directly, in \
-                 its batch; the next would be event {expected}"
+                "{count} correctives that a declared error announced did not follow it directly, \
+                 in its batch; the next would be event {expected}"
             );
             findings.at(at, FindingKind::CorrectivesMissing, detail);
             self.stop(at);
         }
     }
 
-    // --- events -------------------------------------------------------------------------------------
+    // --- events ----------------------------------------------------------------------------------
 
     fn event(
         &mut self,
@@ -248,7 +248,7 @@ impl Replay {
         })
     }
 
-    // --- signatures ---------------------------------------------------------------------------------
+    // --- signatures ------------------------------------------------------------------------------
 
     /// Every signature holds strictly, under a key that was registered by now. Gives the signers,
     /// ascending: whether they are the required ones is a rule.
@@ -308,10 +308,10 @@ impl Replay {
         self.keys.insert(id, strict.ok());
     }
 
-    // --- statements ---------------------------------------------------------------------------------
+    // --- statements ------------------------------------------------------------------------------
 
-    /// The ledger speaks: under the key of its genesis alone, about itself. (Whether that key is the pinned
-    /// one was asked at the genesis.)
+    /// The ledger speaks: under the key of its genesis alone, about itself. (Whether that key is
+    /// the pinned one was asked at the genesis.)
     fn statement(
         &mut self,
         at: EntryIndex,
@@ -432,7 +432,8 @@ fn check_links(at: EntryIndex, found: &[LotLink], expected: &[LotLink], findings
     findings.at(at, FindingKind::LinksWrong, detail);
 }
 
-/// `R5, reason 189 MASS_NOT_CONSERVED`: the hard rule of the domain, where there is one, and the reason.
+/// `R5, reason 189 MASS_NOT_CONSERVED`: the hard rule of the domain, where there is one, and the
+/// reason.
 fn rule_name(rejection: &Rejection) -> String {
     let (number, reason) = (rejection.number(), rejection.reason());
     match hard_rule(number) {

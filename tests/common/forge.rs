@@ -1,6 +1,6 @@
-//! A forging writer, for tests only: whole ledgers in memory in which every hash, link, chain value,
-//! checkpoint and signature is right, and no rule is ever asked. It shares no rule with the judge: which lots
-//! an entry links is worked out by hand from what its event names.
+//! A forging writer, for tests only: whole ledgers in memory in which every hash, link, chain
+//! value, checkpoint and signature is right, and no rule is ever asked. It shares no rule with the
+//! judge: which lots an entry links is worked out by hand from what its event names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -199,7 +199,7 @@ impl Forge {
         self.group(&events.iter().map(std::slice::from_ref).collect::<Vec<_>>());
     }
 
-    // --- events -------------------------------------------------------------------------------------
+    // --- events ----------------------------------------------------------------------------------
 
     /// A number that was not used before.
     pub fn fresh(&mut self) -> u64 {
@@ -346,7 +346,7 @@ impl Forge {
         u64::try_from(self.forged.entries.len()).unwrap()
     }
 
-    // --- bytes --------------------------------------------------------------------------------------
+    // --- bytes -----------------------------------------------------------------------------------
 
     fn write(
         &mut self,
@@ -445,7 +445,7 @@ fn signed(payload_type: &str, payload: Bytes, seeds: &[u8]) -> Bytes {
     Envelope::sign(payload_type, payload, &keys.iter().collect::<Vec<_>>()).encode()
 }
 
-// --- after the fact ---------------------------------------------------------------------------------
+// --- after the fact ------------------------------------------------------------------------------
 
 /// Where the previous chain value stands in an entry.
 pub const PREVIOUS: std::ops::Range<usize> = 11..43;
@@ -532,7 +532,7 @@ impl Forged {
     }
 }
 
-// --- records ----------------------------------------------------------------------------------------
+// --- records -------------------------------------------------------------------------------------
 
 /// A party's record with roles.
 pub fn party_record(id: PartyId, roles: &[PartyRole]) -> Party {

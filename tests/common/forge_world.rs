@@ -1,4 +1,5 @@
-//! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of events.
+//! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of
+//! events.
 
 use urbanmine::domain::event::{
     AcceptTransfer, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition, DeclareError,
@@ -89,7 +90,7 @@ pub const PARTIES: &[PartyRow] = &[
     },
 ];
 
-// --- codes of the tables ----------------------------------------------------------------------------
+// --- codes of the tables -------------------------------------------------------------------------
 
 /// A region of Jiangxi.
 pub const NEAR_REGION: &str = "360702";
@@ -178,7 +179,7 @@ fn set_with(more: &str) -> String {
     set + &file(&(last.0, rows.as_str()))
 }
 
-// --- bodies -----------------------------------------------------------------------------------------
+// --- bodies --------------------------------------------------------------------------------------
 
 /// A lot that enters the ledger.
 pub fn new_lot(id: LotId, material: &str, grams: u64) -> NewLot {
@@ -315,7 +316,7 @@ pub fn error(target: EventId, correctives: &[&Event]) -> Body {
     Body::DeclareError(DeclareError { target, kind, note: String::new(), correctives })
 }
 
-// --- stories ----------------------------------------------------------------------------------------
+// --- stories -------------------------------------------------------------------------------------
 
 impl Forge {
     /// Copper scrap, half of it copper, collected by the collector.
