@@ -163,7 +163,7 @@ pub(super) async fn print_origins(
     }
     tree.print(&Bytes::copy_from_slice(&lot)).await?;
     warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
-    print_shares(client, substance, trace).await
+    print_shares(client, substance, trace, &id_text).await
 }
 
 /// The origins with their shares.
@@ -171,6 +171,7 @@ pub(super) async fn print_shares(
     client: &mut Client,
     substance: Option<Substance>,
     trace: &v1::TraceOriginsResponse,
+    name_of: &dyn Fn(&[u8]) -> String,
 ) -> anyhow::Result<()> {
     let what = substance.map_or("material", Substance::name);
     let now = trace.now.as_ref().filter(|it| it.total_g != Some(0));
@@ -187,10 +188,13 @@ pub(super) async fn print_shares(
     if !holding.is_attributed {
         println!("  (origins not known: something it was made from was never analysed)");
     }
-    for share in &holding.shares {
+    // The main ones first; lots of the same share in the order of their ids.
+    let mut shares: Vec<&v1::OriginShare> = holding.shares.iter().collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.mass_g));
+    for share in shares {
         let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
         let text = describe(client, &share.lot_id).await?;
-        println!("  {mass:>18}  {part:>9}  {}  {text}", id_text(&share.lot_id));
+        println!("  {mass:>18}  {part:>9}  {}  {text}", name_of(&share.lot_id));
     }
     Ok(())
 }
