@@ -17,7 +17,7 @@ use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{Store, StoreFault};
+use crate::store::{LotQuery, Store, StoreFault};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +55,14 @@ pub struct LotFilter {
 }
 
 impl LotFilter {
-    /// Whether a lot is among them.
-    pub fn matches(&self, lot: &Lot) -> bool {
-        self.owner.is_none_or(|it| it == lot.owner)
-            && self.possessor.is_none_or(|it| it == lot.possessor)
-            && self.site.is_none_or(|it| it == lot.site)
-            && self.material.as_ref().is_none_or(|it| *it == lot.material)
-            && self.status.is_none_or(|it| it == lot.status())
+    fn query(&self) -> LotQuery {
+        LotQuery {
+            owner: self.owner,
+            possessor: self.possessor,
+            site: self.site,
+            material: self.material.clone(),
+            status: self.status,
+        }
     }
 }
 
@@ -170,7 +171,7 @@ impl Reader {
         max: usize,
         filter: &LotFilter,
     ) -> Result<Vec<Lot>, ReadFault> {
-        Ok(self.store.lots(after, max, |lot| filter.matches(lot))?)
+        Ok(self.store.lots(&filter.query(), after, max)?.items)
     }
 
     /// The entries and events of a lot, in their order.
@@ -199,7 +200,7 @@ impl Reader {
         after: Option<PartyId>,
         max: usize,
     ) -> Result<Vec<PartyState>, ReadFault> {
-        Ok(self.store.parties(after, max)?)
+        Ok(self.store.parties(after, max)?.items)
     }
 
     /// A site.
@@ -209,7 +210,7 @@ impl Reader {
 
     /// Sites after one, in order of their ids.
     pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
-        Ok(self.store.sites(after, max)?)
+        Ok(self.store.sites(None, after, max)?.items)
     }
 
     /// A key.
@@ -250,7 +251,7 @@ impl Graph for StoredGraph<'_> {
     type Fault = StoreFault;
 
     fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Ok(self.0.life_of(lot)?.into_iter().map(|(index, _)| index).collect())
+        Store::life(self.0, lot)
     }
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {

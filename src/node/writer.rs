@@ -37,8 +37,7 @@ use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
     MAX_LOTS_PER_EVENT, MAX_UNSYNCED_BYTES,
 };
-use crate::store::faults::FaultPoint;
-use crate::store::{GroupRows, Store};
+use crate::store::{FaultPoint, GroupRows, Store};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
