@@ -50,10 +50,13 @@ fn cut_one<'a>(
     name: &'static str,
     names: &[&'static str],
 ) -> Result<(&'a str, &'a str), TableFault> {
-    let missing = || fault(name, 1, "the file is missing");
-    let head = rest.strip_prefix("== ").ok_or_else(missing)?;
-    let (head, body) = head.split_once('\n').ok_or_else(missing)?;
-    let (found, length) = head.split_once(' ').ok_or_else(missing)?;
+    if rest.is_empty() {
+        return Err(fault(name, 1, "the file is missing"));
+    }
+    let headless = || fault("set", 1, &format!("before {name} a head `== name length` is needed"));
+    let head = rest.strip_prefix("== ").ok_or_else(headless)?;
+    let (head, body) = head.split_once('\n').ok_or_else(headless)?;
+    let (found, length) = head.split_once(' ').ok_or_else(headless)?;
     if !names.contains(&found) {
         return Err(fault("set", 1, &format!("{found:?} is not a file of a table set")));
     }
