@@ -39,7 +39,7 @@ pub struct InitArgs {
     /// Key file of the first coordinator (see keygen).
     #[arg(long, value_name = "FILE")]
     coordinator_key: PathBuf,
-    /// JSON of the first coordinator's PartyRecord.
+    /// JSON of the first coordinator's record (a party, as in the proto).
     #[arg(long, value_name = "FILE")]
     coordinator: PathBuf,
     /// When the ledger was founded, as RFC 3339: the coordinator's key is valid from then [default: now]

@@ -1,6 +1,6 @@
 //! `urbanmine trace`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -239,7 +239,7 @@ impl<'a> Tree<'a> {
     /// Depth first, with a stack of our own: a chain may be thousands of lots long.
     async fn print(&mut self, root: &Bytes) -> anyhow::Result<()> {
         let mut stack = vec![(root.clone(), 0_usize, None::<(u64, String)>)];
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut lines = 0_usize;
         while let Some((lot, depth, edge)) = stack.pop() {
             lines += 1;
@@ -252,7 +252,7 @@ impl<'a> Tree<'a> {
             let by = edge.map_or_else(String::new, |(mass, kind)| {
                 format!("{} by {}: ", grams(mass), kind.to_lowercase())
             });
-            let is_again = seen.insert(lot.clone(), ()).is_some();
+            let is_again = !seen.insert(lot.clone());
             let node = self.nodes.get(&lot);
             let part = match node.and_then(|node| node.mass_g) {
                 Some(mass) if depth > 0 && !is_again => {

@@ -27,7 +27,7 @@ pub struct VerifyArgs {
     /// A data directory; nothing in it is touched, and its node may run.
     #[arg(long, value_name = "DIR", group = "what")]
     data: Option<PathBuf>,
-    /// A server, e.g. http://127.0.0.1:7878
+    /// A server, e.g. <http://127.0.0.1:7878>
     #[arg(long, value_name = "URL", group = "what")]
     server: Option<String>,
     /// A receipt.

@@ -238,8 +238,8 @@ impl Reader {
 
     /// The steps behind or ahead of a lot.
     pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
-        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
-            .map_err(trace_fault)?)
+        trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
+            .map_err(trace_fault)
     }
 }
 

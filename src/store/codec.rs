@@ -123,7 +123,9 @@ impl<T: Stored> Stored for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
         // Every list of the domain is bounded by limits.rs, far below 2^32.
         u32::try_from(self.len()).unwrap_or(u32::MAX).put(out);
-        self.iter().for_each(|item| item.put(out));
+        for item in self {
+            item.put(out);
+        }
     }
     fn take(rest: &mut &[u8]) -> Result<Self, Fault> {
         let count = u32::take(rest)? as usize;

@@ -13,7 +13,7 @@ use super::fault::StoreFault;
 use super::faults::{FaultPoint, Faults};
 use super::keyspace::Key;
 use super::tiles::{self, fold, place_of};
-use super::{GroupRows, make_directory, sync_directory};
+use super::{GroupRows, hex, make_directory, sync_directory};
 use crate::domain::effects::LedgerState;
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::memory::MemoryState;
@@ -404,10 +404,6 @@ fn read<T: Stored>(key: &[u8], bytes: &[u8]) -> Result<T, StoreFault> {
 
 fn fault(key: &[u8], rule: &str) -> StoreFault {
     StoreFault::Database { key: hex(key), rule: rule.to_owned() }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn flat(hashes: &[Hash32]) -> Vec<u8> {

@@ -408,6 +408,14 @@ fn move_aside(data: &Path) -> Result<(), StoreFault> {
     Err(StoreFault::TooManyLost { path: data.to_path_buf() })
 }
 
+/// Lower-case hexadecimal, for keys in messages.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+        text
+    })
+}
+
 /// Makes a directory and what it lies in, durably.
 pub(crate) fn make_directory(path: &Path) -> Result<(), StoreFault> {
     std::fs::create_dir_all(path).map_err(|error| StoreFault::io("make", path, error))?;

@@ -4,6 +4,7 @@
 //! is hashed from the row below it. Rows only ever grow at their end.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::domain::Hash32;
 use crate::ledger::hash::node_hash;
@@ -33,11 +34,11 @@ pub fn append<F>(
         for (offset, node) in nodes.iter().enumerate() {
             let at = position + offset as u64;
             let (number, place) = (at / ROW, usize::try_from(at % ROW).unwrap_or(0));
-            if !rows.contains_key(&(level, number)) {
-                let stored = if place == 0 { Vec::new() } else { row(level, number)? };
-                rows.insert((level, number), stored);
-            }
-            let Some(hashes) = rows.get_mut(&(level, number)) else { continue };
+            let hashes = match rows.entry((level, number)) {
+                Entry::Occupied(held) => held.into_mut(),
+                Entry::Vacant(free) if place == 0 => free.insert(Vec::new()),
+                Entry::Vacant(free) => free.insert(row(level, number)?),
+            };
             // Written again (replay): the same hash in the same place.
             hashes.truncate(place);
             hashes.push(*node);

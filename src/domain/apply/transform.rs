@@ -208,10 +208,10 @@ fn check_elements(
         }
     }
     for &substance in balances {
-        let lacks = |contents: &Option<&Contents>| {
+        let lacks = |contents: Option<&Contents>| {
             contents.and_then(|contents| contents.of(substance)).is_none()
         };
-        if let Some((lot, _)) = outputs.iter().find(|(_, contents)| lacks(contents)) {
+        if let Some((lot, _)) = outputs.iter().find(|(_, contents)| lacks(*contents)) {
             return Err(Rejection::AssayMissing { lot: *lot, substance });
         }
     }

@@ -42,6 +42,7 @@ pub(super) struct BirthRight {
     pub(super) invoice_class: Option<InvoiceClass>,
 }
 
+#[expect(clippy::unused_self, reason = "every check is asked of the judgement")]
 impl<'a, V: View> Work<'a, V> {
     pub(super) fn new(
         view: &'a V,
