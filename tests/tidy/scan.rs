@@ -1,4 +1,5 @@
-//! Reads Rust well enough for the tidy test: comments and literals blanked out, words, paths, functions.
+//! Reads Rust well enough for the tidy test: comments and literals blanked out, words, paths,
+//! functions.
 
 /// A word of the code, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +70,8 @@ impl Source {
         self.tokens().into_iter().filter_map(word).collect()
     }
 
-    /// Names directly under `crate::`, and under `super::` where that may reach the crate: rooms, if they
-    /// are names of rooms.
+    /// Names directly under `crate::`, and under `super::` where that may reach the crate: rooms,
+    /// if they are names of rooms.
     pub fn rooms_named(&self) -> Vec<Word> {
         let mut named = self.paths_under("crate");
         named.extend(self.paths_under("super"));

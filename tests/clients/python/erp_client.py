@@ -68,6 +68,13 @@ def uuid_v7() -> bytes:
     return bytes(raw)
 
 
+def in_force(key) -> bool:
+    """Whether a registered key may sign now."""
+    now_ms = time.time_ns() // 1_000_000
+    has_ended = key.valid_to_ms != 0 and key.valid_to_ms <= now_ms
+    return key.valid_from_ms <= now_ms and not has_ended and not key.HasField("revocation")
+
+
 # --- The client -------------------------------------------------------------------------------
 
 
@@ -88,20 +95,28 @@ class Client:
         self.registry = generated.registry_grpc.RegistryServiceStub(channel)
 
     def find_party(self, keys: list[Ed25519PrivateKey]):
-        """The first key of a collector with a site: (key, party id, site id)."""
+        """The first key in force of a collector with a site: (key, party id, site id)."""
+        words = self.generated.registry
         by_id = {record.key_id(record.public_bytes(key)): key for key in keys}
         token = ""
         while True:
-            request = self.generated.registry.ListPartiesRequest(page_token=token)
-            page = self.registry.ListParties(request, timeout=DEADLINE_S)
+            page = self.registry.ListParties(
+                words.ListPartiesRequest(page_token=token), timeout=DEADLINE_S
+            )
             for party in page.parties:
                 roles = [role.role for role in party.party.roles]
-                ours = [by_id[key] for key in party.key_ids if key in by_id]
-                if not ours or self.generated.event.PARTY_ROLE_COLLECTOR not in roles:
+                if self.generated.event.PARTY_ROLE_COLLECTOR not in roles:
                     continue
-                sites = self.generated.registry.ListSitesRequest(party_id=party.party.party_id)
-                for site in self.registry.ListSites(sites, timeout=DEADLINE_S).sites:
-                    return ours[0], party.party.party_id, site.site_id
+                party_id = party.party.party_id
+                known = self.registry.ListKeys(
+                    words.ListKeysRequest(party_id=party_id), timeout=DEADLINE_S
+                ).keys
+                ours = [by_id[it.key_id] for it in known if it.key_id in by_id and in_force(it)]
+                sites = self.registry.ListSites(
+                    words.ListSitesRequest(party_id=party_id), timeout=DEADLINE_S
+                ).sites
+                if ours and sites:
+                    return ours[0], party_id, sites[0].site_id
             token = page.next_page_token
             if not token:
                 raise SystemExit("none of the keys belongs to a collector with a site")

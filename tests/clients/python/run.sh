@@ -23,7 +23,7 @@ stop() {
 }
 trap stop EXIT
 
-"$urbanmine" demo --json >"$folder/demo.json" 2>"$folder/demo.log" </dev/null &
+"$urbanmine" demo --json --dir "$folder/demo" >"$folder/demo.json" 2>"$folder/demo.log" </dev/null &
 demo=$!
 
 # The demo prints one JSON object when everything is recorded and verified, and then stays up.
@@ -31,6 +31,7 @@ field() {
     "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' \
         "$folder/demo.json" "$1" 2>/dev/null
 }
+server=
 for _ in $(seq 600); do
     if server=$(field server); then break; fi
     if ! kill -0 "$demo" 2>/dev/null; then
@@ -40,6 +41,7 @@ for _ in $(seq 600); do
     fi
     sleep 0.2
 done
+[ -n "$server" ] || { echo "the demo does not serve" >&2; exit 1; }
 
 "$python" tests/clients/python/erp_client.py \
     --server "$server" --origin "$(field origin)" --ledger-key "$(field ledger_key)" \
