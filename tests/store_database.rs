@@ -58,6 +58,7 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         born_at: EntryIndex(1),
         born_by: event_id(n),
         born_occurred_at: TimeMs::of(1),
+        moved_at: EntryIndex(0),
         initial_mass: Grams::of(10),
         remaining: Grams::of(if n == 4 { 0 } else { 10 }),
         reserved: Grams::ZERO,
