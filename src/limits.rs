@@ -235,3 +235,6 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+/// Lots that one page of a filtered list looks at: at some 2 microseconds each, 20 ms. A page may come back
+/// short, or empty, with a token that leads on.
+pub const MAX_LOTS_SCANNED: usize = 10_000;

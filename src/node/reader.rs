@@ -17,7 +17,7 @@ use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{Store, StoreFault};
+use crate::store::{LotScan, Store, StoreFault};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -163,13 +163,13 @@ impl Reader {
         Ok(self.store.lot(id)?)
     }
 
-    /// Lots after one, in order of their ids.
+    /// Lots after one, in order of their ids: as many as match, or as one scan finds.
     pub fn lots(
         &self,
         after: Option<LotId>,
         max: usize,
         filter: &LotFilter,
-    ) -> Result<Vec<Lot>, ReadFault> {
+    ) -> Result<LotScan, ReadFault> {
         Ok(self.store.lots(after, max, |lot| filter.matches(lot))?)
     }
 

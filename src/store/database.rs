@@ -22,9 +22,18 @@ use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
-use crate::limits::{MAX_PACKED_BYTES, MAX_PACKED_ENTRIES};
+use crate::limits::{MAX_LOTS_SCANNED, MAX_PACKED_BYTES, MAX_PACKED_ENTRIES};
 
 const TREE: &str = "ledger";
+
+/// Lots that matched, and how far the list was looked through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LotScan {
+    /// Those that matched, in order of their ids.
+    pub lots: Vec<Lot>,
+    /// The last lot that was looked at, when the list goes on after it; `None` at its end.
+    pub stopped_at: Option<LotId>,
+}
 
 /// The open database.
 #[derive(Debug)]
@@ -176,15 +185,22 @@ impl Database {
         }
     }
 
-    /// Values of one kind after a key, until `max` of them match.
+    /// Values of one kind after a key, at most `max`.
     fn list<T: Stored>(
         &self,
         tag: u8,
         after: Option<Vec<u8>>,
         max: usize,
-        matches: impl Fn(&T) -> bool,
     ) -> Result<Vec<T>, StoreFault> {
-        let mut found = Vec::new();
+        self.rows(tag, after).take(max).collect()
+    }
+
+    /// Values of one kind after a key, in the order of their keys.
+    fn rows<T: Stored>(
+        &self,
+        tag: u8,
+        after: Option<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<T, StoreFault>> {
         // The key right after another one is it with a zero byte.
         let start = after.map_or_else(
             || vec![tag],
@@ -193,17 +209,10 @@ impl Database {
                 key
             },
         );
-        for row in self.tree.range(start..) {
-            let (key, bytes) = row?;
-            if key.first() != Some(&tag) || found.len() >= max {
-                break;
-            }
-            let value = read(&key, &bytes)?;
-            if matches(&value) {
-                found.push(value);
-            }
-        }
-        Ok(found)
+        self.tree.range(start..).map_while(move |row| match row {
+            Ok((key, bytes)) => (key.first() == Some(&tag)).then(|| read(&key, &bytes)),
+            Err(error) => Some(Err(error.into())),
+        })
     }
 
     /// The ledger's own state.
@@ -223,7 +232,7 @@ impl Database {
         max: usize,
     ) -> Result<Vec<PartyState>, StoreFault> {
         let tag = Key::Party(PartyId::from_bytes([0; 16])).tag();
-        self.list(tag, after.map(|id| Key::Party(id).bytes()), max, |_| true)
+        self.list(tag, after.map(|id| Key::Party(id).bytes()), max)
     }
 
     /// Who has a credit code.
@@ -239,7 +248,7 @@ impl Database {
     /// Sites after one.
     pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, StoreFault> {
         let tag = Key::Site(SiteId::from_bytes([0; 16])).tag();
-        self.list(tag, after.map(|id| Key::Site(id).bytes()), max, |_| true)
+        self.list(tag, after.map(|id| Key::Site(id).bytes()), max)
     }
 
     /// A signing key.
@@ -252,15 +261,30 @@ impl Database {
         self.get(Key::Lot(id))
     }
 
-    /// Lots after one that match.
+    /// Lots after one that match, until `max` of them do or the scan has cost enough.
     pub fn lots(
         &self,
         after: Option<LotId>,
         max: usize,
         matches: impl Fn(&Lot) -> bool,
-    ) -> Result<Vec<Lot>, StoreFault> {
+    ) -> Result<LotScan, StoreFault> {
         let tag = Key::Lot(LotId::UPTAKE).tag();
-        self.list(tag, after.map(|id| Key::Lot(id).bytes()), max, matches)
+        let mut scan = LotScan::default();
+        let mut rows = self.rows::<Lot>(tag, after.map(|id| Key::Lot(id).bytes()));
+        for row in rows.by_ref().take(MAX_LOTS_SCANNED) {
+            let lot = row?;
+            scan.stopped_at = Some(lot.id);
+            if matches(&lot) {
+                scan.lots.push(lot);
+            }
+            if scan.lots.len() >= max {
+                break;
+            }
+        }
+        if rows.next().transpose()?.is_none() {
+            scan.stopped_at = None;
+        }
+        Ok(scan)
     }
 
     /// A transfer.

@@ -40,6 +40,7 @@ use crate::ledger::frame::Group;
 use crate::ledger::hash::{ChainValue, sha256};
 use crate::ledger::tree::NodeSource;
 use database::Database;
+pub use database::LotScan;
 pub use fault::StoreFault;
 use faults::{FaultPoint, Faults};
 use guard::Guard;
@@ -256,7 +257,7 @@ impl Store {
         after: Option<LotId>,
         max: usize,
         matches: impl Fn(&Lot) -> bool,
-    ) -> Result<Vec<Lot>, StoreFault> {
+    ) -> Result<LotScan, StoreFault> {
         self.database.lots(after, max, matches)
     }
 
