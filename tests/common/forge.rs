@@ -24,9 +24,7 @@ use urbanmine::verify::{GroupInput, Pins, Report, Verifier};
 use urbanmine::wire::statement::{Statement, StatementBody};
 use urbanmine::wire::{encode_event, encode_statement};
 
-use super::forge_world::{
-    COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE, tables_text,
-};
+use super::forge_world::{COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE, tables_text};
 
 /// The clock before the first entry, in milliseconds: a day in the year 2024.
 pub const START_MS: u64 = 1_718_000_000_000;
@@ -194,8 +192,7 @@ impl Forge {
         for (site_id, region) in [(site(id), NEAR_REGION), (far_site(id), FAR_REGION)] {
             bodies.push(Body::RegisterSite(site_record(site_id, id, region)));
         }
-        let events: Vec<Event> =
-            bodies.into_iter().map(|body| self.event(COORD, body)).collect();
+        let events: Vec<Event> = bodies.into_iter().map(|body| self.event(COORD, body)).collect();
         self.group(&events.iter().map(std::slice::from_ref).collect::<Vec<_>>());
     }
 

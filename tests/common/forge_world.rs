@@ -248,8 +248,7 @@ pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
 pub fn error(target: EventId, correctives: &[&Event]) -> Body {
     let kind =
         if correctives.is_empty() { ErrorKind::DidNotOccur } else { ErrorKind::IncorrectData };
-    let correctives =
-        correctives.iter().map(|event| (event.id, sha256(&payload(event)))).collect();
+    let correctives = correctives.iter().map(|event| (event.id, sha256(&payload(event)))).collect();
     Body::DeclareError(DeclareError { target, kind, note: String::new(), correctives })
 }
 
@@ -298,11 +297,8 @@ impl Forge {
 
     /// An offer is refused, another withdrawn.
     fn withdrawn(&mut self, lot: LotId) {
-        let close = |offer| CloseTransfer {
-            offer,
-            reason: TransferReason::Quality,
-            note: String::new(),
-        };
+        let close =
+            |offer| CloseTransfer { offer, reason: TransferReason::Quality, note: String::new() };
         let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
         self.say(SMELTER, Body::RejectTransfer(close(offer)));
         let offer = self.say(COLLECTOR, Body::OfferTransfer(offering(lot, 50_000, SMELTER)));
