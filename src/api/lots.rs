@@ -126,12 +126,13 @@ fn lot_page(
     );
     let after = list.cursor(&request.page_token)?.map(LotId::from_bytes);
     let size = page_size(request.page_size);
-    // One more than the page shows whether the list goes on.
-    let found = reader.lots(after, size.saturating_add(1), &filter)?;
-    let mut lots = found.iter().map(v1::Lot::from).collect();
-    let final_item = cut(&mut lots, size).and_then(|at| found.get(at));
-    let next_page_token = final_item.map(|lot| list.token(lot.id.as_bytes())).unwrap_or_default();
-    Ok(v1::ListLotsResponse { lots, next_page_token })
+    // A filter that little matches stops where the scan does: such a page is short, even empty, and
+    // its token leads on.
+    let scan = reader.lots(after, size, &filter)?;
+    let mut lots = scan.lots.iter().map(v1::Lot::from).collect();
+    let kept = cut(&mut lots, size).and_then(|at| scan.lots.get(at)).map(|lot| lot.id);
+    let next = kept.or(scan.stopped_at).map(|lot| list.token(lot.as_bytes()));
+    Ok(v1::ListLotsResponse { lots, next_page_token: next.unwrap_or_default() })
 }
 
 fn filter(request: &v1::ListLotsRequest) -> Result<LotFilter, Failure> {

@@ -38,8 +38,8 @@ numbers_of_rejections! {
     EventAlreadyRecorded { event, recorded_at }
     CorrectiveExpected { expected, found }
     CorrectivesIncomplete { declared, following }
-    CorrectiveNested { event }
     TablesNotPublished { tables, next_chunk }
+    CorrectiveNested { event }
     ActorUnknown { actor }
     KeyUnknown { key }
     SignerUnexpected { key, party }

@@ -66,6 +66,15 @@ impl LotFilter {
     }
 }
 
+/// Lots that matched, and how far the list was looked through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LotScan {
+    /// Those that matched, in order of their ids.
+    pub lots: Vec<Lot>,
+    /// The last lot that was looked at, when the list goes on after it; `None` at its end.
+    pub stopped_at: Option<LotId>,
+}
+
 /// A view for readers; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
@@ -164,14 +173,15 @@ impl Reader {
         Ok(self.store.lot(id)?)
     }
 
-    /// Lots after one, in order of their ids.
+    /// Lots after one, in order of their ids: as many as match, or as one scan finds.
     pub fn lots(
         &self,
         after: Option<LotId>,
         max: usize,
         filter: &LotFilter,
-    ) -> Result<Vec<Lot>, ReadFault> {
-        Ok(self.store.lots(&filter.query(), after, max)?.items)
+    ) -> Result<LotScan, ReadFault> {
+        let page = self.store.lots(&filter.query(), after, max)?;
+        Ok(LotScan { lots: page.items, stopped_at: page.next })
     }
 
     /// The entries and events of a lot, in their order.

@@ -1,0 +1,540 @@
+//! Every call of the three services, health and reflection, over real gRPC: what a sound request gets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+#[path = "common/forge.rs"]
+#[allow(dead_code, reason = "the forged ledgers are other tests'")]
+mod forge;
+#[path = "common/forge_world.rs"]
+#[allow(dead_code, reason = "the forged ledgers are other tests'")]
+mod forge_world;
+#[path = "common/grpc_kit.rs"]
+#[allow(dead_code, reason = "each test uses its part of the kit")]
+mod grpc_kit;
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use forge::{far_site, party, site};
+use forge_world::{
+    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, draw, made,
+    new_lot, offering, refine, refining, split, with_copper,
+};
+use grpc_kit::{Kit, REFINE, check_receipt, ledger_key, origin, raw, signed, told};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use urbanmine::domain::event::{HoldLot, MergeLots};
+use urbanmine::domain::vocabulary::{HoldReason, LossKind};
+use urbanmine::domain::{
+    Body, EntryCount, EntryIndex, Event, EventId, Grams, Hash32, LotId, PartyId, tables,
+};
+use urbanmine::ledger::hash::{leaf_hash, sha256};
+use urbanmine::ledger::keys::key_id;
+use urbanmine::ledger::tree::{Frontier, verify_consistency, verify_inclusion};
+use urbanmine::wire::v1;
+use urbanmine::wire::v1::get_receipt_request::Subject;
+
+/// All entries, in pages of a size, and how many pages there were.
+async fn entries(kit: &mut Kit, page_size: u32) -> (Vec<v1::Entry>, usize) {
+    let (mut entries, mut pages, mut page_token) = (Vec::new(), 0, String::new());
+    loop {
+        let request = v1::ListEntriesRequest { from_entry_index: 0, page_size, page_token };
+        let page = kit.ledger.list_entries(request).await.unwrap().into_inner();
+        pages += 1;
+        entries.extend(page.entries);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return (entries, pages);
+        }
+    }
+}
+
+fn hashes(raw: &[Bytes]) -> Vec<Hash32> {
+    raw.iter().map(|hash| Hash32(hash.as_ref().try_into().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_answer_with_receipts_that_need_no_ledger() {
+    let mut kit = Kit::start().await;
+    let before = kit.checkpoint().await;
+    let lot = kit.lot();
+    let event = kit.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000)));
+
+    // Judged only: nothing changes, in either call.
+    let envelope = signed(&event);
+    let request = v1::AppendEventRequest { envelope: envelope.clone(), validate_only: true };
+    let reply = kit.ledger.append_event(request).await.unwrap().into_inner();
+    assert_eq!(reply.appended, None);
+    let envelopes = vec![envelope.clone()];
+    let request = v1::BatchAppendEventsRequest { envelopes, validate_only: true };
+    let reply = kit.ledger.batch_append_events(request).await.unwrap().into_inner();
+    assert!(reply.appended.is_empty());
+    assert_eq!(kit.checkpoint().await, before);
+    let request = v1::GetLotRequest { lot_id: raw(lot.as_bytes()) };
+    assert_eq!(told(&kit.lots.get_lot(request).await.unwrap_err()).reason, "NOT_FOUND");
+
+    let first = kit.append(&event).await;
+    assert_eq!((first.entry_index, first.was_recorded_before), (before.size.0, false));
+    let receipt = check_receipt(&first.receipt);
+    assert_eq!(receipt.entry().index.0, first.entry_index);
+    assert_eq!(receipt.entry().envelope, envelope);
+    let again = kit.append(&event).await;
+    assert!(again.was_recorded_before);
+    assert_eq!((again.entry_index, &again.receipt), (first.entry_index, &first.receipt));
+
+    // A batch lies together; a member that is recorded keeps its place.
+    let lots = [kit.lot(), kit.lot()];
+    let new = lots.map(|lot| kit.event(COLLECTOR, collect(new_lot(lot, COPPER, 2_000))));
+    let batch = vec![signed(&new[0]), envelope, signed(&new[1])];
+    let appended = kit.send(batch).await.unwrap();
+    let places: Vec<_> =
+        appended.iter().map(|it| (it.entry_index, it.was_recorded_before)).collect();
+    let next = first.entry_index + 1;
+    assert_eq!(places, [(next, false), (first.entry_index, true), (next + 1, false)]);
+    for it in &appended {
+        assert_eq!(check_receipt(&it.receipt).entry().index.0, it.entry_index);
+    }
+    for (id, it) in [(new[0].id, &appended[0]), (event.id, &first)] {
+        let by_event = Subject::EventId(raw(id.as_bytes()));
+        for subject in [by_event, Subject::EntryIndex(it.entry_index)] {
+            let request = v1::GetReceiptRequest { subject: Some(subject) };
+            let reply = kit.ledger.get_receipt(request).await.unwrap().into_inner();
+            assert_eq!((reply.entry_index, &reply.receipt), (it.entry_index, &it.receipt));
+        }
+    }
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_and_proofs_are_those_of_the_signed_tree() {
+    let mut kit = Kit::start().await;
+    let early = kit.checkpoint().await;
+    for _ in 0..3 {
+        kit.copper(COLLECTOR, 1_000).await;
+    }
+    let head = kit.checkpoint().await;
+    let ledger = kit.ledger.get_ledger(v1::GetLedgerRequest {}).await.unwrap().into_inner();
+    let ledger = ledger.ledger.unwrap();
+    assert_eq!(ledger.origin, origin().as_str());
+    assert_eq!(ledger.ledger_public_key, ledger_key().as_bytes()[..]);
+    assert_eq!(ledger.tables_sha256, sha256(tables::builtin().as_bytes()).as_bytes()[..]);
+    assert_eq!((ledger.size, ledger.rules_version), (head.size.0, 1));
+    assert!(ledger.are_tables_published);
+
+    let (all, pages) = entries(&mut kit, 7).await;
+    assert_eq!(pages, all.len().div_ceil(7));
+    assert_eq!(entries(&mut kit, 0).await, (all.clone(), 1));
+    let mut frontier = Frontier::default();
+    for (index, entry) in (0..).zip(&all) {
+        assert_eq!(entry.entry_index, index);
+        frontier.push(leaf_hash(&entry.entry));
+    }
+    assert_eq!((frontier.size(), frontier.root()), (head.size, head.root));
+
+    for entry in &all {
+        let request = v1::GetEntryRequest { entry_index: entry.entry_index };
+        let reply = kit.ledger.get_entry(request).await.unwrap().into_inner();
+        assert_eq!(reply.entry.as_ref(), Some(entry));
+        let (entry_index, tree_size) = (entry.entry_index, head.size.0);
+        let request = v1::GetInclusionProofRequest { entry_index, tree_size };
+        let proof = kit.ledger.get_inclusion_proof(request).await.unwrap().into_inner();
+        let leaf = leaf_hash(&entry.entry);
+        let (index, proof) = (EntryIndex(entry_index), hashes(&proof.hashes));
+        verify_inclusion(&leaf, index, head.size, &proof, &head.root).unwrap();
+    }
+    let request = v1::GetConsistencyProofRequest { old_size: early.size.0, new_size: head.size.0 };
+    let proof = kit.ledger.get_consistency_proof(request).await.unwrap().into_inner();
+    let proof = hashes(&proof.hashes);
+    verify_consistency(early.size, &early.root, head.size, &head.root, &proof).unwrap();
+
+    // What is not there is not there, however far off it is asked for.
+    for entry_index in [head.size.0, u64::MAX] {
+        let request = v1::GetEntryRequest { entry_index };
+        let refused = kit.ledger.get_entry(request).await.unwrap_err();
+        assert_eq!(told(&refused).reason, "NOT_FOUND");
+        let subject = Some(Subject::EntryIndex(entry_index));
+        let refused = kit.ledger.get_receipt(v1::GetReceiptRequest { subject }).await.unwrap_err();
+        assert_eq!(told(&refused).reason, "NOT_FOUND");
+        let request = v1::ListEntriesRequest {
+            from_entry_index: entry_index,
+            ..v1::ListEntriesRequest::default()
+        };
+        let page = kit.ledger.list_entries(request).await.unwrap().into_inner();
+        assert!(page.entries.is_empty() && page.next_page_token.is_empty());
+    }
+    for (entry_index, tree_size) in [(0, head.size.0 + 1), (u64::MAX - 1, u64::MAX)] {
+        let request = v1::GetInclusionProofRequest { entry_index, tree_size };
+        let refused = kit.ledger.get_inclusion_proof(request).await.unwrap_err();
+        assert_eq!(told(&refused).reason, "NOT_FOUND");
+    }
+    let sizes = [(0, 1, "REQUEST_INVALID"), (2, 1, "REQUEST_INVALID"), (1, u64::MAX, "NOT_FOUND")];
+    for (old_size, new_size, reason) in sizes {
+        let request = v1::GetConsistencyProofRequest { old_size, new_size };
+        let refused = kit.ledger.get_consistency_proof(request).await.unwrap_err();
+        assert_eq!(told(&refused).reason, reason);
+    }
+    kit.stop().await;
+}
+
+/// The ids of a filtered list, in pages of two.
+async fn listed(kit: &mut Kit, filter: &v1::ListLotsRequest) -> Vec<Bytes> {
+    let (mut ids, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListLotsRequest { page_size: 2, page_token, ..filter.clone() };
+        let page = kit.lots.list_lots(request).await.unwrap().into_inner();
+        assert!(page.lots.len() <= 2);
+        ids.extend(page.lots.into_iter().map(|lot| lot.lot_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return ids;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lots_are_listed_by_every_filter_and_in_pages() {
+    let mut kit = Kit::start().await;
+    let mut of_collector = Vec::new();
+    for _ in 0..5 {
+        of_collector.push(kit.copper(COLLECTOR, 1_000_000).await);
+    }
+    let of_smelter = kit.copper(SMELTER, 3_000).await;
+    let slag = kit.lot();
+    kit.say(SMELTER, collect(new_lot(slag, SLAG, 7_000))).await;
+    let held = of_collector[1];
+    let stop = HoldLot { lot: held, reason: HoldReason::Quality, authority: "office".to_owned() };
+    let hold = kit.say(COORD, Body::HoldLot(stop)).await;
+    let moving = of_collector[2];
+    kit.say(COLLECTOR, Body::OfferTransfer(offering(moving, 1_000_000, SMELTER))).await;
+
+    let none = v1::ListLotsRequest::default;
+    let bytes = |ids: &[LotId]| -> Vec<Bytes> { ids.iter().map(|id| raw(id.as_bytes())).collect() };
+    let everything = [&of_collector[..], &[of_smelter, slag]].concat();
+    let status = |status: v1::LotStatus| v1::ListLotsRequest { status: status.into(), ..none() };
+    let whose = |id: PartyId| raw(id.as_bytes());
+    let open = [of_collector[0], of_collector[3], of_collector[4], of_smelter, slag];
+    let rows: Vec<(v1::ListLotsRequest, Vec<LotId>)> = vec![
+        (none(), everything),
+        (v1::ListLotsRequest { owner_party_id: whose(COLLECTOR), ..none() }, of_collector.clone()),
+        (
+            v1::ListLotsRequest { possessor_party_id: whose(SMELTER), ..none() },
+            vec![of_smelter, slag],
+        ),
+        (
+            v1::ListLotsRequest { site_id: raw(site(COLLECTOR).as_bytes()), ..none() },
+            of_collector.clone(),
+        ),
+        (v1::ListLotsRequest { site_id: raw(far_site(LAB).as_bytes()), ..none() }, vec![]),
+        (v1::ListLotsRequest { material: SLAG.to_owned(), ..none() }, vec![slag]),
+        (v1::ListLotsRequest { material: "%' OR 1=1 铜".to_owned(), ..none() }, vec![]),
+        (status(v1::LotStatus::OnHold), vec![held]),
+        (status(v1::LotStatus::InTransit), vec![moving]),
+        (status(v1::LotStatus::Open), open.to_vec()),
+        (status(v1::LotStatus::Retracted), vec![]),
+        (
+            v1::ListLotsRequest {
+                material: SLAG.to_owned(),
+                owner_party_id: whose(COLLECTOR),
+                ..none()
+            },
+            vec![],
+        ),
+    ];
+    for (filter, expected) in rows {
+        assert_eq!(listed(&mut kit, &filter).await, bytes(&expected), "{filter:?}");
+    }
+
+    let lot = kit.lot_now(held).await;
+    assert_eq!((lot.status(), lot.initial_mass_g), (v1::LotStatus::OnHold, 1_000_000));
+    assert_eq!(
+        (lot.owner_party_id, lot.site_id),
+        (whose(COLLECTOR), raw(site(COLLECTOR).as_bytes()))
+    );
+    assert_eq!(lot.contents[0].mass_g, 500_000);
+    assert_eq!(lot.holds[0].hold_event_id, raw(hold.as_bytes()));
+    assert_eq!(kit.lot_now(moving).await.reserved_mass_g, 1_000_000);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_leads_only_where_it_was_made() {
+    let mut kit = Kit::start().await;
+    for _ in 0..3 {
+        kit.copper(COLLECTOR, 1_000).await;
+    }
+    let request = v1::ListLotsRequest { page_size: 1, ..v1::ListLotsRequest::default() };
+    let token = kit.lots.list_lots(request).await.unwrap().into_inner().next_page_token;
+    assert!(!token.is_empty());
+    // Another filter, another list with a cursor as long, the end cut off, no token at all.
+    let filtered = v1::ListLotsRequest {
+        page_token: token.clone(),
+        material: COPPER.to_owned(),
+        ..v1::ListLotsRequest::default()
+    };
+    let refused = kit.lots.list_lots(filtered).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "PAGE_TOKEN_INVALID");
+    let request = v1::ListPartiesRequest { page_token: token.clone(), page_size: 1 };
+    let refused = kit.registry.list_parties(request).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "PAGE_TOKEN_INVALID");
+    for page_token in ["x".to_owned(), token[2..].to_owned(), "铜".repeat(40_000)] {
+        let request = v1::ListLotsRequest { page_token, ..v1::ListLotsRequest::default() };
+        let refused = kit.lots.list_lots(request).await.unwrap_err();
+        assert_eq!(told(&refused).reason, "PAGE_TOKEN_INVALID");
+    }
+    // The size of a page may change on the way.
+    let request = v1::ListLotsRequest {
+        page_token: token,
+        page_size: u32::MAX,
+        ..v1::ListLotsRequest::default()
+    };
+    let rest = kit.lots.list_lots(request).await.unwrap().into_inner();
+    assert_eq!((rest.lots.len(), rest.next_page_token.as_str()), (2, ""));
+    kit.stop().await;
+}
+
+/// One lot split; one half to the smelter, merged with the smelter's own, half of that refined.
+struct Melt {
+    whole: LotId,
+    left: LotId,
+    right: LotId,
+    own: LotId,
+    pooled: LotId,
+    cathode: LotId,
+    slag: LotId,
+    offer: EventId,
+}
+
+async fn melt(kit: &mut Kit) -> Melt {
+    let whole = kit.copper(COLLECTOR, 1_000_000).await;
+    let (left, right) = (kit.lot(), kit.lot());
+    kit.say(COLLECTOR, split(whole, &[draw(left, 600_000), draw(right, 400_000)])).await;
+    let offer = kit.say(COLLECTOR, Body::OfferTransfer(offering(left, 600_000, SMELTER))).await;
+    kit.say(SMELTER, accept(offer, 600_000, None)).await;
+    let own = kit.copper(SMELTER, 200_000).await;
+    let pooled = kit.lot();
+    let merge = MergeLots {
+        parents: vec![draw(left, 600_000), draw(own, 200_000)],
+        output: made(pooled, COPPER, 800_000),
+    };
+    kit.say(SMELTER, Body::MergeLots(Box::new(merge))).await;
+    let (cathode, slag) = (kit.lot(), kit.lot());
+    let mut refined = refining(
+        &[draw(pooled, 400_000)],
+        &[with_copper(made(cathode, CATHODE, 190_000), 99_990_000)],
+        &[made(slag, SLAG, 200_000)],
+    );
+    refined.process = REFINE.to_owned();
+    refined.losses = vec![(LossKind::Volatile, Grams::of(10_000))];
+    kit.say(SMELTER, refine(refined)).await;
+    Melt { whole, left, right, own, pooled, cathode, slag, offer }
+}
+
+fn steps(steps: &[v1::TraceStep]) -> BTreeSet<(v1::EventKind, Bytes, Bytes, u64)> {
+    let tuple =
+        |it: &v1::TraceStep| (it.kind(), it.from_lot_id.clone(), it.to_lot_id.clone(), it.mass_g);
+    steps.iter().map(tuple).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_tell_grams_after_a_split_and_a_merge() {
+    let mut kit = Kit::start().await;
+    let it = melt(&mut kit).await;
+    let id = |lot: LotId| raw(lot.as_bytes());
+
+    let request = v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 0 };
+    let origins = kit.lots.trace_origins(request).await.unwrap().into_inner();
+    let now = origins.now.unwrap();
+    assert!(origins.is_complete && now.is_attributed);
+    let shares: BTreeSet<_> = now.shares.iter().map(|it| (it.lot_id.clone(), it.mass_g)).collect();
+    // 190,000 g of the pool, which was three parts of one lot and one of the other.
+    assert_eq!(now.total_g, Some(190_000));
+    assert_eq!(shares, BTreeSet::from([(id(it.whole), 142_500), (id(it.own), 47_500)]));
+    let found = steps(&origins.steps);
+    for (kind, from, to, grams) in [
+        (v1::EventKind::SplitLot, it.whole, it.left, 600_000),
+        (v1::EventKind::MergeLots, it.left, it.pooled, 600_000),
+        (v1::EventKind::MergeLots, it.own, it.pooled, 200_000),
+    ] {
+        assert!(found.contains(&(kind, id(from), id(to), grams)), "{found:?}");
+    }
+    assert!(!origins.lots.iter().any(|lot| lot.lot_id == id(it.right)));
+
+    let request = v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 29 };
+    let of_copper = kit.lots.trace_origins(request).await.unwrap().into_inner().now.unwrap();
+    assert_eq!(of_copper.total_g, Some(189_981));
+    assert_eq!(of_copper.shares.iter().map(|it| it.mass_g).sum::<u64>(), 189_981);
+
+    let request = v1::TraceDestinationsRequest { lot_id: id(it.whole) };
+    let ahead = kit.lots.trace_destinations(request).await.unwrap().into_inner();
+    assert!(ahead.is_complete);
+    let lots: BTreeSet<_> = ahead.lots.iter().map(|lot| lot.lot_id.clone()).collect();
+    let expected = [it.whole, it.left, it.right, it.pooled, it.cathode, it.slag].map(id);
+    assert_eq!(lots, BTreeSet::from(expected));
+    let grams = |lot: LotId| {
+        let node = ahead.lots.iter().find(|it| it.lot_id == raw(lot.as_bytes())).unwrap();
+        node.mass_g
+    };
+    assert_eq!((grams(it.left), grams(it.right)), (Some(600_000), Some(400_000)));
+    // Whatever became of it: in lots, or lost.
+    let remaining: u64 = ahead.lots.iter().map(|lot| lot.remaining_g.unwrap()).sum();
+    assert_eq!(remaining + ahead.lost_g.unwrap(), 1_000_000);
+
+    let transfer = v1::GetTransferRequest { offer_event_id: raw(it.offer.as_bytes()) };
+    let transfer = kit.lots.get_transfer(transfer).await.unwrap().into_inner().transfer.unwrap();
+    assert_eq!((transfer.status(), transfer.mass_g), (v1::TransferStatus::Accepted, 600_000));
+    assert!(transfer.is_whole_lot);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_a_lot_is_listed_in_pages() {
+    let mut kit = Kit::start().await;
+    let it = melt(&mut kit).await;
+    let (mut life, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let lot_id = raw(it.left.as_bytes());
+        let request = v1::ListLotEventsRequest { lot_id, page_size: 2, page_token };
+        let page = kit.lots.list_lot_events(request).await.unwrap().into_inner();
+        life.extend(page.events);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let kinds: Vec<_> = life.iter().map(|event| (event.ordinal, event.kind())).collect();
+    let expected = [
+        (0, v1::EventKind::SplitLot),
+        (1, v1::EventKind::OfferTransfer),
+        (2, v1::EventKind::AcceptTransfer),
+        (3, v1::EventKind::MergeLots),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(life[1].event_id, raw(it.offer.as_bytes()));
+    assert!(life.windows(2).all(|pair| pair[0].entry_index < pair[1].entry_index));
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_reads_back() {
+    let mut kit = Kit::start().await;
+    let party_id = raw(COLLECTOR.as_bytes());
+    let request = v1::GetPartyRequest { party_id: party_id.clone() };
+    let found = kit.registry.get_party(request).await.unwrap().into_inner().party.unwrap();
+    assert_eq!(found.party.as_ref().unwrap().name_en, "Party 2 (fictional)");
+    assert_eq!((found.licences.len(), found.key_ids.len()), (4, 3));
+
+    let (mut parties, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListPartiesRequest { page_size: 4, page_token };
+        let page = kit.registry.list_parties(request).await.unwrap().into_inner();
+        parties.extend(page.parties.into_iter().map(|it| it.party.unwrap().party_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let all: Vec<Bytes> = PARTIES.iter().map(|row| raw(row.id.as_bytes())).collect();
+    assert_eq!(parties, all);
+
+    let site_id = raw(site(COLLECTOR).as_bytes());
+    let request = v1::GetSiteRequest { site_id: site_id.clone() };
+    let found = kit.registry.get_site(request).await.unwrap().into_inner().site.unwrap();
+    assert_eq!((found.party_id, found.processes), (party_id.clone(), vec![REFINE.to_owned()]));
+    let (mut sites, mut page_token) = (BTreeSet::new(), String::new());
+    loop {
+        let party_id = party_id.clone();
+        let request = v1::ListSitesRequest { page_size: 5, page_token, party_id };
+        let page = kit.registry.list_sites(request).await.unwrap().into_inner();
+        sites.extend(page.sites.into_iter().map(|it| it.site_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(sites, BTreeSet::from([site_id, raw(far_site(COLLECTOR).as_bytes())]));
+
+    let request = v1::ListKeysRequest { party_id, ..v1::ListKeysRequest::default() };
+    let keys = kit.registry.list_keys(request).await.unwrap().into_inner().keys;
+    let ids: BTreeSet<_> = keys.iter().map(|key| key.key_id.clone()).collect();
+    let first = key_id(&forge::public(2));
+    assert!(ids.contains(&first.as_bytes()[..]));
+    assert_eq!(keys.iter().filter(|key| key.revocation.is_some()).count(), 1);
+
+    let (mut text, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::GetTablesRequest { page_token };
+        let page = kit.registry.get_tables(request).await.unwrap().into_inner();
+        text.extend_from_slice(&page.content);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            assert_eq!(page.tables_sha256, sha256(&text).as_bytes()[..]);
+            break;
+        }
+    }
+    assert_eq!(text, tables::builtin().as_bytes());
+
+    let nobody = raw(party(99).as_bytes());
+    let request = v1::GetPartyRequest { party_id: nobody.clone() };
+    assert_eq!(told(&kit.registry.get_party(request).await.unwrap_err()).reason, "NOT_FOUND");
+    let request = v1::GetSiteRequest { site_id: raw(&[0xff; 300]) };
+    let refused = told(&kit.registry.get_site(request).await.unwrap_err());
+    assert_eq!(
+        (refused.reason.as_str(), &refused.fields[..]),
+        ("REQUEST_INVALID", &["site_id".to_owned()][..])
+    );
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_reflection_need_no_manual() {
+    let kit = Kit::start().await;
+    let mut health = HealthClient::new(kit.channel.clone());
+    let services = ["LedgerService", "LotService", "RegistryService"];
+    let ours = services.map(|name| format!("urbanmine.v1.{name}"));
+    for service in std::iter::once(String::new()).chain(ours.clone()) {
+        let reply = health.check(HealthCheckRequest { service }).await.unwrap().into_inner();
+        assert_eq!(reply.status(), tonic_health::pb::health_check_response::ServingStatus::Serving);
+    }
+    let mut reflection = ServerReflectionClient::new(kit.channel.clone());
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let stream = reflection.server_reflection_info(tokio_stream::once(ask)).await.unwrap();
+    let answer = stream.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
+    let names: BTreeSet<String> = list.service.into_iter().map(|it| it.name).collect();
+    assert!(ours.iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(names.contains("grpc.health.v1.Health"));
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_at_the_same_time_each_get_their_receipt() {
+    let mut kit = Kit::start().await;
+    let before = kit.checkpoint().await.size;
+    let events: Vec<Event> = (0..8)
+        .map(|_| {
+            let lot = kit.lot();
+            kit.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000)))
+        })
+        .collect();
+    let calls = events.iter().map(|event| {
+        let (mut client, envelope) = (kit.ledger.clone(), signed(event));
+        tokio::spawn(async move {
+            let request = v1::AppendEventRequest { envelope, validate_only: false };
+            client.append_event(request).await
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        let appended = call.await.unwrap().unwrap().into_inner().appended.unwrap();
+        check_receipt(&appended.receipt);
+    }
+    assert_eq!(kit.checkpoint().await.size, EntryCount(before.0 + 8));
+    kit.stop().await;
+}
