@@ -17,7 +17,9 @@ use super::fault::StoreFault;
 use super::faults::{FaultPoint, Faults};
 use super::{make_directory, sync_directory};
 use crate::domain::{EntryCount, EntryIndex, Hash32};
-use crate::ledger::frame::{self, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameFault, Group};
+use crate::ledger::frame::{
+    self, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAME_TRAILER_BYTES, FrameFault, Group,
+};
 use crate::limits::{JOURNAL_SEGMENT_BYTES, MAX_FRAME_BODY_BYTES};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"UMSEGM01";
@@ -34,8 +36,8 @@ pub struct Journal {
     /// Where the next frame goes.
     offset: u64,
     end: EntryIndex,
-    /// A half-written frame lies at `offset`.
-    has_torn_tail: bool,
+    /// Where a half-written frame ends that lies at `offset`.
+    torn_until: Option<u64>,
     faults: Faults,
 }
 
@@ -52,12 +54,16 @@ impl Journal {
             path,
             offset: SEGMENT_HEADER_BYTES,
             end: first,
-            has_torn_tail: false,
+            torn_until: None,
             faults: faults.clone(),
         })
     }
 
-    /// Opens a journal and finds its end. Changes nothing on disk.
+    /// Opens a journal and finds its end. Changes no byte of it.
+    ///
+    /// What was found is made durable before anybody relies on it: a process that was killed between write
+    /// and sync leaves a whole frame that only the system's cache holds, and the replay would acknowledge
+    /// it.
     pub fn open(directory: &Path, identity: Hash32, faults: &Faults) -> Result<Self, StoreFault> {
         let segments = segments_of(directory)?;
         let Some((first, path)) = segments.last().cloned() else {
@@ -70,6 +76,8 @@ impl Journal {
             .write(true)
             .open(&path)
             .map_err(|error| StoreFault::io("open", &path, error))?;
+        file.sync_all().map_err(|error| StoreFault::io("sync", &path, error))?;
+        sync_directory(directory)?;
         Ok(Self {
             directory: directory.to_path_buf(),
             identity,
@@ -77,7 +85,7 @@ impl Journal {
             path,
             offset: scan.offset,
             end: scan.next,
-            has_torn_tail: scan.is_torn,
+            torn_until: scan.torn_until,
             faults: faults.clone(),
         })
     }
@@ -89,7 +97,7 @@ impl Journal {
 
     /// Appends a group; it survives a power cut once this returns.
     pub fn append(&mut self, group: &Group) -> Result<(), StoreFault> {
-        if group.first != self.end || self.has_torn_tail {
+        if group.first != self.end || self.torn_until.is_some() {
             let (first, end) = (group.first, self.end());
             return Err(StoreFault::OutOfOrder { first, end });
         }
@@ -135,20 +143,19 @@ impl Journal {
 
     /// Writes zeros over a half-written frame.
     pub fn clear_torn_tail(&mut self) -> Result<(), StoreFault> {
-        if !self.has_torn_tail {
-            return Ok(());
-        }
+        let Some(until) = self.torn_until else { return Ok(()) };
         let zeros = vec![0_u8; 1 << 20];
         let mut at = self.offset;
-        while at < JOURNAL_SEGMENT_BYTES {
-            let left = usize::try_from(JOURNAL_SEGMENT_BYTES - at).unwrap_or(usize::MAX);
+        while at < until {
+            let left = usize::try_from(until - at).unwrap_or(usize::MAX);
             let part = &zeros[..left.min(zeros.len())];
             let written = self.file.write_all_at(part, at);
             written.map_err(|error| StoreFault::io("write", &self.path, error))?;
             at += part.len() as u64;
         }
+        // A crash before this line: the rest of the frame is still torn, and cleared at the next start.
         self.file.sync_all().map_err(|error| StoreFault::io("sync", &self.path, error))?;
-        self.has_torn_tail = false;
+        self.torn_until = None;
         Ok(())
     }
 }
@@ -245,7 +252,7 @@ impl Groups {
 
     /// Whether the journal ends in a half-written frame; known once all groups were read.
     pub fn is_torn(&self) -> bool {
-        self.scan.as_ref().is_some_and(|scan| scan.is_torn)
+        self.scan.as_ref().is_some_and(|scan| scan.torn_until.is_some())
     }
 
     fn advance(&mut self) -> Result<Option<Group>, StoreFault> {
@@ -304,7 +311,8 @@ struct Scan {
     offset: u64,
     next: EntryIndex,
     place: Place,
-    is_torn: bool,
+    /// Where a half-written frame ends that lies at `offset`.
+    torn_until: Option<u64>,
 }
 
 impl Scan {
@@ -335,12 +343,12 @@ impl Scan {
             offset: SEGMENT_HEADER_BYTES,
             next: first,
             place,
-            is_torn: false,
+            torn_until: None,
         })
     }
 
     fn next_group(&mut self) -> Result<Option<Group>, StoreFault> {
-        if self.is_torn {
+        if self.torn_until.is_some() {
             return Ok(None);
         }
         let at = usize::try_from(self.offset).unwrap_or(usize::MAX).min(self.bytes.len());
@@ -360,13 +368,13 @@ impl Scan {
     }
 
     /// No frame here: the preallocated rest, a half-written frame at the very end, or damage.
-    fn end_at(&mut self, rest: &[u8], fault: &FrameFault) -> Result<Option<Group>, StoreFault> {
-        let is_blank = rest.iter().all(|byte| *byte == 0);
-        if is_blank {
+    fn end_at(&mut self, rest: &Bytes, fault: &FrameFault) -> Result<Option<Group>, StoreFault> {
+        let written = rest.slice(..written_len(rest));
+        if written.is_empty() {
             return Ok(None);
         }
-        if self.place == Place::LastSegment && could_be_torn(rest, fault) {
-            self.is_torn = true;
+        if self.place == Place::LastSegment && could_be_torn(&written, fault) {
+            self.torn_until = Some(self.offset + written.len() as u64);
             return Ok(None);
         }
         let fault = match fault {
@@ -384,17 +392,26 @@ impl Scan {
 
 /// A crash leaves at most one frame half written: sectors of it in any order, none of a later frame, and
 /// nothing beyond the largest frame. Whether it had been acknowledged is for the head guard to say.
-fn could_be_torn(rest: &[u8], fault: &FrameFault) -> bool {
+fn could_be_torn(written: &Bytes, fault: &FrameFault) -> bool {
     if matches!(fault, FrameFault::Body { .. }) {
         return false; // its checksum holds: it was written so
     }
-    let reach = FRAME_HEADER_BYTES + MAX_FRAME_BODY_BYTES + 4;
-    let beyond = rest.get(reach..).unwrap_or_default();
-    let holds_frame = (1..rest.len().saturating_sub(FRAME_MAGIC.len())).any(|at| {
-        rest[at..].starts_with(&FRAME_MAGIC)
-            && frame::parse(&Bytes::copy_from_slice(&rest[at..])).is_ok()
+    let reach = FRAME_HEADER_BYTES + MAX_FRAME_BODY_BYTES + FRAME_TRAILER_BYTES;
+    let holds_frame = (1..written.len().saturating_sub(FRAME_MAGIC.len())).any(|at| {
+        written[at..].starts_with(&FRAME_MAGIC) && frame::parse(&written.slice(at..)).is_ok()
     });
-    beyond.iter().all(|byte| *byte == 0) && !holds_frame
+    written.len() <= reach && !holds_frame
+}
+
+/// How many bytes there are without the zeros at the end.
+fn written_len(bytes: &[u8]) -> usize {
+    const BLANK: [u8; 4_096] = [0; 4_096];
+    let mut len = bytes.len();
+    // Whole pages first: a young segment is 64 MiB of zeros.
+    while len >= BLANK.len() && bytes[len - BLANK.len()..len] == BLANK {
+        len -= BLANK.len();
+    }
+    bytes[..len].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]
@@ -430,6 +447,13 @@ mod tests {
         Groups::open(folder, IDENTITY, EntryIndex(0))?.collect()
     }
 
+    /// What is written of a segment and some of its zeros: 64 MiB for every byte that is bent take minutes.
+    fn written(path: &Path) -> Vec<u8> {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.truncate(written_len(&bytes) + 4_096);
+        bytes
+    }
+
     #[test]
     fn groups_read_back_from_any_index() {
         let folder = tempfile::tempdir().unwrap();
@@ -447,7 +471,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let groups = filled(folder.path());
         let path = folder.path().join(format!("{:020}.umj", 0));
-        let whole = std::fs::read(&path).unwrap();
+        let whole = written(&path);
         let last = frame::encode(&groups[2]).unwrap().len();
         let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
         // The checksum may end in zeros, so the frame's end is counted from its start.
@@ -478,7 +502,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let groups = filled(folder.path());
         let path = folder.path().join(format!("{:020}.umj", 0));
-        let whole = std::fs::read(&path).unwrap();
+        let whole = written(&path);
         let first = frame::encode(&groups[0]).unwrap().len();
         let second = frame::encode(&groups[1]).unwrap().len();
         let start = 64 + first;

@@ -87,7 +87,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the directories of a new ledger; refuses where one is.
+    /// Makes the directories of a new ledger; refuses where one is. What a crash before the first entry
+    /// left is no ledger: nobody was told of it, and it is made anew.
     pub fn create(
         config: &StoreConfig,
         origin: &Origin,
@@ -95,7 +96,7 @@ impl Store {
     ) -> Result<Self, StoreFault> {
         make_directory(&config.data)?;
         let lock = DirectoryLock::take(&config.data)?;
-        if config.data.join(FORMAT_FILE).exists() {
+        if config.data.join(FORMAT_FILE).exists() && holds_entries(&config.data)? {
             return Err(StoreFault::Exists { path: config.data.clone() });
         }
         let identity = identity_of(origin, ledger_key);
@@ -105,8 +106,8 @@ impl Store {
         }
         let journal = Journal::create(&config.data.join(JOURNAL), identity, &config.faults)?;
         let database = Database::open(&config.data.join(SLED), &config.faults)?;
-        // Last: a directory without this file is no ledger yet. A crash before: `init` again after it is
-        // removed; nobody was told anything.
+        // Last: a directory without this file is no ledger yet. A crash before: `init` again; nobody was
+        // told anything.
         write_durably(&config.data.join(FORMAT_FILE), format_text(identity).as_bytes())?;
         sync_directory(&config.data)?;
         Ok(Self::assemble(journal, database, guard, config, lock))
@@ -114,8 +115,7 @@ impl Store {
 
     /// Opens a store. The journal's torn tail, if any, is left as it is until [`Self::clear_torn_tail`].
     pub fn open(config: &StoreConfig) -> Result<Self, StoreFault> {
-        let lock = lock_existing(&config.data)?;
-        let identity = read_format(&config.data)?;
+        let (lock, identity) = lock_existing(&config.data)?;
         let guard = Guard::open(&config.guard, &config.faults)?;
         let journal = Journal::open(&config.data.join(JOURNAL), identity, &config.faults)?;
         let database = Database::open(&config.data.join(SLED), &config.faults)?;
@@ -124,8 +124,7 @@ impl Store {
 
     /// Opens a store with an empty database; the one that was there is moved aside, not deleted.
     pub fn open_without_database(config: &StoreConfig) -> Result<Self, StoreFault> {
-        let lock = lock_existing(&config.data)?;
-        let identity = read_format(&config.data)?;
+        let (lock, identity) = lock_existing(&config.data)?;
         let guard = Guard::open(&config.guard, &config.faults)?;
         let journal = Journal::open(&config.data.join(JOURNAL), identity, &config.faults)?;
         move_aside(&config.data)?;
@@ -385,11 +384,20 @@ fn read_format(data: &Path) -> Result<Hash32, StoreFault> {
     Ok(Hash32(identity))
 }
 
-fn lock_existing(data: &Path) -> Result<DirectoryLock, StoreFault> {
+fn lock_existing(data: &Path) -> Result<(DirectoryLock, Hash32), StoreFault> {
     if !data.join(FORMAT_FILE).exists() {
         return Err(StoreFault::NoLedger { path: data.to_path_buf() });
     }
-    DirectoryLock::take(data)
+    let lock = DirectoryLock::take(data)?;
+    // A crash may have come before the names in it were durable.
+    sync_directory(data)?;
+    Ok((lock, read_format(data)?))
+}
+
+/// Whether a journal is there with anything in it, be it damaged.
+fn holds_entries(data: &Path) -> Result<bool, StoreFault> {
+    let mut groups = read_journal(data)?;
+    Ok(groups.next().is_some())
 }
 
 /// Moves `sled` to `sled.lost-N`, for the first N that is free.
