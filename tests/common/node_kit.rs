@@ -439,11 +439,7 @@ pub fn copy_directory(from: &Path, to: &Path) {
 
 /// A key for a party.
 pub fn register_key(party: PartyId, seed: u8) -> Body {
-    Body::RegisterKey(RegisterKey {
-        party,
-        public_key: secret(seed).public_key(),
-        validity: VALID,
-    })
+    Body::RegisterKey(RegisterKey { party, public_key: secret(seed).public_key(), validity: VALID })
 }
 
 fn collect(id: LotId) -> Body {
