@@ -13,7 +13,7 @@ use super::output::{bar, print_json, thousands, unhex32};
 use super::runtime;
 use crate::domain::{EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::store::{Groups, JournalCause, Store, StoreConfig, read_guard};
+use crate::store::{JournalCause, read_guard, read_journal};
 use crate::verify::{GroupInput, Pins, Report, Verdict, Verifier, verify_receipt};
 use crate::wire::v1;
 
@@ -111,7 +111,9 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
     let progress = bar(signed, "verifying");
     let (mut damage, mut unsigned) = (None, 0);
     let mut held: Option<crate::ledger::frame::Group> = None;
-    for group in journal_of(data)? {
+    let groups = read_journal(data)
+        .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
+    for group in groups {
         match group {
             Ok(group) => {
                 // A frame repeats the checkpoint of the group before it, so that one is signed.
@@ -139,15 +141,6 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
     }
     progress.finish_and_clear();
     Ok(Judged { report: verifier.finish(), damage, unsigned })
-}
-
-/// The journal alone: no lock is taken, nothing is touched.
-fn journal_of(data: &Path) -> anyhow::Result<Groups> {
-    let config = StoreConfig::new(data, data);
-    let journal = Store::open_read_only(&config)
-        .and_then(|store| store.journal_read(EntryIndex(0)))
-        .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
-    Ok(journal)
 }
 
 fn feed(verifier: &mut Verifier, group: &crate::ledger::frame::Group) {

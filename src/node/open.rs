@@ -26,12 +26,14 @@ use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::Entry;
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::frame::Group;
-use crate::ledger::hash::ChainValue;
+use crate::ledger::hash::{ChainValue, leaf_hash};
 use crate::ledger::keys::SigningKey;
 use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
-use crate::store::{GroupRows, Opened, Store, StoreConfig, StoreFault};
+use crate::store::{
+    GroupRows, JournalCause, Opened, Store, StoreConfig, StoreFault, read_guard, read_journal,
+};
 use tracing::warn;
 
 /// Where a ledger lies.
@@ -132,6 +134,7 @@ impl Node {
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
     /// entries it holds afterwards.
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
+        check_rebuildable(config, &ledger_key)?;
         let opened = Store::open_rebuilding(&config.store())?;
         let writer = ready(opened, config, ledger_key)?;
         writer.store.sync()?;
@@ -174,6 +177,43 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
     })
 }
 
+/// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole, and the
+/// guard has seen no more than they hold. Else the database may know what the journal lost.
+fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), NodeFault> {
+    let mut journal = EntryCount(0);
+    for group in read_journal(&config.data)? {
+        let group = match group {
+            Ok(group) => group,
+            // Half a frame at the very end: whether it had been acknowledged, the guard says.
+            Err(fault) if matches!(fault.cause, JournalCause::Torn(_)) => break,
+            Err(fault) => return Err(StoreFault::from(fault).into()),
+        };
+        if journal.0 == 0 {
+            check_genesis_key(&group, given)?;
+        }
+        journal = EntryCount(group.end().0);
+    }
+    if journal.0 == 0 {
+        return Err(NodeFault::NoGenesis);
+    }
+    let seen = read_guard(&config.guard)?.and_then(|seen| SignedCheckpoint::parse(&seen).ok());
+    match seen {
+        Some((said, _)) if said.size > journal => {
+            Err(NodeFault::BehindGuard { guard: said.size, journal })
+        }
+        // What else is wrong with the guard, the start says.
+        _ => Ok(()),
+    }
+}
+
+fn check_genesis_key(first: &Group, given: &SigningKey) -> Result<(), NodeFault> {
+    let (batches, index) = (batches(first)?, EntryIndex(0));
+    match batches.first().and_then(|(batch, _)| batch.first()).map(|it| &it.event().body) {
+        Some(Body::Genesis(genesis)) => check_ledger_key(genesis.ledger_key, given),
+        _ => Err(NodeFault::Replay { index, rule: "the first entry is no genesis".to_owned() }),
+    }
+}
+
 fn check_ledger_key(expected: PublicKey, given: &SigningKey) -> Result<(), NodeFault> {
     let found = given.public_key();
     if found == expected { Ok(()) } else { Err(NodeFault::LedgerKey { expected, found }) }
@@ -183,8 +223,8 @@ fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
     store.ledger()?.ok_or(NodeFault::NoGenesis)
 }
 
-/// The database's last group is the journal's: entries, chain value, and the root that was signed over
-/// all before them. (Every entry is compared by `verify --data`.)
+/// The database's last group is the journal's: entries, chain value, the root that was signed over all
+/// before them, and the root with them. (Every entry is compared by `verify --data`.)
 fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
     let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else { return Ok(()) };
     let Some(group) = group_of(store, last)? else {
@@ -206,6 +246,15 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
     }
     if group.first.0 > 0 {
         check_signed_root(store, group.first, &group.previous_checkpoint)?;
+    }
+    // The next checkpoint is signed over the stored tree: its newest leaves are the journal's too.
+    let mut expected = Frontier::from_nodes(EntryCount(group.first.0), store)?;
+    for entry in &group.entries {
+        expected.push(leaf_hash(entry));
+    }
+    if Frontier::from_nodes(applied, store)?.root() != expected.root() {
+        let rule = "the stored tree has another root after the entry".to_owned();
+        return Err(NodeFault::Disagree { index: last, rule });
     }
     Ok(())
 }

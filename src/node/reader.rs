@@ -12,8 +12,9 @@ use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
+use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
-use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
+use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
@@ -99,7 +100,10 @@ impl Reader {
 
     /// The last signed checkpoint.
     pub fn checkpoint(&self) -> Result<SignedCheckpoint, ReadFault> {
-        let (_, bytes) = self.store.latest_checkpoint()?.ok_or(ReadFault::Empty)?;
+        // Not the newest that is stored: that one may not have reached the head guard yet.
+        let last = self.size().0.checked_sub(1).ok_or(ReadFault::Empty)?;
+        let found = self.store.checkpoint_covering(EntryIndex(last))?;
+        let (_, bytes) = found.ok_or(ReadFault::Empty)?;
         Ok(SignedCheckpoint::parse(&bytes)?.1)
     }
 
@@ -131,8 +135,11 @@ impl Reader {
     pub fn receipt(&self, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
         let Some(entry) = self.entry(index)? else { return Ok(None) };
         let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
-        let (_, checkpoint) = SignedCheckpoint::parse(&bytes)?;
+        let (said, checkpoint) = SignedCheckpoint::parse(&bytes)?;
         let proof = inclusion_proof(index, size, &*self.store).map_err(tree_fault)?;
+        // A start compares the newest group only; a receipt that proves nothing never leaves the house.
+        verify_inclusion(&leaf_hash(&entry), index, size, &proof, &said.root)
+            .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
         Ok(Some(Receipt { entry, index, proof, checkpoint }))
     }
 

@@ -35,7 +35,7 @@ use crate::ledger::tree::Frontier;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
-    MAX_LOTS_PER_EVENT, MAX_UNSYNCED_BYTES,
+    MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS, MAX_UNSYNCED_BYTES,
 };
 use crate::store::{FaultPoint, GroupRows, Store};
 
@@ -138,7 +138,10 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut next = Some(first);
         let mut carried = None;
-        while let Some(request) = next.take() {
+        // Requests that add nothing to the group (refused, judged only, recorded before) never fill it, so
+        // they are counted: whoever waits in it must not wait for ever.
+        for _ in 0..MAX_MAILBOX_REQUESTS {
+            let Some(request) = next.take() else { break };
             if !fits(&group, &request) {
                 carried = Some(request);
                 break;
@@ -146,8 +149,16 @@ impl Writer {
             self.judge(&mut group, request, now, &mut waiting)?;
             next = mailbox.try_recv().ok();
         }
-        self.finish(group, waiting)?;
-        Ok(carried)
+        let carried = carried.or(next);
+        match (self.finish(group, waiting), carried) {
+            (Ok(()), carried) => Ok(carried),
+            (Err(fault), None) => Err(fault),
+            (Err(fault), Some(request)) => {
+                // It was not begun.
+                let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+                Err(fault)
+            }
+        }
     }
 
     /// The clock; a leap backwards would let the ledger's own times lie.
@@ -279,7 +290,8 @@ impl Writer {
     }
 }
 
-/// A caller whose events were all recorded before knows where it stands; others do not.
+/// The first event of a request that is in doubt; none when all of them were in the group or the ledger
+/// before this request.
 fn unclear(placed: &[Placed]) -> BatchError {
     let position = placed.iter().position(|place| matches!(place, Placed::New(_)));
     BatchError { position, error: AppendError::Indeterminate }

@@ -51,8 +51,8 @@ pub enum FaultPoint {
 }
 
 impl FaultPoint {
-    /// The points that every commit passes, in its order. (Rotations and syncs come now and then.)
-    pub const OF_A_COMMIT: &'static [Self] = &[
+    /// The points of a commit in its order, then those of a sync; a rotation's come now and then.
+    pub const STEPS: &'static [Self] = &[
         Self::BeforeJournalWrite,
         Self::MidJournalWrite,
         Self::AfterJournalWrite,
@@ -67,6 +67,8 @@ impl FaultPoint {
         Self::BeforeGuardAdvance,
         Self::AfterGuardAdvance,
         Self::BeforeReply,
+        Self::BeforeDatabaseSync,
+        Self::AfterDatabaseSync,
     ];
 }
 

@@ -60,6 +60,8 @@ pub struct JournalConfig {
     pub ledger: Hash32,
     /// Bytes that a segment reserves.
     pub segment_bytes: u64,
+    /// Entries that the head guard has seen: what ends before them is damaged, never torn.
+    pub acknowledged: EntryIndex,
     /// Fault hooks.
     pub faults: Faults,
 }
@@ -105,7 +107,13 @@ pub struct Groups {
 impl JournalConfig {
     /// A journal in `dir`, with segments of the usual size and no hooks.
     pub fn new(dir: PathBuf, ledger: Hash32) -> Self {
-        Self { dir, ledger, segment_bytes: JOURNAL_SEGMENT_BYTES, faults: Faults::default() }
+        Self {
+            dir,
+            ledger,
+            segment_bytes: JOURNAL_SEGMENT_BYTES,
+            acknowledged: EntryIndex(0),
+            faults: Faults::default(),
+        }
     }
 }
 
@@ -139,6 +147,13 @@ impl Journal {
                 Ok(Step::Group(group)) => next = group.end(),
                 Ok(Step::Skipped(end)) => next = end,
                 Ok(Step::End) => break None,
+                // Somebody was told of this frame: a crash does not explain it. Nothing is touched.
+                Err(JournalFault { cause: JournalCause::Torn(rule), segment, offset, entry })
+                    if next < config.acknowledged =>
+                {
+                    let cause = JournalCause::Damaged(rule);
+                    return Err(JournalFault { segment, offset, entry, cause }.into());
+                }
                 Err(JournalFault { cause: JournalCause::Torn(_), .. }) => {
                     break Some(keep_tail(&config, &mut reader)?);
                 }
@@ -153,6 +168,11 @@ impl Journal {
             .open(&path)
             .map_err(io_at("open for writing", &path))?;
         let reserved = restore_blank(&config, &path, &mut file, offset, torn.is_some())?;
+        // What was found is made durable before anybody relies on it: a process that was killed between
+        // write and sync leaves a whole frame that only the system's cache holds, and the replay would
+        // acknowledge it.
+        file.sync_all().map_err(io_at("sync", &path))?;
+        files::sync_dir(&config.dir)?;
         let journal = Self { config, path, file, offset, reserved, next, is_poisoned: false };
         Ok((journal, torn))
     }

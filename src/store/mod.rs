@@ -53,6 +53,7 @@ use journal::{Journal, JournalConfig};
 use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
+use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
 
 const FORMAT_NAME: &str = "FORMAT";
@@ -134,13 +135,15 @@ impl StoreConfig {
             dir: self.data.join(JOURNAL_NAME),
             ledger: format.ledger_hash(),
             segment_bytes: self.segment_bytes,
+            acknowledged: EntryIndex(0),
             faults: self.faults.clone(),
         }
     }
 }
 
 impl Store {
-    /// Makes an empty store. Both directories must be new or empty.
+    /// Makes an empty store. Both directories must be new or empty. What a crash before the first entry
+    /// left is no ledger: nobody was told of it, and it is made anew.
     pub fn create(
         config: &StoreConfig,
         origin: &Origin,
@@ -148,10 +151,8 @@ impl Store {
     ) -> Result<Self, StoreFault> {
         files::make_dir(&config.data)?;
         let format_path = config.data.join(FORMAT_NAME);
-        if format_path.exists() || config.data.join(JOURNAL_NAME).exists() {
-            return Err(StoreFault::NotEmpty(config.data.clone()));
-        }
         let lock = DirectoryLock::acquire(&config.data)?;
+        clear_stillborn(config)?;
         let guard = Guard::open(&config.guard, config.faults.clone())?;
         if guard.current()?.is_some() {
             return Err(StoreFault::NotEmpty(config.guard.clone()));
@@ -295,7 +296,9 @@ impl Store {
         let format = Format::read(&config.data.join(FORMAT_NAME))?;
         let lock = DirectoryLock::acquire(&config.data)?;
         let guard = Guard::open(&config.guard, config.faults.clone())?;
-        let (journal, torn) = Journal::open(config.journal(&format))?;
+        let acknowledged = seen_by(&guard)?;
+        let (journal, torn) =
+            Journal::open(JournalConfig { acknowledged, ..config.journal(&format) })?;
         let database_set_aside = if is_rebuild { set_database_aside(config)? } else { None };
         let database_dir = config.data.join(DATABASE_NAME);
         let (database, state) = Database::open(&database_dir, &format.ledger_hash())?;
@@ -371,6 +374,47 @@ impl ReadOnly {
     pub fn journal_read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
         Groups::new(&self.journal, self.format.ledger_hash(), from, None)
     }
+}
+
+/// Entries under the guard's checkpoint, as it says; whether it is this ledger's is the node's to check.
+fn seen_by(guard: &Guard) -> Result<EntryIndex, StoreFault> {
+    let seen = guard.current()?.and_then(|text| SignedCheckpoint::parse(&text).ok());
+    Ok(seen.map_or(EntryIndex(0), |(said, _)| EntryIndex(said.size.0)))
+}
+
+/// Reads the groups of a data directory's journal: takes no lock, changes nothing, works beside a node.
+pub fn read_journal(data: &Path) -> Result<Groups, StoreFault> {
+    Store::open_read_only(&StoreConfig::new(data, data))?.journal_read(EntryIndex(0))
+}
+
+/// Removes what a crash between the making of a store and its first entry left; refuses where an entry is,
+/// or something that cannot be read.
+fn clear_stillborn(config: &StoreConfig) -> Result<(), StoreFault> {
+    let (format_path, journal) = (config.data.join(FORMAT_NAME), config.data.join(JOURNAL_NAME));
+    if !format_path.exists() && !journal.exists() {
+        return Ok(());
+    }
+    let first = match Format::read(&format_path) {
+        Ok(format) => Groups::new(&journal, format.ledger_hash(), EntryIndex(0), None)?.next(),
+        // Without its name nothing was ever appended.
+        Err(_) if !format_path.exists() => None,
+        Err(fault) => return Err(fault),
+    };
+    match first {
+        None => {}
+        Some(Err(fault)) if matches!(fault.cause, JournalCause::Torn(_)) => {}
+        Some(_) => return Err(StoreFault::NotEmpty(config.data.clone())),
+    }
+    for name in [JOURNAL_NAME, DATABASE_NAME] {
+        let path = config.data.join(name);
+        if path.exists() {
+            std::fs::remove_dir_all(&path).map_err(fault::io_at("remove", &path))?;
+        }
+    }
+    if format_path.exists() {
+        std::fs::remove_file(&format_path).map_err(fault::io_at("remove", &format_path))?;
+    }
+    files::sync_dir(&config.data)
 }
 
 /// Reads a head guard without taking its lock or making anything.
