@@ -36,7 +36,7 @@ fn a_store_is_made_once_and_held_by_one() {
     assert!(matches!(Store::open(&house.config), Err(StoreFault::Format { .. })));
     let store = house.create();
     let again = Store::create(&house.config, &origin(), &KEY).unwrap_err();
-    assert!(matches!(again, StoreFault::NotEmpty(_)), "{again}");
+    assert!(matches!(again, StoreFault::InUse(_)), "{again}");
     let second = Store::open(&house.config).unwrap_err();
     assert!(matches!(second, StoreFault::InUse(_)), "{second}");
     let elsewhere = StoreConfig { data: house.dir.path().join("other"), ..house.config.clone() };
@@ -55,6 +55,8 @@ fn a_guard_of_a_living_ledger_guards_no_new_one() {
     let store = house.create();
     commit(&store, &group(0, 1)).unwrap();
     drop(store);
+    let again = Store::create(&house.config, &origin(), &KEY).unwrap_err();
+    assert!(matches!(again, StoreFault::NotEmpty(_)), "an entry is there: {again}");
     let elsewhere = StoreConfig { data: house.dir.path().join("other"), ..house.config.clone() };
     let refused = Store::create(&elsewhere, &origin(), &KEY).unwrap_err();
     assert!(matches!(refused, StoreFault::NotEmpty(_)), "{refused}");
