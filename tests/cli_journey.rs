@@ -166,13 +166,15 @@ impl Place {
         events.len()
     }
 
-    fn verify(&self, what: &[&str], pins: &[&str], code: i32) -> Json {
-        json_of(&[&["verify"], what, pins].concat(), code)
-    }
-
     fn pins(&self) -> [&str; 4] {
         ["--ledger-key", &self.ledger_key, "--origin", ORIGIN]
     }
+}
+
+/// The report of `verify`.
+#[track_caller]
+fn verify(what: &[&str], pins: &[&str], code: i32) -> Json {
+    json_of(&[&["verify"], what, pins].concat(), code)
 }
 
 /// A code whose check character is right, by the text of GB 32100.
@@ -187,7 +189,7 @@ fn credit_code(number: u8) -> String {
 }
 
 /// An event of an actor, now.
-fn event(id: &str, actor: &str, kind: &str, body: Json) -> Json {
+fn event(id: &str, actor: &str, kind: &str, body: &Json) -> Json {
     json!({
         "event_id": format!("@event/{id}"),
         "actor_party_id": format!("@party/{actor}"),
@@ -200,7 +202,7 @@ fn event(id: &str, actor: &str, kind: &str, body: Json) -> Json {
 /// The collector with its key, licence and site.
 fn registry(public_key: &str) -> Vec<Json> {
     const FROM: &str = "2024-01-01T00:00:00+08:00";
-    let say = |id: &str, kind: &str, body: Json| event(id, "coordinator", kind, body);
+    let say = |id: &str, kind: &str, body: Json| event(id, "coordinator", kind, &body);
     vec![
         say(
             "party",
@@ -240,7 +242,7 @@ fn collection(lot: &str) -> Json {
         lot,
         "collector",
         "collect_lot",
-        json!({
+        &json!({
             "lot": {
                 "lot_id": format!("@lot/{lot}"), "material": "CU_SCRAP_NO2", "form": "BULK",
                 "origin_kind": "POST_CONSUMER", "net_mass_g": "12.5 t", "custody_model": "SEGREGATED",
@@ -259,7 +261,7 @@ fn division(lot: &str, into: [&str; 2]) -> Json {
         |name: &str, mass: &str| json!({ "lot_id": format!("@lot/{name}"), "mass_g": mass });
     let children = [child(into[0], "10 t"), child(into[1], "2500 kg")];
     let body = json!({ "parent_lot_id": format!("@lot/{lot}"), "children": children });
-    let mut divided = event(&format!("split-{lot}"), "collector", "split_lot", body);
+    let mut divided = event(&format!("split-{lot}"), "collector", "split_lot", &body);
     divided["site_id"] = json!("@site/yard");
     divided
 }
@@ -283,7 +285,7 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     events.extend((0..150).map(|number| collection(&format!("bulk-{number}"))));
     let total = place.script("bulk.jsonl", &events) as u64;
     let data = ["--data", place.text("data")];
-    let empty = place.verify(&data, &place.pins(), 0)["entries"].as_u64().unwrap();
+    let empty = verify(&data, &place.pins(), 0)["entries"].as_u64().unwrap();
 
     // Judged only.
     let server = place.serve();
@@ -291,7 +293,7 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     let dry = [&place.submit(&server, "party.jsonl", Some("r"))[..], &["--validate-only"]].concat();
     assert_eq!(json_of(&dry, 0)["validated_only"], json!(true));
     assert!(receipts_in(&place.path("r")).is_empty());
-    assert_eq!(place.verify(&["--server", &server.url], &place.pins(), 0)["entries"], json!(empty));
+    assert_eq!(verify(&["--server", &server.url], &place.pins(), 0)["entries"], json!(empty));
 
     // Killed half-way, client first, then the node; a file that only looks like a receipt is left behind.
     let mut client = urbanmine(&place.submit(&server, "bulk.jsonl", Some("r")))
@@ -326,14 +328,14 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     assert_eq!(counts(&done), [total, 0, 0, total]);
     let done = json_of(&place.submit(&server, "bulk.jsonl", None), 0);
     assert_eq!(counts(&done), [total, 0, total, 0]);
-    let judged = place.verify(&["--server", &server.url], &place.pins(), 0);
+    let judged = verify(&["--server", &server.url], &place.pins(), 0);
     assert_eq!(judged["entries"], json!(empty + total));
     drop(server);
 
     // Receipts need no ledger.
     for path in receipts.iter().step_by(25) {
         let receipt = ["--receipt", path.to_str().unwrap()];
-        assert_eq!(place.verify(&receipt, &place.pins(), 0)["verdict"], json!("verified"));
+        assert_eq!(verify(&receipt, &place.pins(), 0)["verdict"], json!("verified"));
     }
     // A refused line names itself, on stdout as data and on stderr as talk.
     let server = place.serve();
@@ -411,18 +413,18 @@ fn reads(server: &Server) {
 }
 
 fn verdicts(place: &Place, what: &[&str]) {
-    let judged = place.verify(what, &place.pins(), 0);
+    let judged = verify(what, &place.pins(), 0);
     assert_eq!((&judged["verdict"], &judged["first_bad"]), (&json!("verified"), &Json::Null));
     let kinds = |judged: &Json| -> Vec<String> {
         let findings = judged["findings"].as_array().unwrap();
         findings.iter().map(|it| it["kind"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(kinds(&place.verify(what, &[], 3)), ["pins-missing"]);
+    assert_eq!(kinds(&verify(what, &[], 3)), ["pins-missing"]);
     let other = place.public_key("collector");
-    let judged = place.verify(what, &["--ledger-key", &other, "--origin", ORIGIN], 1);
+    let judged = verify(what, &["--ledger-key", &other, "--origin", ORIGIN], 1);
     assert!(kinds(&judged).contains(&"ledger-key-mismatch".to_owned()), "{judged}");
     let pins = ["--ledger-key", &place.ledger_key, "--origin", "ledger.example/other"];
-    let judged = place.verify(what, &pins, 1);
+    let judged = verify(what, &pins, 1);
     assert!(kinds(&judged).contains(&"origin-mismatch".to_owned()), "{judged}");
     // A pin that is none is no tampering: nothing was verified.
     let output = run(&[&["verify"], what, &["--ledger-key", "abc"]].concat());
@@ -442,14 +444,14 @@ fn damage(place: &Place) {
     let at = bytes.windows(name.len()).position(|it| it == name).unwrap();
     // Registry events went one by one, so the entry is a frame of its own; its receipt names it.
     let entry = receipts_in(&place.path("r")).iter().find_map(|path| {
-        let shown = place.verify(&["--receipt", path.to_str().unwrap()], &place.pins(), 0);
+        let shown = verify(&["--receipt", path.to_str().unwrap()], &place.pins(), 0);
         let receipt = urbanmine::ledger::Receipt::parse(&fs::read(path).unwrap()).unwrap();
         let is_it = receipt.entry.windows(name.len()).any(|it| it == name);
         is_it.then(|| shown["entry_index"].as_u64().unwrap())
     });
     bytes[at] ^= 1;
     fs::write(segment, &bytes).unwrap();
-    let judged = place.verify(&["--data", place.text("data")], &place.pins(), 1);
+    let judged = verify(&["--data", place.text("data")], &place.pins(), 1);
     assert_eq!(judged["first_bad"].as_u64(), entry, "{judged}");
     assert!(judged["findings"].to_string().contains("journal-damaged"), "{judged}");
     bytes[at] ^= 1;
@@ -465,7 +467,7 @@ fn repair(place: &Place) {
         &[("--data", "data"), ("--ledger-key", "ledger.pem"), ("--passphrase-file", "passphrase")],
     );
     let entries = json_of(&args, 0)["entries"].clone();
-    let judged = place.verify(&["--data", place.text("data")], &place.pins(), 0);
+    let judged = verify(&["--data", place.text("data")], &place.pins(), 0);
     assert_eq!(judged["entries"], entries);
     let server = place.serve();
     reads(&server);
@@ -524,5 +526,5 @@ fn a_key_file_keeps_its_secret() {
         ("--passphrase-file", "passphrase"),
     ];
     exits(&run(&place.with(&["init", "--origin", ORIGIN], &files)), 1);
-    place.verify(&["--data", place.text("data")], &place.pins(), 0);
+    verify(&["--data", place.text("data")], &place.pins(), 0);
 }
