@@ -182,23 +182,57 @@ pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
 /// 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
 pub const MAX_TRACE_SHARES: usize = 20_000_000;
 
-/// *Format of the journal.* Bytes of a frame's body: a group, a length per entry, one checkpoint.
+/// *Format.* Header of a journal frame: magic 4, version 2, entry count 2, first index 8, body
+/// length 4, checkpoint length 4, checksum 4.
+pub const FRAME_HEADER_BYTES: usize = 4 + 2 + 2 + 8 + 4 + 4 + 4;
+/// *Format.* Checksum behind the body of a journal frame.
+pub const FRAME_TRAILER_BYTES: usize = 4;
+/// Body of a journal frame: the checkpoint of the group before, and each entry with a length of 4
+/// bytes. An empty group takes a request as it comes: a batch of the largest requests with all their
+/// lot links fits, too.
 pub const MAX_FRAME_BODY_BYTES: usize =
-    MAX_GROUP_BYTES + MAX_BATCH_EVENTS * MAX_ENTRY_BYTES + 4 * MAX_GROUP_ENTRIES + 128 * 1024;
-/// Bytes of one journal segment, preallocated with zeros.
+    MAX_CHECKPOINT_TEXT_BYTES + MAX_GROUP_BYTES + 4 * MAX_GROUP_ENTRIES;
+/// A whole journal frame.
+pub const MAX_FRAME_BYTES: usize = FRAME_HEADER_BYTES + MAX_FRAME_BODY_BYTES + FRAME_TRAILER_BYTES;
+/// *Format.* Header of a journal segment: magic 8, version 2, ledger hash 32, first index 8,
+/// checksum 4.
+pub const SEGMENT_HEADER_BYTES: usize = 8 + 2 + 32 + 8 + 4;
+/// Bytes of one journal segment, preallocated. A frame that does not fit begins the next one.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Entries, and bytes of entries, packed into one value of the database.
-pub const MAX_PACKED_ENTRIES: usize = 64;
-/// Bytes of entries packed into one value: far below the size from which sled keeps a value in a file of
-/// its own, outside of what one sync covers.
-pub const MAX_PACKED_BYTES: usize = 128 * 1024;
 
 const _: () = assert!(
-    (MAX_FRAME_BODY_BYTES as u64) < JOURNAL_SEGMENT_BYTES / 2,
-    "the largest frame fits a segment"
+    MAX_BATCH_BYTES + MAX_BATCH_EVENTS * (ENTRY_HEADER_BYTES + MAX_LOTS_PER_EVENT * LOT_LINK_BYTES)
+        <= MAX_GROUP_BYTES,
+    "a whole batch fits a group, and so a frame"
 );
-/// Databases that were moved aside by rebuilds and are still there.
-pub const MAX_LOST_DATABASES: u32 = 99;
+const _: () = assert!(MAX_GROUP_ENTRIES <= u16::MAX as usize, "a frame counts entries in a u16");
+const _: () = assert!(MAX_FRAME_BODY_BYTES <= u32::MAX as usize, "a frame's length is a u32");
+const _: () = assert!(
+    (SEGMENT_HEADER_BYTES + MAX_FRAME_BYTES) as u64 <= JOURNAL_SEGMENT_BYTES,
+    "the largest group fits a segment"
+);
+
+/// Entries packed in one value of the database. 64 of 600 B measured three times cheaper than one
+/// by one.
+pub const MAX_PACK_ENTRIES: usize = 64;
+/// Bytes of entries in one value of the database, unless a single entry is larger. With its lengths
+/// it stays far below sled's segment of 512 KiB, above which a value becomes a file of its own.
+pub const MAX_PACK_BYTES: usize = 64 * 1024;
+/// Hashes in one row of the tree (C2SP tlog-tiles: tiles of height 8).
+pub const ROW_HASHES: usize = 256;
+/// Memory that sled may use as a cache of pages.
+pub const DATABASE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+/// Rows that one page of a filtered list looks at; a page that stops here says so.
+pub const MAX_SCANNED_ROWS: usize = 10_000;
+/// Bytes of the file that names a store's format and ledger.
+pub const MAX_FORMAT_FILE_BYTES: u64 = 1_024;
+/// Databases and torn tails set aside beside the living ones; an operator clears them away.
+pub const MAX_SET_ASIDE: u32 = 1_000;
+/// Attempts to open the database while sled's threads still let go of an instance that was closed
+/// just now.
+pub const MAX_DATABASE_OPEN_ATTEMPTS: u32 = 400;
+/// Between two of these attempts; 10 s altogether.
+pub const DATABASE_OPEN_PAUSE_MS: u64 = 25;
 /// Bytes of the items of one page: with their framing they fit the 4 MiB that a client takes unless told
 /// otherwise. One item always fits: the longest is an entry, or a party with all its licences (100 kB).
 pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
@@ -235,6 +269,3 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
-/// Lots that one page of a filtered list looks at: at some 2 microseconds each, 20 ms. A page may come back
-/// short, or empty, with a token that leads on.
-pub const MAX_LOTS_SCANNED: usize = 10_000;

@@ -1,14 +1,22 @@
 //! Every reason why the rules refuse, in order of precedence.
 //!
-//! A row breaks its own rule and the next later one that the same kind of event can break together with
-//! it. It is refused for its own; repaired in that one respect, it is refused for the next.
+//! A row breaks its own rule and the next later one that the same kind of event can break together
+//! with it. It is refused for its own; repaired in that one respect, it is refused for the next.
 
-#![allow(dead_code, reason = "the kit serves several tests")]
 #![allow(
-    clippy::unwrap_used,
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
     clippy::expect_used,
+    clippy::large_enum_variant,
     clippy::panic,
-    reason = "a test says so by failing"
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
 )]
 
 #[path = "common/domain_kit.rs"]
@@ -139,7 +147,7 @@ fn rows() -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-// --- ledger -----------------------------------------------------------------------------------------
+// --- ledger --------------------------------------------------------------------------------------
 
 fn scrap(world: &mut World) -> Body {
     collect(new_lot(lot(world.fresh()), "CU", 1_000))
@@ -286,7 +294,7 @@ fn corrective_nested() -> Row {
     Row { world, faulty, refused, then }
 }
 
-// --- who --------------------------------------------------------------------------------------------
+// --- who -----------------------------------------------------------------------------------------
 
 fn actor_unknown() -> Row {
     let mut world = World::new();
@@ -431,7 +439,7 @@ fn site_not_of_party() -> Row {
     Row { world, faulty, refused, then: Next("PARTY_EXISTS", repaired) }
 }
 
-// --- registry ---------------------------------------------------------------------------------------
+// --- registry ------------------------------------------------------------------------------------
 
 /// A code whose check character is not the right one, and what it would have to be.
 fn bad_code(n: u8) -> (String, char) {
@@ -638,7 +646,7 @@ fn tables_invalid() -> Row {
     Row { world, faulty, refused, then: Last("tables are judged last", repaired) }
 }
 
-// --- codes ------------------------------------------------------------------------------------------
+// --- codes ---------------------------------------------------------------------------------------
 
 fn material_unknown() -> Row {
     let mut world = World::new();
@@ -708,7 +716,7 @@ fn process_not_at_site() -> Row {
     Row { world, faulty, refused, then: Next("LOT_REPEATED", repaired) }
 }
 
-// --- lots and transfers -----------------------------------------------------------------------------
+// --- lots and transfers --------------------------------------------------------------------------
 
 fn stock(lots: &[LotId]) -> Body {
     let lots = lots.iter().map(|id| new_lot(*id, "CU", 10)).collect();
@@ -972,7 +980,7 @@ fn too_many_holds() -> Row {
     Row { world, faulty, refused, then: Last("the last rule of a hold", repaired) }
 }
 
-// --- metal ------------------------------------------------------------------------------------------
+// --- metal ---------------------------------------------------------------------------------------
 
 fn ore_forbidden() -> Row {
     let mut world = World::new();
@@ -1176,7 +1184,7 @@ fn element_gained() -> Row {
     Row { world, faulty, refused, then: Last("the last rule of a transform", repaired) }
 }
 
-// --- corrections ------------------------------------------------------------------------------------
+// --- corrections ---------------------------------------------------------------------------------
 
 fn target_unknown() -> Row {
     let mut world = World::new();

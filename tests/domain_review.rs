@@ -1,22 +1,32 @@
 //! What somebody would try who wants grams, time or another party's lot: one test for each attempt.
 
-#![allow(dead_code, reason = "the kit serves several tests")]
 #![allow(
-    clippy::unwrap_used,
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
     clippy::expect_used,
+    clippy::large_enum_variant,
     clippy::panic,
-    reason = "a test says so by failing"
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
 )]
 
 #[path = "common/domain_kit.rs"]
 mod kit;
 
 use kit::*;
-use urbanmine::domain::event::{CloseTransfer, HoldLot, MergeLots, ReleaseLot};
+use urbanmine::domain::event::{AssayLot, CloseTransfer, HoldLot, MergeLots, ReleaseLot};
 use urbanmine::domain::lot::TransferStatus;
 use urbanmine::domain::party::DatedRole;
 use urbanmine::domain::units::Validity;
-use urbanmine::domain::vocabulary::{HoldReason, PartyRole, TransferReason};
+use urbanmine::domain::vocabulary::{
+    HoldReason, LicenceKind, OriginKind, PartyRole, Substance, TransferReason,
+};
 use urbanmine::domain::{Body, EventId, Grams, LotId, Rejection, TimeMs};
 
 fn holding(of: LotId) -> Body {
@@ -95,7 +105,8 @@ fn the_newest_draw_is_undone_though_all_else_is_promised() {
     assert_eq!((state.remaining, state.reserved), (Grams::of(100), Grams::of(60)));
 }
 
-/// A whole lot that is on its way leaves as it was offered: grams that came back to it would be lost.
+/// A whole lot that is on its way leaves as it was offered: grams that came back to it would be
+/// lost.
 #[test]
 fn a_draw_is_not_undone_into_a_whole_lot_on_its_way() {
     let mut world = World::new();
@@ -188,4 +199,79 @@ fn an_error_is_not_declared_before_what_it_undoes() {
     early.event.occurred_at = occurred_at;
     let expected = Rejection::EventBeforeLot { lot: known, last: born, occurred_at };
     assert_eq!(world.judge(&early).map(drop), Err(expected));
+}
+
+#[test]
+fn a_release_is_not_taken_back_from_under_what_was_done_since() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let hold = world.must(COORD, holding(known));
+    let release = world.must(COORD, releasing(known, hold));
+    let used = world.must(COLLECTOR, melting(known, 40, lot(1)));
+    let undo = world.attempt(COORD, error(release, &[]));
+    let blocking = vec![used];
+    let expected = Rejection::CorrectionBlocked { target: release, lot: known, blocking, more: 0 };
+    assert_eq!(world.judge(&undo).map(drop), Err(expected));
+    world.must(COLLECTOR, error(used, &[]));
+    world.must(COORD, error(release, &[]));
+    assert_eq!(world.lot_state(known).holds.len(), 1);
+}
+
+/// R1, imported included: what was made of an ore product stays ore, whatever it is called
+/// afterwards.
+#[test]
+fn ore_does_not_lose_its_origin_in_a_merge_or_a_melt() {
+    let mut world = World::new();
+    let mut imported = Vec::new();
+    for _ in 0..2 {
+        let id = lot(world.fresh());
+        let mut new = new_lot(id, "ORE", 100);
+        new.origin_kind = Some(OriginKind::ImportedRawMaterial);
+        world.must(SEPARATOR, collect(new));
+        imported.push(draw(id, 50));
+    }
+    let merged = MergeLots { parents: imported.clone(), output: made(lot(1), "RE", 100) };
+    world.must(SEPARATOR, Body::MergeLots(Box::new(merged)));
+    let sent = world.attempt(SEPARATOR, offer(lot(1), 10, RECOVERY));
+    assert_eq!(reason(world.judge(&sent)), "ORE_FORBIDDEN");
+
+    let leach = world.tables.as_mut().unwrap().processes.get_mut("MELT").unwrap();
+    leach.roles.push(PartyRole::RareEarthSeparationPlant);
+    let melt = transforming("MELT", &imported[..1], &[made(lot(2), "RE", 50)]);
+    world.must(SEPARATOR, Body::TransformLots(Box::new(melt)));
+    let sent = world.attempt(SEPARATOR, offer(lot(2), 10, RECOVERY));
+    assert_eq!(reason(world.judge(&sent)), "ORE_FORBIDDEN");
+}
+
+/// R1: a recovery plant does not come to hold ore by making it either.
+#[test]
+fn a_recovery_plant_makes_no_ore() {
+    let mut world = World::new();
+    let scrap = lot(world.fresh());
+    world.must(RECOVERY, collect(new_lot(scrap, "RE", 100)));
+    let melt = transforming("MELT", &[draw(scrap, 100)], &[made(lot(1), "ORE", 100)]);
+    let melt = world.attempt(RECOVERY, Body::TransformLots(Box::new(melt)));
+    assert_eq!(reason(world.judge(&melt)), "ORE_FORBIDDEN");
+}
+
+#[test]
+fn a_laboratory_without_its_accreditation_analyses_its_own_lots_only() {
+    let mut world = World::new();
+    let rows = world.tables.as_mut().unwrap().permissions.get_mut("ASSAY_LOT").unwrap();
+    for row in rows.iter_mut().filter(|row| row.role == PartyRole::Laboratory) {
+        row.licence = Some(LicenceKind::LaboratoryAccreditation);
+    }
+    let trader = world.state.parties.get_mut(&TRADER).unwrap();
+    let (role, validity) = (PartyRole::Laboratory, EVER);
+    trader.party.roles.push(DatedRole { role, validity });
+    let strange = world.copper(SMELTER, 100);
+    let own = world.copper(TRADER, 100);
+    let analysis = |of| AssayLot { lot: of, composition: assay(&[(Substance::Cu, 1)]) };
+    let attempt = world.attempt(TRADER, Body::AssayLot(analysis(strange)));
+    assert_eq!(reason(world.judge(&attempt)), "LOT_NOT_HELD");
+    world.must(TRADER, Body::AssayLot(analysis(own)));
+    let mut accreditation = waste_licence(9);
+    accreditation.kind = LicenceKind::LaboratoryAccreditation;
+    world.state.parties.get_mut(&TRADER).unwrap().licences.push(accreditation);
+    assert_eq!(reason(world.judge(&attempt)), "accepted");
 }

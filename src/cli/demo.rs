@@ -104,10 +104,11 @@ async fn show(
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let lots = lots_born(&batches);
     if !args.json {
+        let names = lot_names();
         println!("urbanmine demo: the fictional urban mine of Jiangxi\n");
         println!("{sent} events signed by {} keys and recorded in {millis} ms", sample.keys.len());
         for name in &sample.showcase {
-            show_lot(&mut client, name).await?;
+            show_lot(&mut client, name, &names).await?;
         }
     }
     let public = hex(ledger_key.as_bytes());
@@ -155,7 +156,15 @@ fn say_where(folder: &DemoFolder, sample: &Sample, server: &str, public: &str, l
 }
 
 /// One lot of the showcase: where it came from, in grams, and its main metal's origins.
-async fn show_lot(client: &mut Client, name: &str) -> anyhow::Result<()> {
+async fn show_lot(
+    client: &mut Client,
+    name: &str,
+    names: &BTreeMap<[u8; 16], String>,
+) -> anyhow::Result<()> {
+    let name_of = |id: &[u8]| {
+        let known = <[u8; 16]>::try_from(id).ok().and_then(|id| names.get(&id));
+        known.map_or_else(|| super::names::id_text(id), |name| format!("{name:32}"))
+    };
     let id = sample_id(name);
     let lot_id = bytes::Bytes::copy_from_slice(&id);
     let text = trace::describe(client, &lot_id).await?;
@@ -169,7 +178,7 @@ async fn show_lot(client: &mut Client, name: &str) -> anyhow::Result<()> {
     );
     for substance in main_substances(name) {
         let by_metal = trace::origins(client, id, Some(*substance)).await?;
-        trace::print_shares(client, Some(*substance), &by_metal).await?;
+        trace::print_shares(client, Some(*substance), &by_metal, &name_of).await?;
     }
     Ok(())
 }
@@ -236,6 +245,7 @@ struct Sample {
     origin: String,
     coordinator: Json,
     showcase: Vec<String>,
+    founded_at: String,
     keys: BTreeMap<String, SigningKey>,
 }
 
@@ -251,14 +261,20 @@ impl Sample {
         let showcase = names.iter().filter_map(Json::as_str);
         let showcase = showcase.map(|name| name.trim_start_matches('@').to_owned()).collect();
         let mut keys = BTreeMap::new();
-        for name in SCRIPTS.iter().flat_map(|(_, script)| key_names(script)) {
+        for name in SCRIPTS.iter().flat_map(|(_, script)| names_of(script, "key")) {
             let key = demo_key(&name);
             keys.insert(name, key);
         }
         let own = coordinator_key_name(&coordinator)?;
         let key = demo_key(&own);
         keys.insert(own, key);
-        Ok(Self { origin: text("origin")?, coordinator, showcase, keys })
+        Ok(Self {
+            origin: text("origin")?,
+            founded_at: text("founded_at")?,
+            coordinator,
+            showcase,
+            keys,
+        })
     }
 
     fn founding(&self) -> anyhow::Result<Founding> {
@@ -267,6 +283,7 @@ impl Sample {
             origin: self.origin.clone(),
             coordinator: self.coordinator.clone(),
             coordinator_key: demo_key(&name),
+            founded_at: self.founded_at.clone(),
         })
     }
 
@@ -290,10 +307,18 @@ fn demo_key(name: &str) -> SigningKey {
     )
 }
 
-/// Every `key/…` that a script names.
-fn key_names(script: &str) -> Vec<String> {
-    let pieces = script.split("\"@key/").skip(1);
-    pieces.filter_map(|rest| rest.split('"').next()).map(|name| format!("key/{name}")).collect()
+/// Every `@<kind>/…` that a script names, without its `@`.
+fn names_of(script: &str, kind: &str) -> Vec<String> {
+    let mark = format!("\"@{kind}/");
+    let pieces = script.split(mark.as_str()).skip(1);
+    let names = pieces.filter_map(|rest| rest.split('"').next());
+    names.map(|name| format!("{kind}/{name}")).collect()
+}
+
+/// What the sample calls its lots.
+fn lot_names() -> BTreeMap<[u8; 16], String> {
+    let names = SCRIPTS.iter().flat_map(|(_, script)| names_of(script, "lot"));
+    names.map(|name| (sample_id(&name), format!("@{name}"))).collect()
 }
 
 /// `@party/x` signs with `key/x`.

@@ -39,9 +39,12 @@ pub struct InitArgs {
     /// Key file of the first coordinator (see keygen).
     #[arg(long, value_name = "FILE")]
     coordinator_key: PathBuf,
-    /// JSON of the first coordinator's PartyRecord.
+    /// JSON of the first coordinator's record (a party, as in the proto).
     #[arg(long, value_name = "FILE")]
     coordinator: PathBuf,
+    /// When the ledger was founded, as RFC 3339: the coordinator's key is valid from then [default: now]
+    #[arg(long, value_name = "TIME")]
+    founded_at: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     /// Print JSON.
@@ -56,7 +59,12 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot read {}", args.coordinator.display()))?;
     let coordinator: Json = serde_json::from_str(&text)
         .with_context(|| format!("{} is not JSON", args.coordinator.display()))?;
-    let founding = Founding { origin: args.origin.clone(), coordinator, coordinator_key };
+    let founding = Founding {
+        origin: args.origin.clone(),
+        coordinator,
+        coordinator_key,
+        founded_at: founded_at(args.founded_at.as_deref())?,
+    };
     let config = NodeConfig::new(&args.data, guard_of(&args.data, args.guard.as_deref()));
     let public = hex(ledger_key.public_key().as_bytes());
 
@@ -95,6 +103,18 @@ pub(super) struct Founding {
     /// JSON of a `PartyRecord`.
     pub(super) coordinator: Json,
     pub(super) coordinator_key: SigningKey,
+    /// RFC 3339, with an offset.
+    pub(super) founded_at: String,
+}
+
+/// The time of the founding: as given, else now.
+pub(super) fn founded_at(given: Option<&str>) -> anyhow::Result<String> {
+    if let Some(text) = given {
+        return Ok(text.to_owned());
+    }
+    let millis = i64::try_from(SystemClock.now().get())?;
+    let now = jiff::Timestamp::from_millisecond(millis)?;
+    Ok(now.strftime("%FT%T+00:00").to_string())
 }
 
 impl Founding {
@@ -149,8 +169,7 @@ impl Founding {
             "event_id": uuid_v7(),
             "origin": self.origin,
             "actor_party_id": coordinator,
-            "occurred_at_ms": SystemClock.now().get(),
-            "occurred_at_offset_min": 480,
+            "occurred_at": self.founded_at,
         });
         if let Some(members) = event.as_object_mut() {
             members.insert(kind.to_owned(), body);

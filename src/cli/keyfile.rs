@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use ed25519_dalek::pkcs8::KeypairBytes;
 use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use zeroize::Zeroizing;
 
@@ -58,7 +59,8 @@ pub fn generate() -> SigningKey {
 
 /// Writes a key file that only its owner may read; never over one that exists.
 pub fn write(path: &Path, key: &SigningKey, passphrase: &str) -> anyhow::Result<()> {
-    let secret = ed25519_dalek::SigningKey::from_bytes(&key.seed());
+    // Without the public key: with it, it is PKCS#8 version 2, which OpenSSL 3.0 and Python do not read.
+    let secret = KeypairBytes { secret_key: *key.seed(), public_key: None };
     let pem = secret
         .to_pkcs8_encrypted_pem(passphrase, LineEnding::LF)
         .context("the key cannot be encrypted")?;
@@ -96,6 +98,17 @@ pub fn read(path: &Path, passphrase: &PassphraseArgs) -> anyhow::Result<SigningK
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_file_holds_the_seed_only_as_every_library_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("party.pem");
+        let key = SigningKey::from_seed([7; 32]);
+        write(&path, &key, "correct horse").unwrap();
+        let pem = std::fs::read_to_string(&path).unwrap();
+        let secret = KeypairBytes::from_pkcs8_encrypted_pem(&pem, "correct horse").unwrap();
+        assert_eq!((secret.secret_key, secret.public_key), ([7; 32], None));
+    }
 
     #[test]
     fn a_key_file_opens_with_its_passphrase_only_and_is_never_overwritten() {

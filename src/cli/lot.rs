@@ -34,7 +34,11 @@ pub(super) fn run(args: &LotArgs) -> anyhow::Result<()> {
         let reply = client.lots.get_lot(request).await.map_err(|it| Refused::of(&it))?;
         let lot = reply.into_inner().lot.context("the server sent no lot")?;
         let events = events_of(&mut client, &lot_id).await?;
-        if args.json { print_json(&lot_json(&lot, &events)) } else { print(&lot, &events) }
+        if args.json {
+            return print_json(&lot_json(&lot, &events));
+        }
+        print(&lot, &events);
+        Ok(())
     })
 }
 
@@ -121,7 +125,7 @@ fn lot_json(lot: &v1::Lot, events: &[v1::LotEvent]) -> Json {
     })
 }
 
-fn print(lot: &v1::Lot, events: &[v1::LotEvent]) -> anyhow::Result<()> {
+fn print(lot: &v1::Lot, events: &[v1::LotEvent]) {
     let model = CustodyModel::from_number(lot.custody_model).map(CustodyModel::name);
     println!("lot        {}", id_text(&lot.lot_id));
     println!("material   {} ({})", lot.material, lot.form);
@@ -156,5 +160,4 @@ fn print(lot: &v1::Lot, events: &[v1::LotEvent]) -> anyhow::Result<()> {
         ]);
     }
     println!("{table}");
-    Ok(())
 }

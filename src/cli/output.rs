@@ -1,5 +1,6 @@
 //! What people and scripts see: data on stdout, talk on stderr, bars when somebody looks.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
@@ -66,7 +67,10 @@ pub fn time(at_ms: u64) -> String {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes every write
+        text
+    })
 }
 
 /// Bytes of a hexadecimal text of exactly 64 digits.

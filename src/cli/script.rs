@@ -45,9 +45,12 @@ pub struct ScriptEvent {
     pub event: Event,
 }
 
+/// Lines with their numbers.
+type Lines = Vec<(usize, Json)>;
+
 /// Reads a script. `origin` is filled in where a line has none.
 pub fn read(text: &str, origin: &str, lookup: Lookup<'_>) -> anyhow::Result<Vec<ScriptBatch>> {
-    let mut batches: Vec<(Option<String>, Vec<(usize, Json)>)> = Vec::new();
+    let mut batches: Vec<(Option<String>, Lines)> = Vec::new();
     for (position, line) in text.lines().enumerate() {
         let line_number = position + 1;
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -78,11 +81,7 @@ pub fn read(text: &str, origin: &str, lookup: Lookup<'_>) -> anyhow::Result<Vec<
     batches.into_iter().map(|(name, lines)| read_batch(name.is_some(), lines, lookup)).collect()
 }
 
-fn read_batch(
-    is_atomic: bool,
-    lines: Vec<(usize, Json)>,
-    lookup: Lookup<'_>,
-) -> anyhow::Result<ScriptBatch> {
+fn read_batch(is_atomic: bool, lines: Lines, lookup: Lookup<'_>) -> anyhow::Result<ScriptBatch> {
     let first = lines.first().map_or(0, |(line, _)| *line);
     if lines.len() > MAX_BATCH_EVENTS {
         bail!("line {first}: a batch has at most {MAX_BATCH_EVENTS} events, not {}", lines.len());

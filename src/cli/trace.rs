@@ -1,6 +1,6 @@
 //! `urbanmine trace`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -163,7 +163,7 @@ pub(super) async fn print_origins(
     }
     tree.print(&Bytes::copy_from_slice(&lot)).await?;
     warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
-    print_shares(client, substance, trace).await
+    print_shares(client, substance, trace, &id_text).await
 }
 
 /// The origins with their shares.
@@ -171,6 +171,7 @@ pub(super) async fn print_shares(
     client: &mut Client,
     substance: Option<Substance>,
     trace: &v1::TraceOriginsResponse,
+    name_of: &dyn Fn(&[u8]) -> String,
 ) -> anyhow::Result<()> {
     let what = substance.map_or("material", Substance::name);
     let now = trace.now.as_ref().filter(|it| it.total_g != Some(0));
@@ -187,10 +188,13 @@ pub(super) async fn print_shares(
     if !holding.is_attributed {
         println!("  (origins not known: something it was made from was never analysed)");
     }
-    for share in &holding.shares {
+    // The main ones first; lots of the same share in the order of their ids.
+    let mut shares: Vec<&v1::OriginShare> = holding.shares.iter().collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.mass_g));
+    for share in shares {
         let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
         let text = describe(client, &share.lot_id).await?;
-        println!("  {mass:>18}  {part:>9}  {}  {text}", id_text(&share.lot_id));
+        println!("  {mass:>18}  {part:>9}  {}  {text}", name_of(&share.lot_id));
     }
     Ok(())
 }
@@ -239,7 +243,7 @@ impl<'a> Tree<'a> {
     /// Depth first, with a stack of our own: a chain may be thousands of lots long.
     async fn print(&mut self, root: &Bytes) -> anyhow::Result<()> {
         let mut stack = vec![(root.clone(), 0_usize, None::<(u64, String)>)];
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut lines = 0_usize;
         while let Some((lot, depth, edge)) = stack.pop() {
             lines += 1;
@@ -252,7 +256,7 @@ impl<'a> Tree<'a> {
             let by = edge.map_or_else(String::new, |(mass, kind)| {
                 format!("{} by {}: ", grams(mass), kind.to_lowercase())
             });
-            let is_again = seen.insert(lot.clone(), ()).is_some();
+            let is_again = !seen.insert(lot.clone());
             let node = self.nodes.get(&lot);
             let part = match node.and_then(|node| node.mass_g) {
                 Some(mass) if depth > 0 && !is_again => {

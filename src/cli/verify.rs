@@ -13,7 +13,7 @@ use super::output::{bar, print_json, thousands, unhex32};
 use super::runtime;
 use crate::domain::{EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::store::{StoreFault, read_guard, read_journal};
+use crate::store::{JournalCause, read_guard, read_journal};
 use crate::verify::{GroupInput, Pins, Report, Verdict, Verifier, verify_receipt};
 use crate::wire::v1;
 
@@ -27,7 +27,7 @@ pub struct VerifyArgs {
     /// A data directory; nothing in it is touched, and its node may run.
     #[arg(long, value_name = "DIR", group = "what")]
     data: Option<PathBuf>,
-    /// A server, e.g. http://127.0.0.1:7878
+    /// A server, e.g. <http://127.0.0.1:7878>
     #[arg(long, value_name = "URL", group = "what")]
     server: Option<String>,
     /// A receipt.
@@ -111,7 +111,9 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
     let progress = bar(signed, "verifying");
     let (mut damage, mut unsigned) = (None, 0);
     let mut held: Option<crate::ledger::frame::Group> = None;
-    for group in read_journal(data)? {
+    let groups = read_journal(data)
+        .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
+    for group in groups {
         match group {
             Ok(group) => {
                 // A frame repeats the checkpoint of the group before it, so that one is signed.
@@ -121,11 +123,13 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
                     progress.set_position(before.end().0);
                 }
             }
-            Err(StoreFault::Journal { index, rule, offset, .. }) => {
-                damage = Some((index, format!("journal offset {offset}: {rule}")));
+            // Half a frame at the very end: a write under way, or a crash. Nobody was told of it.
+            Err(fault) if matches!(fault.cause, JournalCause::Torn(_)) => break,
+            Err(fault) => {
+                let place = format!("{}, byte {}", fault.segment, fault.offset);
+                damage = Some((fault.entry, format!("{place}: {}", fault.cause)));
                 break;
             }
-            Err(fault) => return Err(fault).context("the journal cannot be read"),
         }
     }
     if let Some(last) = held {

@@ -58,7 +58,6 @@ pub struct Commitment {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "an event is boxed once, where it waits in a queue")]
 pub enum Body {
     /// The first entry.
     Genesis(Genesis),

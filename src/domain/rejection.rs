@@ -45,7 +45,7 @@ pub enum Rejection {
     SignerUnexpected { key: KeyId, party: PartyId },
     #[error("party {party} has to sign, and did not")]
     SignerMissing { party: PartyId },
-    #[error("key {key} is valid from {f} ms to {t} ms (outside), and the event occurred at {o} ms", f = .from.get(), t = end(*.to), o = .occurred_at.get())]
+    #[error("key {key} is valid from {f} ms (inside) to {t} (outside), and the event occurred at {o} ms", f = .from.get(), t = end(*.to), o = .occurred_at.get())]
     KeyNotValid { key: KeyId, occurred_at: TimeMs, from: TimeMs, to: Option<TimeMs> },
     #[error("key {key} was revoked by entry {by} as of {r} ms", r = .revoked_at.get())]
     KeyRevoked { key: KeyId, revoked_at: TimeMs, by: EntryIndex },
@@ -364,7 +364,7 @@ impl Rejection {
 }
 
 fn end(to: Option<TimeMs>) -> String {
-    to.map_or_else(|| "no end".to_owned(), |to| to.get().to_string())
+    to.map_or_else(|| "no end".to_owned(), |to| format!("{} ms", to.get()))
 }
 
 fn kinds(kinds: OriginKinds) -> String {

@@ -157,14 +157,9 @@ pub enum NodeFault {
         /// What does not fit.
         rule: String,
     },
-    /// The database is ahead of the journal.
-    #[error("the database holds {database} entries and the journal {journal}: the journal was cut")]
-    DatabaseAhead {
-        /// Entries in the database.
-        database: EntryCount,
-        /// Entries in the journal.
-        journal: EntryCount,
-    },
+    /// A thread cannot be started.
+    #[error("the writer's thread cannot be started")]
+    Thread(#[source] std::io::Error),
     /// The database says something else than the journal.
     #[error("database and journal disagree at entry {index}: {rule}")]
     Disagree {

@@ -152,7 +152,20 @@ impl<V: View> Trial<'_, V> {
             self.take_over(&effects, admitted);
             placed.push(Placed::New(index));
         }
+        self.check_correctives_came(batch.len())?;
         Ok(placed)
+    }
+
+    /// What a declared error announced came in its own batch: the ledger waits for nothing afterwards.
+    fn check_correctives_came(&self, events: usize) -> Result<(), Refused<V::Fault>> {
+        let ledger = self.view().ledger().map_err(Refused::Unreadable)?;
+        let missing = ledger.map_or(0, |ledger| ledger.expected_correctives.len());
+        if missing == 0 {
+            return Ok(());
+        }
+        let rejection = Rejection::CorrectivesIncomplete { declared: missing, following: 0 };
+        let error = AppendError::Rejected(rejection);
+        Err(Refused::Caller(BatchError::at(events.saturating_sub(1), error)))
     }
 
     /// R8: which events are recorded already, with the same bytes.

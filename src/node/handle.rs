@@ -53,7 +53,7 @@ impl Node {
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&receiver))
-            .map_err(crate::store::StoreFault::thread)?;
+            .map_err(NodeFault::Thread)?;
         let inner = Inner {
             store,
             shared,

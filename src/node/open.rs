@@ -26,12 +26,15 @@ use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::Entry;
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::frame::Group;
-use crate::ledger::hash::ChainValue;
+use crate::ledger::hash::{ChainValue, leaf_hash};
 use crate::ledger::keys::SigningKey;
 use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
-use crate::store::{GroupRows, Store, StoreConfig};
+use crate::store::{
+    GroupRows, JournalCause, Opened, Store, StoreConfig, StoreFault, read_guard, read_journal,
+};
+use tracing::warn;
 
 /// Where a ledger lies.
 #[derive(Clone)]
@@ -58,11 +61,8 @@ impl NodeConfig {
     }
 
     fn store(&self) -> StoreConfig {
-        StoreConfig {
-            data: self.data.clone(),
-            guard: self.guard.clone(),
-            faults: self.faults.clone(),
-        }
+        let faults = self.faults.clone();
+        StoreConfig { faults, ..StoreConfig::new(&self.data, &self.guard) }
     }
 }
 
@@ -127,32 +127,32 @@ impl Node {
 
     /// Opens a ledger: replays what the database lacks, checks what it must not differ in, and starts.
     pub fn open(config: &NodeConfig, ledger_key: SigningKey) -> Result<Self, NodeFault> {
-        let store = Store::open(&config.store())?;
-        Self::start(ready(store, config, ledger_key)?)
+        let opened = Store::open(&config.store())?;
+        Self::start(ready(opened, config, ledger_key)?)
     }
 
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
     /// entries it holds afterwards.
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
-        let store = Store::open_without_database(&config.store())?;
-        let writer = ready(store, config, ledger_key)?;
+        check_rebuildable(config, &ledger_key)?;
+        let opened = Store::open_rebuilding(&config.store())?;
+        let writer = ready(opened, config, ledger_key)?;
         writer.store.sync()?;
         Ok(writer.size())
     }
 }
 
 /// Everything between a store that is open and a writer that may write.
-fn ready(store: Store, config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
-    let journal = store.journal_end();
-    let applied = store.applied()?;
+fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
+    let Opened { store, tail } = opened;
+    let (journal, applied) = (tail.journaled, tail.applied);
+    check_ledger_key(*store.ledger_key(), &ledger_key)?;
+    if let Some(torn) = &tail.torn {
+        // Whether somebody was told of it is for the head guard to say, below.
+        warn!(kept_as = %torn.kept_as.display(), bytes = torn.bytes, "an unfinished write was set aside");
+    }
     if journal.0 == 0 {
         return Err(NodeFault::NoGenesis);
-    }
-    if applied > journal {
-        return Err(NodeFault::DatabaseAhead { database: applied, journal });
-    }
-    if let Some(ledger) = store.ledger()? {
-        check_ledger_key(ledger.ledger_key, &ledger_key)?;
     }
     check_agreement(&store, applied)?;
     let mut tail = Tail::new(&store, &ledger_key, applied)?;
@@ -177,6 +177,43 @@ fn ready(store: Store, config: &NodeConfig, ledger_key: SigningKey) -> Result<Wr
     })
 }
 
+/// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole, and the
+/// guard has seen no more than they hold. Else the database may know what the journal lost.
+fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), NodeFault> {
+    let mut journal = EntryCount(0);
+    for group in read_journal(&config.data)? {
+        let group = match group {
+            Ok(group) => group,
+            // Half a frame at the very end: whether it had been acknowledged, the guard says.
+            Err(fault) if matches!(fault.cause, JournalCause::Torn(_)) => break,
+            Err(fault) => return Err(StoreFault::from(fault).into()),
+        };
+        if journal.0 == 0 {
+            check_genesis_key(&group, given)?;
+        }
+        journal = EntryCount(group.end().0);
+    }
+    if journal.0 == 0 {
+        return Err(NodeFault::NoGenesis);
+    }
+    let seen = read_guard(&config.guard)?.and_then(|seen| SignedCheckpoint::parse(&seen).ok());
+    match seen {
+        Some((said, _)) if said.size > journal => {
+            Err(NodeFault::BehindGuard { guard: said.size, journal })
+        }
+        // What else is wrong with the guard, the start says.
+        _ => Ok(()),
+    }
+}
+
+fn check_genesis_key(first: &Group, given: &SigningKey) -> Result<(), NodeFault> {
+    let (batches, index) = (batches(first)?, EntryIndex(0));
+    match batches.first().and_then(|(batch, _)| batch.first()).map(|it| &it.event().body) {
+        Some(Body::Genesis(genesis)) => check_ledger_key(genesis.ledger_key, given),
+        _ => Err(NodeFault::Replay { index, rule: "the first entry is no genesis".to_owned() }),
+    }
+}
+
 fn check_ledger_key(expected: PublicKey, given: &SigningKey) -> Result<(), NodeFault> {
     let found = given.public_key();
     if found == expected { Ok(()) } else { Err(NodeFault::LedgerKey { expected, found }) }
@@ -186,11 +223,11 @@ fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
     store.ledger()?.ok_or(NodeFault::NoGenesis)
 }
 
-/// The database's last group is the journal's: entries, chain value, and the root that was signed over
-/// all before them. (Every entry is compared by `verify --data`.)
+/// The database's last group is the journal's: entries, chain value, the root that was signed over all
+/// before them, and the root with them. (Every entry is compared by `verify --data`.)
 fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
     let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else { return Ok(()) };
-    let Some(group) = store.journal_group_of(last)? else {
+    let Some(group) = group_of(store, last)? else {
         let rule = "the journal has no group that ends there".to_owned();
         return Err(NodeFault::Disagree { index: last, rule });
     };
@@ -210,7 +247,24 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
     if group.first.0 > 0 {
         check_signed_root(store, group.first, &group.previous_checkpoint)?;
     }
+    // The next checkpoint is signed over the stored tree: its newest leaves are the journal's too.
+    let mut expected = Frontier::from_nodes(EntryCount(group.first.0), store)?;
+    for entry in &group.entries {
+        expected.push(leaf_hash(entry));
+    }
+    if Frontier::from_nodes(applied, store)?.root() != expected.root() {
+        let rule = "the stored tree has another root after the entry".to_owned();
+        return Err(NodeFault::Disagree { index: last, rule });
+    }
     Ok(())
+}
+
+/// The group of the journal that holds an entry.
+fn group_of(store: &Store, index: EntryIndex) -> Result<Option<Group>, StoreFault> {
+    if index.0 >= store.journaled().0 {
+        return Ok(None);
+    }
+    store.journal_read(index)?.next().transpose().map_err(StoreFault::from)
 }
 
 fn check_signed_root(store: &Store, first: EntryIndex, signed: &[u8]) -> Result<(), NodeFault> {
@@ -269,7 +323,7 @@ impl<'a> Tail<'a> {
 
     fn replay(&mut self) -> Result<(), NodeFault> {
         for group in self.store.journal_read(self.head.next)? {
-            self.replay_group(&group?)?;
+            self.replay_group(&group.map_err(StoreFault::from)?)?;
         }
         Ok(())
     }
@@ -419,11 +473,10 @@ fn check_guard(
     let Some(seen) = store.guard_current()? else {
         // A crash between the first group and the guard leaves no guard; nothing later does.
         let is_first_group =
-            store.journal_group_of(EntryIndex(0))?.is_some_and(|group| group.end().0 == journal.0);
+            group_of(store, EntryIndex(0))?.is_some_and(|group| group.end().0 == journal.0);
         if !is_first_group {
             return Err(NodeFault::GuardMissing { journal });
         }
-        store.clear_torn_tail()?;
         store.guard_advance(None, newest.as_bytes())?;
         return Ok(());
     };
@@ -438,8 +491,6 @@ fn check_guard(
         let rule = format!("it has root {}, and the journal's entries have {root}", said.root);
         return Err(NodeFault::GuardDisagrees { size: said.size, rule });
     }
-    // The guard has not seen what a torn frame would have held: nobody was told of it.
-    store.clear_torn_tail()?;
     if said.size < journal {
         store.guard_advance(Some(&seen), newest.as_bytes())?;
     }

@@ -12,12 +12,13 @@ use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
+use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
-use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof};
+use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{LotScan, Store, StoreFault};
+use crate::store::{LotQuery, Store, StoreFault};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +56,24 @@ pub struct LotFilter {
 }
 
 impl LotFilter {
-    /// Whether a lot is among them.
-    pub fn matches(&self, lot: &Lot) -> bool {
-        self.owner.is_none_or(|it| it == lot.owner)
-            && self.possessor.is_none_or(|it| it == lot.possessor)
-            && self.site.is_none_or(|it| it == lot.site)
-            && self.material.as_ref().is_none_or(|it| *it == lot.material)
-            && self.status.is_none_or(|it| it == lot.status())
+    fn query(&self) -> LotQuery {
+        LotQuery {
+            owner: self.owner,
+            possessor: self.possessor,
+            site: self.site,
+            material: self.material.clone(),
+            status: self.status,
+        }
     }
+}
+
+/// Lots that matched, and how far the list was looked through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LotScan {
+    /// Those that matched, in order of their ids.
+    pub lots: Vec<Lot>,
+    /// The last lot that was looked at, when the list goes on after it; `None` at its end.
+    pub stopped_at: Option<LotId>,
 }
 
 /// A view for readers; cheap to clone.
@@ -89,7 +100,10 @@ impl Reader {
 
     /// The last signed checkpoint.
     pub fn checkpoint(&self) -> Result<SignedCheckpoint, ReadFault> {
-        let (_, bytes) = self.store.latest_checkpoint()?.ok_or(ReadFault::Empty)?;
+        // Not the newest that is stored: that one may not have reached the head guard yet.
+        let last = self.size().0.checked_sub(1).ok_or(ReadFault::Empty)?;
+        let found = self.store.checkpoint_covering(EntryIndex(last))?;
+        let (_, bytes) = found.ok_or(ReadFault::Empty)?;
         Ok(SignedCheckpoint::parse(&bytes)?.1)
     }
 
@@ -121,8 +135,11 @@ impl Reader {
     pub fn receipt(&self, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
         let Some(entry) = self.entry(index)? else { return Ok(None) };
         let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
-        let (_, checkpoint) = SignedCheckpoint::parse(&bytes)?;
+        let (said, checkpoint) = SignedCheckpoint::parse(&bytes)?;
         let proof = inclusion_proof(index, size, &*self.store).map_err(tree_fault)?;
+        // A start compares the newest group only; a receipt that proves nothing never leaves the house.
+        verify_inclusion(&leaf_hash(&entry), index, size, &proof, &said.root)
+            .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
         Ok(Some(Receipt { entry, index, proof, checkpoint }))
     }
 
@@ -170,7 +187,8 @@ impl Reader {
         max: usize,
         filter: &LotFilter,
     ) -> Result<LotScan, ReadFault> {
-        Ok(self.store.lots(after, max, |lot| filter.matches(lot))?)
+        let page = self.store.lots(&filter.query(), after, max)?;
+        Ok(LotScan { lots: page.items, stopped_at: page.next })
     }
 
     /// The entries and events of a lot, in their order.
@@ -199,7 +217,7 @@ impl Reader {
         after: Option<PartyId>,
         max: usize,
     ) -> Result<Vec<PartyState>, ReadFault> {
-        Ok(self.store.parties(after, max)?)
+        Ok(self.store.parties(after, max)?.items)
     }
 
     /// A site.
@@ -209,7 +227,7 @@ impl Reader {
 
     /// Sites after one, in order of their ids.
     pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
-        Ok(self.store.sites(after, max)?)
+        Ok(self.store.sites(None, after, max)?.items)
     }
 
     /// A key.
@@ -238,8 +256,8 @@ impl Reader {
 
     /// The steps behind or ahead of a lot.
     pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
-        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
-            .map_err(trace_fault)?)
+        trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
+            .map_err(trace_fault)
     }
 }
 
@@ -250,7 +268,7 @@ impl Graph for StoredGraph<'_> {
     type Fault = StoreFault;
 
     fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Ok(self.0.life_of(lot)?.into_iter().map(|(index, _)| index).collect())
+        Store::life(self.0, lot)
     }
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -35,10 +35,9 @@ use crate::ledger::tree::Frontier;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
-    MAX_LOTS_PER_EVENT, MAX_UNSYNCED_BYTES,
+    MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS, MAX_UNSYNCED_BYTES,
 };
-use crate::store::faults::FaultPoint;
-use crate::store::{GroupRows, Store};
+use crate::store::{FaultPoint, GroupRows, Store};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,19 +138,27 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut next = Some(first);
         let mut carried = None;
-        while let Some(request) = next.take() {
+        // Requests that add nothing to the group (refused, judged only, recorded before) never fill it, so
+        // they are counted: whoever waits in it must not wait for ever.
+        for _ in 0..MAX_MAILBOX_REQUESTS {
+            let Some(request) = next.take() else { break };
             if !fits(&group, &request) {
                 carried = Some(request);
                 break;
             }
             self.judge(&mut group, request, now, &mut waiting)?;
-            next = match mailbox.try_recv() {
-                Ok(request) => Some(request),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = mailbox.try_recv().ok();
         }
-        self.finish(group, waiting)?;
-        Ok(carried)
+        let carried = carried.or(next);
+        match (self.finish(group, waiting), carried) {
+            (Ok(()), carried) => Ok(carried),
+            (Err(fault), None) => Err(fault),
+            (Err(fault), Some(request)) => {
+                // It was not begun.
+                let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+                Err(fault)
+            }
+        }
     }
 
     /// The clock; a leap backwards would let the ledger's own times lie.
@@ -192,14 +199,14 @@ impl Writer {
     }
 
     fn finish(&mut self, group: PendingGroup, waiting: Vec<Waiting>) -> Result<(), NodeFault> {
-        if !group.entries.is_empty() {
-            if let Err(fault) = self.commit(group) {
-                self.shared.is_poisoned.store(true, Ordering::SeqCst);
-                for caller in waiting {
-                    let _ = caller.reply.send(Err(unclear(&caller.placed)));
-                }
-                return Err(fault);
+        if !group.entries.is_empty()
+            && let Err(fault) = self.commit(group)
+        {
+            self.shared.is_poisoned.store(true, Ordering::SeqCst);
+            for caller in waiting {
+                let _ = caller.reply.send(Err(unclear(&caller.placed)));
             }
+            return Err(fault);
         }
         for caller in waiting {
             // A crash before this line: recorded, and the client gets its receipt when it asks again.
@@ -283,7 +290,8 @@ impl Writer {
     }
 }
 
-/// A caller whose events were all recorded before knows where it stands; others do not.
+/// The first event of a request that is in doubt; none when all of them were in the group or the ledger
+/// before this request.
 fn unclear(placed: &[Placed]) -> BatchError {
     let position = placed.iter().position(|place| matches!(place, Placed::New(_)));
     BatchError { position, error: AppendError::Indeterminate }

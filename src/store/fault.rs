@@ -1,127 +1,123 @@
-//! What goes wrong on a disk.
+//! What goes wrong in a store. Words for the log; a client never sees them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{EntryCount, EntryIndex};
+use super::guard::GuardFault;
+use super::journal::JournalFault;
+use super::keyspace::Key;
+use crate::domain::EntryIndex;
 use crate::ledger::frame::FrameFault;
 
-/// Why the store did not do what it was asked.
+/// Why the store cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFault {
-    /// The operating system said no.
-    #[error("cannot {action} {}", path.display())]
+    /// A file or directory failed. Whether the bytes are durable is not known.
+    #[error("{action} {path:?}: {source}")]
     Io {
         /// What was tried.
         action: &'static str,
-        /// On what.
+        /// On which path.
         path: PathBuf,
-        /// What it said.
-        #[source]
+        /// What the system said.
         source: io::Error,
     },
-    /// A ledger is there already.
-    #[error("{} holds a ledger already", path.display())]
-    Exists {
-        /// Where.
+    /// Another process, or another part of this one, has the directory.
+    #[error("{0:?} is in use by another instance")]
+    InUse(PathBuf),
+    /// A store would be made where something is.
+    #[error("{0:?} is not empty; a new store takes nothing over")]
+    NotEmpty(PathBuf),
+    /// What lies there is not a store of this version.
+    #[error("{path:?}: {rule}")]
+    Format {
+        /// Which file.
         path: PathBuf,
-    },
-    /// No ledger is there.
-    #[error("{} holds no ledger", path.display())]
-    NoLedger {
-        /// Where.
-        path: PathBuf,
-    },
-    /// Another version wrote it.
-    #[error("{}: this software reads \"{}\", found \"{found}\"", path.display(), super::DISK_VERSION)]
-    Version {
-        /// Where.
-        path: PathBuf,
-        /// What it says.
-        found: String,
-    },
-    /// Another instance has it.
-    #[error("{} is in use by another instance", path.display())]
-    Locked {
-        /// Where.
-        path: PathBuf,
-    },
-    /// An earlier write failed.
-    #[error("an earlier write failed; a restart finds out what is on disk")]
-    Poisoned,
-    /// The journal is not as it was written.
-    #[error("journal segment {}, offset {offset}, before entry {index}: {rule}", path.display())]
-    Journal {
-        /// Which segment.
-        path: PathBuf,
-        /// Where in it.
-        offset: u64,
-        /// The entry that should come next.
-        index: EntryIndex,
-        /// What is wrong.
+        /// Which rule it breaks.
         rule: String,
     },
-    /// A group that does not follow the last one.
-    #[error("a group begins at entry {first}, and the journal ends at {end}")]
-    OutOfOrder {
-        /// Where it begins.
-        first: EntryIndex,
-        /// Where the journal ends.
-        end: EntryCount,
+    /// The journal cannot be read as written.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// A group cannot be a frame. Nothing was written.
+    #[error("the group is no frame: {0}")]
+    Frame(#[from] FrameFault),
+    /// The database said no.
+    #[error("{action} the database: {source}")]
+    Sled {
+        /// What was tried.
+        action: &'static str,
+        /// What sled said.
+        source: sled::Error,
     },
-    /// A group beyond the limits.
-    #[error("the group is too large for a frame")]
-    GroupTooLarge,
-    /// sled said no.
-    #[error("the database failed")]
-    Sled(#[source] sled::Error),
-    /// A value of the database is not one.
-    #[error("database key {key}: {rule}")]
+    /// A value of the database is not what its key says.
+    #[error("database value {key}: {rule}")]
     Database {
-        /// Which, in hexadecimal.
+        /// Which key.
         key: String,
-        /// What is wrong.
+        /// Which rule it breaks.
         rule: String,
     },
-    /// The guard holds something else than expected.
-    #[error("the head guard in {} holds another checkpoint than this instance wrote", path.display())]
-    GuardConflict {
-        /// Where.
-        path: PathBuf,
+    /// The head guard stands elsewhere, or cannot be moved.
+    #[error(transparent)]
+    Guard(#[from] GuardFault),
+    /// A group does not follow the last. Nothing was written.
+    #[error("{place}: entry {expected} is next, not {found}")]
+    Order {
+        /// Journal or database.
+        place: &'static str,
+        /// What would follow.
+        expected: EntryIndex,
+        /// What came.
+        found: EntryIndex,
     },
-    /// Too many databases were moved aside.
-    #[error("{} holds too many databases that were moved aside; remove some", path.display())]
-    TooManyLost {
+    /// Journal and database do not tell the same story.
+    #[error("journal and database disagree at entry {index}: {detail}")]
+    Disagreement {
         /// Where.
-        path: PathBuf,
+        index: EntryIndex,
+        /// About what.
+        detail: String,
     },
-    /// A thread could not be started.
-    #[error("a thread cannot be started")]
-    Thread(#[source] io::Error),
-    /// A test wanted it.
-    #[error("a fault was injected {0:?}")]
-    Injected(super::faults::FaultPoint),
+    /// An earlier fault left it unknown what is on disk. Nothing was written.
+    #[error("the store stopped after an earlier fault; a restart reads what is on disk")]
+    Poisoned,
 }
 
 impl StoreFault {
-    /// An error of the operating system, with what was tried.
-    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_path_buf(), source }
+    /// Whether it is certain that nothing was changed.
+    pub fn had_no_effect(&self) -> bool {
+        match self {
+            Self::InUse(_)
+            | Self::NotEmpty(_)
+            | Self::Format { .. }
+            | Self::Frame(_)
+            | Self::Order { .. }
+            | Self::Poisoned => true,
+            Self::Io { .. }
+            | Self::Journal(_)
+            | Self::Sled { .. }
+            | Self::Database { .. }
+            | Self::Guard(_)
+            | Self::Disagreement { .. } => false,
+        }
     }
 
-    /// A thread that could not be started.
-    pub fn thread(source: io::Error) -> Self {
-        Self::Thread(source)
-    }
-
-    /// A frame that is not one, with its place.
-    pub fn frame(path: &Path, offset: u64, index: EntryIndex, fault: &FrameFault) -> Self {
-        Self::Journal { path: path.to_path_buf(), offset, index, rule: fault.to_string() }
+    pub(super) fn value(key: &Key, rule: impl Into<String>) -> Self {
+        Self::Database { key: key.to_string(), rule: rule.into() }
     }
 }
 
-impl From<sled::Error> for StoreFault {
-    fn from(error: sled::Error) -> Self {
-        Self::Sled(error)
-    }
+/// Names the action and the path of a system error.
+pub(super) fn io_at(
+    action: &'static str,
+    path: impl AsRef<Path>,
+) -> impl FnOnce(io::Error) -> StoreFault {
+    let path = path.as_ref().to_owned();
+    move |source| StoreFault::Io { action, path, source }
+}
+
+/// Names the action of a database error.
+pub(super) fn sled_at(action: &'static str) -> impl FnOnce(sled::Error) -> StoreFault {
+    move |source| StoreFault::Sled { action, source }
 }

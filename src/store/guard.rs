@@ -1,7 +1,5 @@
-//! The head guard: the last signed checkpoint, in a place of its own.
-//!
-//! It makes an old copy notice that it is old. It is advanced by compare-and-swap with every group, under a
-//! lock, synced before the reply. What lies in it is opaque here.
+//! The head guard: the last signed checkpoint, kept apart from what it guards, so that an old
+//! backup, a rollback or a second copy of the data cannot go on as if it were the ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -9,73 +7,81 @@ use bytes::Bytes;
 
 use super::fault::StoreFault;
 use super::faults::{FaultPoint, Faults};
+use super::files;
 use super::lock::DirectoryLock;
-use super::{make_directory, write_durably};
-use crate::limits::MAX_CHECKPOINT_BYTES;
+use crate::limits::MAX_CHECKPOINT_TEXT_BYTES;
 
-/// An open guard.
+const GUARD_NAME: &str = "guard";
+
+/// Why the guard did not move.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardFault {
+    /// It stands elsewhere than the caller believes: somebody else advanced it.
+    #[error("the head guard stands elsewhere: expected {expected:?}, found {found:?}")]
+    Conflict {
+        /// What the caller believed, first lines only.
+        expected: Option<String>,
+        /// What stands there, first lines only.
+        found: Option<String>,
+    },
+    /// A checkpoint that is empty or over the limit.
+    #[error("a guarded checkpoint has 1 to {MAX_CHECKPOINT_TEXT_BYTES} bytes, not {0}")]
+    Length(usize),
+}
+
+/// The guard's directory, locked.
 #[derive(Debug)]
 pub struct Guard {
-    file: PathBuf,
+    path: PathBuf,
     faults: Faults,
     _lock: DirectoryLock,
 }
 
 impl Guard {
-    /// Opens the guard in its directory, which is made if it is not there.
-    pub fn open(directory: &Path, faults: &Faults) -> Result<Self, StoreFault> {
-        make_directory(directory)?;
-        let lock = DirectoryLock::take(directory)?;
-        Ok(Self { file: directory.join(FILE), faults: faults.clone(), _lock: lock })
+    /// Makes the directory if it is missing, and locks it.
+    pub fn open(dir: &Path, faults: Faults) -> Result<Self, StoreFault> {
+        files::make_dir(dir)?;
+        let lock = DirectoryLock::acquire(dir)?;
+        Ok(Self { path: dir.join(GUARD_NAME), faults, _lock: lock })
     }
 
-    /// The checkpoint that it holds.
+    /// The guarded checkpoint; `None` before the first.
     pub fn current(&self) -> Result<Option<Bytes>, StoreFault> {
-        read(&self.file)
+        read_file(&self.path)
     }
 
-    /// Puts the next checkpoint in the place of the expected one; durable when it returns.
+    /// Moves from `expected` to `next`, durably, or not at all. The file is read again each time:
+    /// the lock keeps other instances out, not other hands.
     pub fn advance(&self, expected: Option<&[u8]>, next: &[u8]) -> Result<(), StoreFault> {
-        self.faults.at(FaultPoint::BeforeGuard)?;
-        if self.current()?.as_deref() != expected {
-            return Err(StoreFault::GuardConflict { path: self.file.clone() });
+        if next.is_empty() || next.len() > MAX_CHECKPOINT_TEXT_BYTES {
+            return Err(GuardFault::Length(next.len()).into());
         }
-        // A crash before the rename: the old checkpoint stands, and the journal is ahead, which is fine.
-        write_durably(&self.file, next)?;
-        self.faults.at(FaultPoint::AfterGuard)
+        let found = self.current()?;
+        if found.as_deref() != expected {
+            let conflict = GuardFault::Conflict {
+                expected: expected.map(head_of),
+                found: found.as_deref().map(head_of),
+            };
+            return Err(conflict.into());
+        }
+        self.faults.at(FaultPoint::BeforeGuardAdvance, &self.path)?;
+        files::replace_file(&self.path, next)?;
+        self.faults.at(FaultPoint::AfterGuardAdvance, &self.path)
     }
 }
 
-/// Name of the file in the guard's directory.
-pub(super) const FILE: &str = "guard";
-
-pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreFault> {
-    match std::fs::read(file) {
-        Ok(bytes) if bytes.len() <= MAX_CHECKPOINT_BYTES => Ok(Some(bytes.into())),
-        Ok(_) => Err(StoreFault::GuardConflict { path: file.to_path_buf() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreFault::io("read", file, error)),
-    }
+/// The checkpoint in a guard's directory, whoever holds its lock.
+pub(super) fn read(dir: &Path) -> Result<Option<Bytes>, StoreFault> {
+    read_file(&dir.join(GUARD_NAME))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn read_file(path: &Path) -> Result<Option<Bytes>, StoreFault> {
+    let limit = MAX_CHECKPOINT_TEXT_BYTES as u64;
+    Ok(files::read_small(path, limit)?.map(Bytes::from))
+}
 
-    #[test]
-    fn it_advances_only_from_what_it_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let guard = Guard::open(folder.path(), &Faults::default()).unwrap();
-        assert_eq!(guard.current().unwrap(), None);
-        guard.advance(None, b"one").unwrap();
-        assert!(matches!(guard.advance(None, b"two"), Err(StoreFault::GuardConflict { .. })));
-        assert!(matches!(
-            guard.advance(Some(b"zero"), b"two"),
-            Err(StoreFault::GuardConflict { .. })
-        ));
-        guard.advance(Some(b"one"), b"two").unwrap();
-        assert_eq!(guard.current().unwrap().as_deref(), Some(&b"two"[..]));
-        let second = Guard::open(folder.path(), &Faults::default());
-        assert!(matches!(second, Err(StoreFault::Locked { .. })));
-    }
+/// Origin and size of a checkpoint, for a message.
+fn head_of(checkpoint: &[u8]) -> String {
+    let text = String::from_utf8_lossy(checkpoint);
+    text.lines().take(2).collect::<Vec<_>>().join(" ")
 }

@@ -1,526 +1,427 @@
-//! The journal: append-only segments of frames. Durability is here and nowhere else.
+//! The journal: append-only segment files, one frame per commit group. **Durability is here**; all
+//! else in the store can be made again from it.
 //!
-//! A segment `NNNNNNNNNNNNNNNNNNNN.umj` is named by its first entry and preallocated with zeros, so that a
-//! power cut shows zeros and never what lay on the disk before. It begins with 64 bytes: magic `UMSEGM01`,
-//! the ledger's identity (32 bytes), the first entry (u64), CRC-32C of these 48 bytes, zeros.
-//!
-//! One group is one frame is one write and one fdatasync. A write or sync that fails is fatal.
+//! A segment is `<first index, 20 digits>.umj`: a header that names the ledger, frames, and zeros
+//! up to a reserved length. A frame is written whole, then synced, before the next is begun; so at
+//! most the last frame of the last segment can be unfinished.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-
-use super::fault::StoreFault;
+use super::fault::{StoreFault, io_at};
 use super::faults::{FaultPoint, Faults};
-use super::{make_directory, sync_directory};
-use crate::domain::{EntryCount, EntryIndex, Hash32};
-use crate::ledger::frame::{self, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameFault, Group};
-use crate::limits::{JOURNAL_SEGMENT_BYTES, MAX_FRAME_BODY_BYTES};
+use super::files;
+use super::segment::{self, SEGMENT_SUFFIX, SegmentReader, Step};
+use crate::domain::{EntryIndex, Hash32};
+use crate::ledger::frame::{self, FrameFault, Group};
+use crate::limits::{JOURNAL_SEGMENT_BYTES, SEGMENT_HEADER_BYTES};
 
-const SEGMENT_MAGIC: [u8; 8] = *b"UMSEGM01";
-const SEGMENT_HEADER_BYTES: u64 = 64;
-const EXTENSION: &str = "umj";
+/// A place in the journal that cannot be read as written.
+#[derive(Debug, thiserror::Error)]
+#[error("journal segment {segment}, byte {offset}, entry {entry}: {cause}")]
+pub struct JournalFault {
+    /// The file's name.
+    pub segment: String,
+    /// Where in it the frame, or the header, begins.
+    pub offset: u64,
+    /// The first entry that cannot be read.
+    pub entry: EntryIndex,
+    /// Why.
+    pub cause: JournalCause,
+}
+
+/// Why a place in the journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalCause {
+    /// A write that a crash left unfinished; only ever the end of the last segment.
+    #[error("unfinished write ({0})")]
+    Torn(FrameFault),
+    /// Bytes that were changed after they were written.
+    #[error("damaged ({0})")]
+    Damaged(FrameFault),
+    /// The segment is not one of this ledger, or not the one that its name says.
+    #[error("{0}")]
+    Segment(&'static str),
+    /// A segment is missing, or there twice.
+    #[error("the next segment begins with entry {0}")]
+    Gap(EntryIndex),
+    /// The file could not be read.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
+}
+
+/// Where the journal lies and how it is cut.
+#[derive(Debug, Clone)]
+pub struct JournalConfig {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Which ledger its segments name.
+    pub ledger: Hash32,
+    /// Bytes that a segment reserves.
+    pub segment_bytes: u64,
+    /// Entries that the head guard has seen: what ends before them is damaged, never torn.
+    pub acknowledged: EntryIndex,
+    /// Fault hooks.
+    pub faults: Faults,
+}
+
+/// An unfinished write that was found and set aside when the journal was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment's name.
+    pub segment: String,
+    /// Where it began.
+    pub offset: u64,
+    /// How many bytes of it there were.
+    pub bytes: usize,
+    /// Where a copy of them is kept.
+    pub kept_as: PathBuf,
+}
 
 /// The journal, open for appending.
 #[derive(Debug)]
 pub struct Journal {
-    directory: PathBuf,
-    identity: Hash32,
-    file: File,
+    config: JournalConfig,
     path: PathBuf,
-    /// Where the next frame goes.
+    file: File,
     offset: u64,
-    end: EntryIndex,
-    /// A half-written frame lies at `offset`.
-    has_torn_tail: bool,
-    faults: Faults,
+    reserved: u64,
+    next: EntryIndex,
+    is_poisoned: bool,
+}
+
+/// Groups in order, read segment by segment; one frame is in memory at a time.
+#[derive(Debug)]
+pub struct Groups {
+    dir: PathBuf,
+    ledger: Hash32,
+    segments: std::vec::IntoIter<EntryIndex>,
+    current: Option<SegmentReader>,
+    from: EntryIndex,
+    expected: EntryIndex,
+    stop: Option<EntryIndex>,
+    is_done: bool,
+}
+
+impl JournalConfig {
+    /// A journal in `dir`, with segments of the usual size and no hooks.
+    pub fn new(dir: PathBuf, ledger: Hash32) -> Self {
+        Self {
+            dir,
+            ledger,
+            segment_bytes: JOURNAL_SEGMENT_BYTES,
+            acknowledged: EntryIndex(0),
+            faults: Faults::default(),
+        }
+    }
 }
 
 impl Journal {
-    /// Makes an empty journal.
-    pub fn create(directory: &Path, identity: Hash32, faults: &Faults) -> Result<Self, StoreFault> {
-        make_directory(directory)?;
-        let first = EntryIndex(0);
-        let (file, path) = create_segment(directory, identity, first)?;
-        Ok(Self {
-            directory: directory.to_path_buf(),
-            identity,
-            file,
-            path,
-            offset: SEGMENT_HEADER_BYTES,
-            end: first,
-            has_torn_tail: false,
-            faults: faults.clone(),
-        })
+    /// Makes an empty journal in a new directory.
+    pub fn create(config: JournalConfig) -> Result<Self, StoreFault> {
+        files::make_dir(&config.dir)?;
+        if !segment::list(&config.dir)?.is_empty() {
+            return Err(StoreFault::NotEmpty(config.dir));
+        }
+        let start = EntryIndex(0);
+        let (path, file, reserved) = new_segment(&config, start, 0)?;
+        let offset = SEGMENT_HEADER_BYTES as u64;
+        Ok(Self { config, path, file, offset, reserved, next: start, is_poisoned: false })
     }
 
-    /// Opens a journal and finds its end. Changes nothing on disk.
-    pub fn open(directory: &Path, identity: Hash32, faults: &Faults) -> Result<Self, StoreFault> {
-        let segments = segments_of(directory)?;
-        let Some((first, path)) = segments.last().cloned() else {
-            return Err(StoreFault::NoLedger { path: directory.to_path_buf() });
+    /// Opens a journal: every segment's header is checked, the last segment is read, and an
+    /// unfinished write at its end is set aside. Anything else that cannot be read is refused and
+    /// left as it is.
+    pub fn open(config: JournalConfig) -> Result<(Self, Option<TornTail>), StoreFault> {
+        let segments = segment::list(&config.dir)?;
+        let Some(last) = segments.last().copied() else {
+            let rule = "there is no segment".to_owned();
+            return Err(StoreFault::Format { path: config.dir, rule });
         };
-        let mut scan = Scan::open(&path, identity, first, Place::LastSegment)?;
-        while scan.next_group()?.is_some() {}
-        let file = File::options()
+        check_segments(&config, &segments)?;
+        let mut reader = SegmentReader::open(&config.dir, &config.ledger, last, true)?;
+        let mut next = last;
+        let torn = loop {
+            match reader.step(next, EntryIndex(0)) {
+                Ok(Step::Group(group)) => next = group.end(),
+                Ok(Step::Skipped(end)) => next = end,
+                Ok(Step::End) => break None,
+                // Somebody was told of this frame: a crash does not explain it. Nothing is touched.
+                Err(JournalFault { cause: JournalCause::Torn(rule), segment, offset, entry })
+                    if next < config.acknowledged =>
+                {
+                    let cause = JournalCause::Damaged(rule);
+                    return Err(JournalFault { segment, offset, entry, cause }.into());
+                }
+                Err(JournalFault { cause: JournalCause::Torn(_), .. }) => {
+                    break Some(keep_tail(&config, &mut reader)?);
+                }
+                Err(other) => return Err(other.into()),
+            }
+        };
+        let offset = reader.offset();
+        let path = config.dir.join(segment::name(last));
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(&path)
-            .map_err(|error| StoreFault::io("open", &path, error))?;
-        Ok(Self {
-            directory: directory.to_path_buf(),
-            identity,
-            file,
-            path,
-            offset: scan.offset,
-            end: scan.next,
-            has_torn_tail: scan.is_torn,
-            faults: faults.clone(),
-        })
+            .map_err(io_at("open for writing", &path))?;
+        let reserved = restore_blank(&config, &path, &mut file, offset, torn.is_some())?;
+        // What was found is made durable before anybody relies on it: a process that was killed between
+        // write and sync leaves a whole frame that only the system's cache holds, and the replay would
+        // acknowledge it.
+        file.sync_all().map_err(io_at("sync", &path))?;
+        files::sync_dir(&config.dir)?;
+        let journal = Self { config, path, file, offset, reserved, next, is_poisoned: false };
+        Ok((journal, torn))
     }
 
-    /// Entries in it.
-    pub fn end(&self) -> EntryCount {
-        EntryCount(self.end.0)
+    /// The index that the next group begins with; how many entries there are.
+    pub fn next(&self) -> EntryIndex {
+        self.next
     }
 
-    /// Appends a group; it survives a power cut once this returns.
+    /// Writes a group and makes it durable. After a fault in here it is not known what is on disk,
+    /// so the journal takes nothing more: only a new opening reads it.
     pub fn append(&mut self, group: &Group) -> Result<(), StoreFault> {
-        if group.first != self.end || self.has_torn_tail {
-            let (first, end) = (group.first, self.end());
-            return Err(StoreFault::OutOfOrder { first, end });
+        if self.is_poisoned {
+            return Err(StoreFault::Poisoned);
         }
-        let frame = frame::encode(group).map_err(|_| StoreFault::GroupTooLarge)?;
-        if self.offset + frame.len() as u64 > JOURNAL_SEGMENT_BYTES {
-            self.rotate()?;
+        if group.first != self.next {
+            let (expected, found) = (self.next, group.first);
+            return Err(StoreFault::Order { place: "journal", expected, found });
         }
-        self.faults.at(FaultPoint::BeforeJournalWrite)?;
-        if let Err(fault) = self.faults.at(FaultPoint::MidJournalWrite) {
-            // What a crash in the middle of a write leaves: its first half.
-            self.write(&frame[..frame.len() / 2])?;
+        let bytes = frame::encode(group)?;
+        // Set before, not after: a panic in between must not leave a journal that goes on.
+        self.is_poisoned = true;
+        self.write(&bytes)?;
+        self.is_poisoned = false;
+        self.offset += bytes.len() as u64;
+        self.next = group.end();
+        Ok(())
+    }
+
+    /// The groups from the one that holds `from` up to what is durable now.
+    pub fn read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
+        Groups::new(&self.config.dir, self.config.ledger, from, Some(self.next))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreFault> {
+        let faults = self.config.faults.clone();
+        faults.at(FaultPoint::BeforeJournalWrite, &self.path)?;
+        let end = self.offset + bytes.len() as u64;
+        let is_blank_segment = self.offset == SEGMENT_HEADER_BYTES as u64;
+        if end > self.reserved && is_blank_segment {
+            self.grow(end)?;
+        } else if end > self.reserved {
+            self.rotate(bytes.len())?;
+        }
+        if let Err(fault) = faults.at(FaultPoint::MidJournalWrite, &self.path) {
+            // What a crash in the middle of the write leaves: the first half of the frame.
+            let half = &bytes[..bytes.len() / 2];
+            self.file.write_all(half).map_err(io_at("write", &self.path))?;
             return Err(fault);
         }
-        self.write(&frame)?;
-        self.faults.at(FaultPoint::AfterJournalWrite)?;
-        // A crash before this line: nobody was told. After it: the group is there at the next start.
-        self.file.sync_data().map_err(|error| StoreFault::io("sync", &self.path, error))?;
-        self.offset += frame.len() as u64;
-        self.end = group.end();
-        self.faults.at(FaultPoint::AfterJournalSync)
+        self.file.write_all(bytes).map_err(io_at("write", &self.path))?;
+        faults.at(FaultPoint::AfterJournalWrite, &self.path)?;
+        faults.at(FaultPoint::BeforeJournalSync, &self.path)?;
+        // A crash before this returns may leave any part of the frame; the next opening sets it
+        // aside.
+        self.file.sync_data().map_err(io_at("sync", &self.path))?;
+        faults.at(FaultPoint::AfterJournalSync, &self.path)
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), StoreFault> {
-        let written = self.file.write_all_at(bytes, self.offset);
-        written.map_err(|error| StoreFault::io("write", &self.path, error))
-    }
-
-    /// The next segment is whole on disk, under its name, before a frame goes into it. A crash before: the
-    /// last segment simply ends early.
-    fn rotate(&mut self) -> Result<(), StoreFault> {
-        self.file.sync_all().map_err(|error| StoreFault::io("sync", &self.path, error))?;
-        let (file, path) = create_segment(&self.directory, self.identity, self.end)?;
-        self.file = file;
-        self.path = path;
-        self.offset = SEGMENT_HEADER_BYTES;
+    /// A segment without frames cannot be followed by one of the same first index: it reserves
+    /// more.
+    fn grow(&mut self, end: u64) -> Result<(), StoreFault> {
+        let path = self.path.clone();
+        let blank = files::reserve_zeros(&mut self.file, self.reserved, end);
+        blank.map_err(io_at("reserve", &path))?;
+        self.file.sync_all().map_err(io_at("sync", &path))?;
+        self.file.seek(SeekFrom::Start(self.offset)).map_err(io_at("seek in", &path))?;
+        self.reserved = end;
         Ok(())
     }
 
-    /// Groups from the one that holds an index on.
-    pub fn read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
-        Groups::open(&self.directory, self.identity, from)
+    fn rotate(&mut self, frame_len: usize) -> Result<(), StoreFault> {
+        self.config.faults.at(FaultPoint::BeforeJournalRotation, &self.path)?;
+        let (path, file, reserved) = new_segment(&self.config, self.next, frame_len)?;
+        (self.path, self.file, self.reserved) = (path, file, reserved);
+        self.offset = SEGMENT_HEADER_BYTES as u64;
+        self.config.faults.at(FaultPoint::AfterJournalRotation, &self.path)
     }
-
-    /// Writes zeros over a half-written frame.
-    pub fn clear_torn_tail(&mut self) -> Result<(), StoreFault> {
-        if !self.has_torn_tail {
-            return Ok(());
-        }
-        let zeros = vec![0_u8; 1 << 20];
-        let mut at = self.offset;
-        while at < JOURNAL_SEGMENT_BYTES {
-            let left = usize::try_from(JOURNAL_SEGMENT_BYTES - at).unwrap_or(usize::MAX);
-            let part = &zeros[..left.min(zeros.len())];
-            let written = self.file.write_all_at(part, at);
-            written.map_err(|error| StoreFault::io("write", &self.path, error))?;
-            at += part.len() as u64;
-        }
-        self.file.sync_all().map_err(|error| StoreFault::io("sync", &self.path, error))?;
-        self.has_torn_tail = false;
-        Ok(())
-    }
-}
-
-/// Segments of a journal by their first entry, ascending.
-fn segments_of(directory: &Path) -> Result<Vec<(EntryIndex, PathBuf)>, StoreFault> {
-    let entries =
-        std::fs::read_dir(directory).map_err(|error| StoreFault::io("list", directory, error))?;
-    let mut segments = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| StoreFault::io("list", directory, error))?.path();
-        let is_segment = path.extension().is_some_and(|it| it == EXTENSION);
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if let (true, 20, Ok(first)) = (is_segment, stem.len(), stem.parse()) {
-            segments.push((EntryIndex(first), path));
-        }
-    }
-    segments.sort();
-    Ok(segments)
-}
-
-fn create_segment(
-    directory: &Path,
-    identity: Hash32,
-    first: EntryIndex,
-) -> Result<(File, PathBuf), StoreFault> {
-    let path = directory.join(format!("{:020}.{EXTENSION}", first.0));
-    let part = path.with_extension("new");
-    let file = File::options()
-        .create(true)
-        .truncate(true)
-        .read(true)
-        .write(true)
-        .open(&part)
-        .map_err(|error| StoreFault::io("create", &part, error))?;
-    preallocate(&file).map_err(|error| StoreFault::io("allocate", &part, error))?;
-    let header = segment_header(identity, first);
-    file.write_all_at(&header, 0)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| StoreFault::io("write", &part, error))?;
-    std::fs::rename(&part, &path).map_err(|error| StoreFault::io("rename", &part, error))?;
-    sync_directory(directory)?;
-    Ok((file, path))
-}
-
-/// Zeros up to the end of the segment, really allocated where the file system can.
-fn preallocate(file: &File) -> std::io::Result<()> {
-    let whole =
-        rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, JOURNAL_SEGMENT_BYTES);
-    match whole {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(JOURNAL_SEGMENT_BYTES),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn segment_header(identity: Hash32, first: EntryIndex) -> [u8; 64] {
-    let mut header = [0; 64];
-    header[..8].copy_from_slice(&SEGMENT_MAGIC);
-    header[8..40].copy_from_slice(identity.as_bytes());
-    header[40..48].copy_from_slice(&first.0.to_be_bytes());
-    let checksum = crc32c::crc32c(&header[..48]);
-    header[48..52].copy_from_slice(&checksum.to_be_bytes());
-    header
-}
-
-/// Groups of a journal in order, one segment in memory at a time.
-#[derive(Debug)]
-pub struct Groups {
-    identity: Hash32,
-    segments: VecDeque<(EntryIndex, PathBuf)>,
-    scan: Option<Scan>,
-    from: EntryIndex,
-    next: EntryIndex,
-    has_failed: bool,
 }
 
 impl Groups {
-    /// Opens a journal for reading only, at the group that holds an index.
-    pub fn open(directory: &Path, identity: Hash32, from: EntryIndex) -> Result<Self, StoreFault> {
-        let mut segments: VecDeque<_> = segments_of(directory)?.into();
-        while segments.len() > 1 && segments[1].0 <= from {
-            segments.pop_front();
-        }
-        let Some((next, path)) = segments.front().cloned() else {
-            return Err(StoreFault::NoLedger { path: directory.to_path_buf() });
+    /// The groups from the one that holds `from`; up to `stop`, or to the end of the files. Touches
+    /// nothing and takes no lock. An unfinished write at the end comes as a fault of its own kind.
+    pub fn new(
+        dir: &Path,
+        ledger: Hash32,
+        from: EntryIndex,
+        stop: Option<EntryIndex>,
+    ) -> Result<Self, StoreFault> {
+        let mut segments = segment::list(dir)?;
+        let start = segments.partition_point(|first| *first <= from).saturating_sub(1);
+        segments.drain(..start);
+        let expected = if start == 0 {
+            EntryIndex(0)
+        } else {
+            segments.first().copied().unwrap_or(EntryIndex(0))
         };
-        if next > from {
-            let rule = "the segment before this one is missing".to_owned();
-            return Err(StoreFault::Journal { path, offset: 0, index: from, rule });
-        }
-        Ok(Self { identity, segments, scan: None, from, next, has_failed: false })
+        Ok(Self {
+            dir: dir.to_owned(),
+            ledger,
+            segments: segments.into_iter(),
+            current: None,
+            from,
+            expected,
+            stop,
+            is_done: false,
+        })
     }
 
-    /// Whether the journal ends in a half-written frame; known once all groups were read.
-    pub fn is_torn(&self) -> bool {
-        self.scan.as_ref().is_some_and(|scan| scan.is_torn)
-    }
-
-    fn advance(&mut self) -> Result<Option<Group>, StoreFault> {
+    fn advance(&mut self) -> Result<Option<Group>, JournalFault> {
+        // Each turn reads a frame or takes a segment from a finite list.
         loop {
-            if let Some(scan) = &mut self.scan {
-                if let Some(group) = scan.next_group()? {
-                    self.next = scan.next;
+            if self.stop.is_some_and(|stop| self.expected >= stop) {
+                return Ok(None);
+            }
+            let Some(reader) = &mut self.current else {
+                match self.segments.next() {
+                    Some(first) => self.enter(first)?,
+                    None if self.stop.is_some() => return Err(self.ended_early()),
+                    None => return Ok(None),
+                }
+                continue;
+            };
+            match reader.step(self.expected, self.from)? {
+                Step::Group(group) => {
+                    self.expected = group.end();
                     return Ok(Some(group));
                 }
-                if self.segments.is_empty() {
-                    return Ok(None);
-                }
+                Step::Skipped(end) => self.expected = end,
+                Step::End => self.current = None,
             }
-            let Some((first, path)) = self.segments.pop_front() else { return Ok(None) };
-            if first != self.next {
-                let rule = format!("the segment begins at entry {first}");
-                return Err(StoreFault::Journal { path, offset: 0, index: self.next, rule });
-            }
-            let place = if self.segments.is_empty() { Place::LastSegment } else { Place::Before };
-            self.scan = Some(Scan::open(&path, self.identity, first, place)?);
+        }
+    }
+
+    fn enter(&mut self, first: EntryIndex) -> Result<(), JournalFault> {
+        if first != self.expected {
+            return Err(JournalFault {
+                segment: segment::name(first),
+                offset: 0,
+                entry: self.expected,
+                cause: JournalCause::Gap(first),
+            });
+        }
+        let is_last = self.segments.len() == 0;
+        self.current = Some(SegmentReader::open(&self.dir, &self.ledger, first, is_last)?);
+        Ok(())
+    }
+
+    fn ended_early(&self) -> JournalFault {
+        JournalFault {
+            segment: "(none)".to_owned(),
+            offset: 0,
+            entry: self.expected,
+            cause: JournalCause::Segment("the journal ends before what was made durable"),
         }
     }
 }
 
 impl Iterator for Groups {
-    type Item = Result<Group, StoreFault>;
+    type Item = Result<Group, JournalFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.has_failed {
-            match self.advance() {
-                Ok(Some(group)) if group.end() <= self.from => {}
-                Ok(Some(group)) => return Some(Ok(group)),
-                Ok(None) => return None,
-                Err(fault) => {
-                    self.has_failed = true;
-                    return Some(Err(fault));
-                }
-            }
+        if self.is_done {
+            return None;
         }
-        None
+        let step = self.advance().transpose();
+        self.is_done = !matches!(step, Some(Ok(_)));
+        step
     }
 }
 
-/// Where a segment stands: only the last one may end in a half-written frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Before,
-    LastSegment,
+/// A segment that is durable under its name before anything is written in it: a file that has the
+/// name always has the whole header.
+fn new_segment(
+    config: &JournalConfig,
+    first: EntryIndex,
+    frame_len: usize,
+) -> Result<(PathBuf, File, u64), StoreFault> {
+    let path = config.dir.join(segment::name(first));
+    let unnamed = path.with_extension("next");
+    // What a crash between here and the rename left; it has no frames.
+    match fs::remove_file(&unnamed) {
+        Ok(()) => {}
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {}
+        Err(other) => return Err(io_at("remove", &unnamed)(other)),
+    }
+    let reserved = config.segment_bytes.max((SEGMENT_HEADER_BYTES + frame_len) as u64);
+    let mut file = files::create_new(&unnamed).map_err(io_at("create", &unnamed))?;
+    files::reserve_zeros(&mut file, 0, reserved).map_err(io_at("reserve", &unnamed))?;
+    file.seek(SeekFrom::Start(0)).map_err(io_at("seek in", &unnamed))?;
+    file.write_all(&segment::header(&config.ledger, first)).map_err(io_at("write", &unnamed))?;
+    file.sync_all().map_err(io_at("sync", &unnamed))?;
+    if path.exists() {
+        return Err(StoreFault::NotEmpty(path));
+    }
+    fs::rename(&unnamed, &path).map_err(io_at("rename to", &path))?;
+    files::sync_dir(&config.dir)?;
+    Ok((path, file, reserved))
 }
 
-/// The frames of one segment.
-#[derive(Debug)]
-struct Scan {
-    path: PathBuf,
-    bytes: Bytes,
+/// The first segment begins at 0, and every header is of this ledger. Whether the groups in them
+/// follow one another is checked whenever they are read.
+fn check_segments(config: &JournalConfig, segments: &[EntryIndex]) -> Result<(), StoreFault> {
+    for (position, first) in segments.iter().enumerate() {
+        if position == 0 && first.0 != 0 {
+            let (entry, cause) = (EntryIndex(0), JournalCause::Gap(*first));
+            return Err(
+                JournalFault { segment: segment::name(*first), offset: 0, entry, cause }.into()
+            );
+        }
+        SegmentReader::open(&config.dir, &config.ledger, *first, false)?;
+    }
+    Ok(())
+}
+
+/// Keeps a copy of an unfinished write: what looks like a crash may be damage to something that was
+/// acknowledged, and then the head guard refuses to go on and a person wants to see it.
+fn keep_tail(config: &JournalConfig, reader: &mut SegmentReader) -> Result<TornTail, StoreFault> {
+    let tail = reader.rest()?;
+    let stem = format!("{}.torn-", reader.name().trim_end_matches(SEGMENT_SUFFIX));
+    let kept_as = files::free_name(&config.dir, &stem)?;
+    let mut copy = files::create_new(&kept_as).map_err(io_at("create", &kept_as))?;
+    copy.write_all(&tail).map_err(io_at("write", &kept_as))?;
+    copy.sync_all().map_err(io_at("sync", &kept_as))?;
+    files::sync_dir(&config.dir)?;
+    let (segment, offset) = (reader.name().to_owned(), reader.offset());
+    Ok(TornTail { segment, offset, bytes: tail.len(), kept_as })
+}
+
+/// Puts the file's end into the state in which the writer leaves it: zeros from `offset` on.
+fn restore_blank(
+    config: &JournalConfig,
+    path: &Path,
+    file: &mut File,
     offset: u64,
-    next: EntryIndex,
-    place: Place,
     is_torn: bool,
-}
-
-impl Scan {
-    fn open(
-        path: &Path,
-        identity: Hash32,
-        first: EntryIndex,
-        place: Place,
-    ) -> Result<Self, StoreFault> {
-        let bytes = std::fs::read(path).map_err(|error| StoreFault::io("read", path, error))?;
-        let fault = |rule: &str| {
-            let (path, rule) = (path.to_path_buf(), rule.to_owned());
-            Err(StoreFault::Journal { path, offset: 0, index: first, rule })
-        };
-        if bytes.len() as u64 > JOURNAL_SEGMENT_BYTES {
-            return fault("a segment is not larger than 64 MiB");
-        }
-        let header = segment_header(identity, first);
-        if bytes.len() < header.len() || bytes[..48] != header[..48] {
-            return fault("the header is not this ledger's, or not of this place");
-        }
-        if bytes[..header.len()] != header {
-            return fault("the checksum of the segment's header does not hold");
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            bytes: bytes.into(),
-            offset: SEGMENT_HEADER_BYTES,
-            next: first,
-            place,
-            is_torn: false,
-        })
+) -> Result<u64, StoreFault> {
+    let found = file.metadata().map_err(io_at("look at", path))?.len();
+    let reserved = found.max(config.segment_bytes);
+    if is_torn {
+        // A crash between the cut and the reservation leaves a short file with whole frames: a
+        // clean end.
+        file.set_len(offset).map_err(io_at("cut", path))?;
     }
-
-    fn next_group(&mut self) -> Result<Option<Group>, StoreFault> {
-        if self.is_torn {
-            return Ok(None);
-        }
-        let at = usize::try_from(self.offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        let rest = self.bytes.slice(at..);
-        match frame::parse(&rest) {
-            Ok((group, len)) => {
-                if group.first != self.next {
-                    let rule = format!("the frame begins at entry {}", group.first);
-                    return Err(self.fault(rule));
-                }
-                self.offset += len as u64;
-                self.next = group.end();
-                Ok(Some(group))
-            }
-            Err(fault) => self.end_at(&rest, &fault),
-        }
+    if is_torn || found < reserved {
+        let blank_from = if is_torn { offset } else { found };
+        files::reserve_zeros(file, blank_from, reserved).map_err(io_at("reserve", path))?;
+        file.sync_all().map_err(io_at("sync", path))?;
     }
-
-    /// No frame here: the preallocated rest, a half-written frame at the very end, or damage.
-    fn end_at(&mut self, rest: &[u8], fault: &FrameFault) -> Result<Option<Group>, StoreFault> {
-        let is_blank = rest.iter().all(|byte| *byte == 0);
-        if is_blank {
-            return Ok(None);
-        }
-        if self.place == Place::LastSegment && could_be_torn(rest, fault) {
-            self.is_torn = true;
-            return Ok(None);
-        }
-        let fault = match fault {
-            FrameFault::End => "zeros where a frame was, and something after them".to_owned(),
-            other => other.to_string(),
-        };
-        Err(self.fault(fault))
-    }
-
-    fn fault(&self, rule: String) -> StoreFault {
-        let (path, offset, index) = (self.path.clone(), self.offset, self.next);
-        StoreFault::Journal { path, offset, index, rule }
-    }
-}
-
-/// A crash leaves at most one frame half written: sectors of it in any order, none of a later frame, and
-/// nothing beyond the largest frame. Whether it had been acknowledged is for the head guard to say.
-fn could_be_torn(rest: &[u8], fault: &FrameFault) -> bool {
-    if matches!(fault, FrameFault::Body { .. }) {
-        return false; // its checksum holds: it was written so
-    }
-    let reach = FRAME_HEADER_BYTES + MAX_FRAME_BODY_BYTES + 4;
-    let beyond = rest.get(reach..).unwrap_or_default();
-    let holds_frame = (1..rest.len().saturating_sub(FRAME_MAGIC.len())).any(|at| {
-        rest[at..].starts_with(&FRAME_MAGIC)
-            && frame::parse(&Bytes::copy_from_slice(&rest[at..])).is_ok()
-    });
-    beyond.iter().all(|byte| *byte == 0) && !holds_frame
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const IDENTITY: Hash32 = Hash32([7; 32]);
-
-    fn group(first: u64, count: u64) -> Group {
-        let checkpoint = if first == 0 { Bytes::new() } else { Bytes::from(format!("at {first}")) };
-        let entry = |index: u64| Bytes::from(format!("entry {index} ").repeat(20));
-        Group {
-            first: EntryIndex(first),
-            previous_checkpoint: checkpoint,
-            entries: (first..first + count).map(entry).collect(),
-        }
-    }
-
-    fn filled(folder: &Path) -> Vec<Group> {
-        let mut journal = Journal::create(folder, IDENTITY, &Faults::default()).unwrap();
-        let groups = vec![group(0, 1), group(1, 3), group(4, 2)];
-        for group in &groups {
-            journal.append(group).unwrap();
-        }
-        groups
-    }
-
-    fn open(folder: &Path) -> Result<Journal, StoreFault> {
-        Journal::open(folder, IDENTITY, &Faults::default())
-    }
-
-    fn all(folder: &Path) -> Result<Vec<Group>, StoreFault> {
-        Groups::open(folder, IDENTITY, EntryIndex(0))?.collect()
-    }
-
-    #[test]
-    fn groups_read_back_from_any_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let groups = filled(folder.path());
-        assert_eq!(all(folder.path()).unwrap(), groups);
-        let journal = open(folder.path()).unwrap();
-        assert_eq!(journal.end(), EntryCount(6));
-        let from_two: Vec<_> =
-            journal.read(EntryIndex(2)).unwrap().collect::<Result<_, _>>().unwrap();
-        assert_eq!(from_two, groups[1..]);
-    }
-
-    #[test]
-    fn a_tail_torn_at_any_byte_ends_before_the_last_frame() {
-        let folder = tempfile::tempdir().unwrap();
-        let groups = filled(folder.path());
-        let path = folder.path().join(format!("{:020}.umj", 0));
-        let whole = std::fs::read(&path).unwrap();
-        let last = frame::encode(&groups[2]).unwrap().len();
-        let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-        // The checksum may end in zeros, so the frame's end is counted from its start.
-        let start = whole.len().min(open(folder.path()).unwrap().offset as usize - last);
-        assert!(end <= start + last);
-        for cut in start..start + last {
-            let mut torn = whole.clone();
-            torn[cut..].fill(0);
-            std::fs::write(&path, &torn).unwrap();
-            let expected = if torn == whole { 3 } else { 2 };
-            assert_eq!(all(folder.path()).unwrap(), groups[..expected], "cut at {cut}");
-            if cut % 97 == 0 && expected == 2 {
-                let mut journal = open(folder.path()).unwrap();
-                journal.clear_torn_tail().unwrap();
-                journal.append(&group(4, 1)).unwrap();
-                assert_eq!(all(folder.path()).unwrap().len(), 3);
-            }
-        }
-        // Sectors of one write may land in any order: the first half missing, the second there.
-        let mut torn = whole.clone();
-        torn[start..start + last / 2].fill(0);
-        std::fs::write(&path, &torn).unwrap();
-        assert_eq!(all(folder.path()).unwrap(), groups[..2]);
-    }
-
-    #[test]
-    fn damage_before_the_last_frame_is_refused_with_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let groups = filled(folder.path());
-        let path = folder.path().join(format!("{:020}.umj", 0));
-        let whole = std::fs::read(&path).unwrap();
-        let first = frame::encode(&groups[0]).unwrap().len();
-        let second = frame::encode(&groups[1]).unwrap().len();
-        let start = 64 + first;
-        for at in start..start + second {
-            let mut bent = whole.clone();
-            bent[at] ^= 0x10;
-            std::fs::write(&path, &bent).unwrap();
-            match all(folder.path()) {
-                Err(StoreFault::Journal { offset, index, .. }) => {
-                    assert_eq!((offset, index), (start as u64, EntryIndex(1)), "byte {at}");
-                }
-                other => panic!("byte {at}: {other:?}"),
-            }
-        }
-        for at in 0..52 {
-            let mut bent = whole.clone();
-            bent[at] ^= 0x10;
-            std::fs::write(&path, &bent).unwrap();
-            assert!(all(folder.path()).is_err(), "header byte {at}");
-        }
-    }
-
-    #[test]
-    fn it_rotates_and_another_ledgers_segment_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(folder.path(), IDENTITY, &Faults::default()).unwrap();
-        let big = Bytes::from(vec![3_u8; 60_000]);
-        let mut first = 0;
-        for _ in 0..9 {
-            let checkpoint = if first == 0 { Bytes::new() } else { Bytes::from_static(b"c") };
-            let entries = vec![big.clone(); 256];
-            let group =
-                Group { first: EntryIndex(first), previous_checkpoint: checkpoint, entries };
-            journal.append(&group).unwrap();
-            first += 256;
-        }
-        assert_eq!(segments_of(folder.path()).unwrap().len(), 3);
-        assert_eq!(open(folder.path()).unwrap().end(), EntryCount(first));
-        assert_eq!(all(folder.path()).unwrap().len(), 9);
-        let strange = Groups::open(folder.path(), Hash32([8; 32]), EntryIndex(0)).unwrap().next();
-        assert!(matches!(strange, Some(Err(StoreFault::Journal { .. }))));
-        std::fs::remove_file(&segments_of(folder.path()).unwrap()[1].1).unwrap();
-        assert!(all(folder.path()).is_err());
-    }
+    file.seek(SeekFrom::Start(offset)).map_err(io_at("seek in", path))?;
+    Ok(reserved)
 }

@@ -1,133 +1,243 @@
-//! The key space of the database: one tree, one tag byte a kind, big-endian after it.
-//!
-//! Tags are stable. Keys of one kind sort as their ids or numbers do, which lists and "the first after" use.
+//! Every key of the database. One tree; the first byte is the kind, the rest is big-endian, so that
+//! bytes sort as the things themselves do.
+
+use std::fmt;
 
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 
-/// A key of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key<'a> {
-    /// Where the database ends: applied entries, chain value. One key.
+/// A key. Tags are part of the database's format: never reused, never renumbered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// `0x01` -> format version u16, ledger hash 32.
+    Meta,
+    /// `0x02` -> applied entry count u64, chain value 32. Set by the same batch as all that it
+    /// counts.
     Head,
-    /// The ledger's own state. One key.
+    /// `0x03` -> the ledger's own state.
     Ledger,
-    /// A run of entries, by its first.
-    Entries(EntryIndex),
-    /// A row of 256 hashes: level in steps of 8, row.
-    Tile(u8, u64),
-    /// A signed checkpoint by its size.
+    /// `0x10`, last index u64 -> a pack of entries that end there: first u64, then (length u32,
+    /// bytes) each. The *last* index, so that the pack of an entry is the first key at or after it.
+    Pack(EntryIndex),
+    /// `0x11`, row level u8, number u64 -> hashes of tree level 8 x row level, up to 256 of 32
+    /// bytes.
+    Row(u8, u64),
+    /// `0x12`, size u64 -> the signed checkpoint of that size, at the end of a group.
     Checkpoint(EntryCount),
-    /// A party.
+    /// `0x20`, id -> a party.
     Party(PartyId),
-    /// The party of a credit code.
-    CreditCode(&'a str),
-    /// A site.
+    /// `0x21`, code as text -> party id.
+    CreditCode(String),
+    /// `0x22`, id -> a site.
     Site(SiteId),
-    /// A signing key.
-    SigningKey(KeyId),
-    /// A lot.
+    /// `0x23`, id -> a signing key.
+    Signer(KeyId),
+    /// `0x24`, id -> a lot.
     Lot(LotId),
-    /// An event of a lot's life.
-    Life(LotId, u32),
-    /// A transfer by its offer.
+    /// `0x25`, offer's event id -> a transfer.
     Transfer(EventId),
-    /// What is remembered of an event.
+    /// `0x26`, id -> what is remembered of an event.
     Event(EventId),
-    /// What an entry did to metal.
+    /// `0x27`, lot id, ordinal u32 -> event id, entry index u64.
+    Life(LotId, u32),
+    /// `0x28`, entry index u64 -> a movement; gone when it was retracted.
     Movement(EntryIndex),
-    /// A chunk of a table set.
+    /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
+    OwnedLot(PartyId, LotId),
+    /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
+    HeldLot(PartyId, LotId),
 }
 
-impl Key<'_> {
-    /// The tag byte.
-    pub const fn tag(&self) -> u8 {
+/// One kind of keys, for walking over all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    Meta = 0x01,
+    Head = 0x02,
+    Ledger = 0x03,
+    Pack = 0x10,
+    Row = 0x11,
+    Checkpoint = 0x12,
+    Party = 0x20,
+    CreditCode = 0x21,
+    Site = 0x22,
+    Signer = 0x23,
+    Lot = 0x24,
+    Transfer = 0x25,
+    Event = 0x26,
+    Life = 0x27,
+    Movement = 0x28,
+    TableChunk = 0x29,
+    OwnedLot = 0x30,
+    HeldLot = 0x31,
+}
+
+impl Key {
+    /// Its kind.
+    pub const fn tag(&self) -> Tag {
         match self {
-            Self::Head => 0x01,
-            Self::Ledger => 0x02,
-            Self::Entries(_) => 0x10,
-            Self::Tile(..) => 0x11,
-            Self::Checkpoint(_) => 0x12,
-            Self::Party(_) => 0x20,
-            Self::CreditCode(_) => 0x21,
-            Self::Site(_) => 0x22,
-            Self::SigningKey(_) => 0x23,
-            Self::Lot(_) => 0x30,
-            Self::Life(..) => 0x31,
-            Self::Transfer(_) => 0x32,
-            Self::Event(_) => 0x33,
-            Self::Movement(_) => 0x34,
-            Self::TableChunk(..) => 0x40,
+            Self::Meta => Tag::Meta,
+            Self::Head => Tag::Head,
+            Self::Ledger => Tag::Ledger,
+            Self::Pack(_) => Tag::Pack,
+            Self::Row(..) => Tag::Row,
+            Self::Checkpoint(_) => Tag::Checkpoint,
+            Self::Party(_) => Tag::Party,
+            Self::CreditCode(_) => Tag::CreditCode,
+            Self::Site(_) => Tag::Site,
+            Self::Signer(_) => Tag::Signer,
+            Self::Lot(_) => Tag::Lot,
+            Self::Transfer(_) => Tag::Transfer,
+            Self::Event(_) => Tag::Event,
+            Self::Life(..) => Tag::Life,
+            Self::Movement(_) => Tag::Movement,
+            Self::TableChunk(..) => Tag::TableChunk,
+            Self::OwnedLot(..) => Tag::OwnedLot,
+            Self::HeldLot(..) => Tag::HeldLot,
         }
     }
 
-    /// The bytes.
+    /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(40);
-        out.push(self.tag());
+        let mut out = vec![self.tag() as u8];
         match self {
-            Self::Head | Self::Ledger => {}
-            Self::Entries(index) | Self::Movement(index) => out.extend(index.0.to_be_bytes()),
-            Self::Tile(level, row) => {
+            Self::Meta | Self::Head | Self::Ledger => {}
+            Self::Pack(index) | Self::Movement(index) => out.extend(index.0.to_be_bytes()),
+            Self::Row(level, number) => {
                 out.push(*level);
-                out.extend(row.to_be_bytes());
+                out.extend(number.to_be_bytes());
             }
             Self::Checkpoint(size) => out.extend(size.0.to_be_bytes()),
             Self::Party(id) => out.extend(id.as_bytes()),
             Self::CreditCode(code) => out.extend(code.as_bytes()),
             Self::Site(id) => out.extend(id.as_bytes()),
-            Self::SigningKey(id) => out.extend(id.as_bytes()),
+            Self::Signer(id) => out.extend(id.as_bytes()),
             Self::Lot(id) => out.extend(id.as_bytes()),
+            Self::Transfer(id) | Self::Event(id) => out.extend(id.as_bytes()),
             Self::Life(lot, ordinal) => {
                 out.extend(lot.as_bytes());
                 out.extend(ordinal.to_be_bytes());
             }
-            Self::Transfer(id) | Self::Event(id) => out.extend(id.as_bytes()),
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
             }
+            Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
+                out.extend(party.as_bytes());
+                out.extend(lot.as_bytes());
+            }
         }
         out
     }
+
+    /// The key of some bytes; `None` for bytes that no key has.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let key = match *tag {
+            0x01 if rest.is_empty() => Self::Meta,
+            0x02 if rest.is_empty() => Self::Head,
+            0x03 if rest.is_empty() => Self::Ledger,
+            0x10 => Self::Pack(EntryIndex(be_u64(rest)?)),
+            0x11 => Self::Row(*rest.first()?, be_u64(&rest[1..])?),
+            0x12 => Self::Checkpoint(EntryCount(be_u64(rest)?)),
+            0x20 => Self::Party(PartyId::from_bytes(rest.try_into().ok()?)),
+            0x21 => Self::CreditCode(String::from_utf8(rest.to_vec()).ok()?),
+            0x22 => Self::Site(SiteId::from_bytes(rest.try_into().ok()?)),
+            0x23 => Self::Signer(KeyId(rest.try_into().ok()?)),
+            0x24 => Self::Lot(LotId::from_bytes(rest.try_into().ok()?)),
+            0x25 => Self::Transfer(EventId::from_bytes(rest.try_into().ok()?)),
+            0x26 => Self::Event(EventId::from_bytes(rest.try_into().ok()?)),
+            0x27 => {
+                let (lot, ordinal) = rest.split_first_chunk::<16>()?;
+                Self::Life(LotId::from_bytes(*lot), be_u32(ordinal)?)
+            }
+            0x28 => Self::Movement(EntryIndex(be_u64(rest)?)),
+            0x29 => {
+                let (set, chunk) = rest.split_first_chunk::<32>()?;
+                Self::TableChunk(Hash32(*set), be_u32(chunk)?)
+            }
+            0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
+            0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            _ => return None,
+        };
+        Some(key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+fn be_u32(bytes: &[u8]) -> Option<u32> {
+    bytes.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn be_u64(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+fn two_ids(bytes: &[u8]) -> Option<(PartyId, LotId)> {
+    let (party, lot) = bytes.split_first_chunk::<16>()?;
+    Some((PartyId::from_bytes(*party), LotId::from_bytes(lot.try_into().ok()?)))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn tags_are_stable_and_keys_sort_as_their_numbers() {
-        let lot = LotId::from_bytes([1; 16]);
-        let event = EventId::from_bytes([2; 16]);
-        let keys = [
-            (Key::Head, 0x01),
-            (Key::Ledger, 0x02),
-            (Key::Entries(EntryIndex(0)), 0x10),
-            (Key::Tile(0, 0), 0x11),
-            (Key::Checkpoint(EntryCount(0)), 0x12),
-            (Key::Party(PartyId::from_bytes([0; 16])), 0x20),
-            (Key::CreditCode("x"), 0x21),
-            (Key::Site(SiteId::from_bytes([0; 16])), 0x22),
-            (Key::SigningKey(KeyId([0; 32])), 0x23),
-            (Key::Lot(lot), 0x30),
-            (Key::Life(lot, 0), 0x31),
-            (Key::Transfer(event), 0x32),
-            (Key::Event(event), 0x33),
-            (Key::Movement(EntryIndex(0)), 0x34),
-            (Key::TableChunk(Hash32([0; 32]), 0), 0x40),
-        ];
-        for pair in keys.windows(2) {
-            assert!(pair[0].0.bytes() < pair[1].0.bytes());
+    fn any_key() -> impl Strategy<Value = Key> {
+        let id = any::<[u8; 16]>;
+        let small = 0..600_u64;
+        prop_oneof![
+            Just(Key::Meta),
+            Just(Key::Head),
+            Just(Key::Ledger),
+            small.clone().prop_map(|n| Key::Pack(EntryIndex(n))),
+            any::<u64>().prop_map(|n| Key::Pack(EntryIndex(n))),
+            (0..8_u8, small).prop_map(|(level, n)| Key::Row(level, n)),
+            any::<u64>().prop_map(|n| Key::Checkpoint(EntryCount(n))),
+            id().prop_map(|raw| Key::Party(PartyId::from_bytes(raw))),
+            "[0-9A-Z]{18}".prop_map(Key::CreditCode),
+            id().prop_map(|raw| Key::Site(SiteId::from_bytes(raw))),
+            any::<[u8; 32]>().prop_map(|raw| Key::Signer(KeyId(raw))),
+            id().prop_map(|raw| Key::Lot(LotId::from_bytes(raw))),
+            id().prop_map(|raw| Key::Transfer(EventId::from_bytes(raw))),
+            id().prop_map(|raw| Key::Event(EventId::from_bytes(raw))),
+            (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
+            any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
+            (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (id(), id()).prop_map(|(party, lot)| Key::HeldLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_comes_back_as_it_went(key in any_key()) {
+            prop_assert_eq!(Key::parse(&key.bytes()), Some(key));
         }
-        for (key, tag) in keys {
-            assert_eq!(key.tag(), tag);
+
+        #[test]
+        fn bytes_sort_as_keys_do(a in any_key(), b in any_key()) {
+            prop_assert_eq!(a.bytes().cmp(&b.bytes()), a.cmp(&b));
         }
-        for numbers in [[0, 1], [255, 256], [65_535, 65_536], [u64::MAX - 1, u64::MAX]] {
-            let [low, high] = numbers.map(EntryIndex);
-            assert!(Key::Entries(low).bytes() < Key::Entries(high).bytes());
+
+        #[test]
+        fn a_key_with_a_byte_more_or_less_is_none_or_a_text(key in any_key()) {
+            let mut bytes = key.bytes();
+            bytes.push(b'0');
+            let longer = Key::parse(&bytes);
+            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_))));
         }
-        assert!(Key::Life(lot, 255).bytes() < Key::Life(lot, 256).bytes());
-        assert!(Key::Tile(0, u64::MAX).bytes() < Key::Tile(8, 0).bytes());
     }
 }

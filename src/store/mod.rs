@@ -1,441 +1,436 @@
-//! Where it lies on disk.
+//! Where the ledger lies on disk.
 //!
-//! *Owns:* the journal (durability), the sled database (everything that is read), the head guard, the locks,
-//! and the faults that tests put between them.
+//! *Owns:* the journal (durability), the database (everything that is read), the head guard, the
+//! locks, and what must be true between them.
 //!
-//! *Never:* judges an event, signs, or decides an order. It does not know what a group means, only that it is
-//! there whole or not at all.
+//! *Never:* judges an event, seals an entry, signs, reads a clock, decides when to sync. Never
+//! retries after a fault that leaves it unknown what is on disk.
 //!
-//! *See:* `docs/adr/0004-sled-and-journal.md`; `docs/FORMAT.md`, *Journal frame*.
+//! *See:* `docs/adr/0004-sled-and-journal.md` for why there are two; `docs/FORMAT.md` for the
+//! journal.
 //!
-//! What each thing is trusted for: the journal for every acknowledged entry; sled for nothing that the journal
-//! does not say as well; the guard for how far the ledger had come.
+//! ```text
+//! <data>/FORMAT   <data>/LOCK   <data>/journal/<20 digits>.umj   <data>/sled/
+//! <guard>/LOCK    <guard>/guard
+//! ```
 
-pub mod codec;
-pub mod database;
-pub mod fault;
+mod codec;
+mod database;
+mod fault;
 pub mod faults;
-pub mod guard;
+mod files;
+mod format;
+mod guard;
 pub mod journal;
-pub mod keyspace;
-pub mod lock;
-pub mod tiles;
+mod keyspace;
+mod lock;
+mod reads;
+mod segment;
+mod tree;
+mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use sled::Batch;
 
-use crate::domain::effects::{LedgerState, View};
-use crate::domain::lot::{EventRecord, Lot, Transfer};
-use crate::domain::memory::MemoryState;
-use crate::domain::movement::Movement;
-use crate::domain::party::{KeyState, PartyState, Site};
-use crate::domain::{
-    EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey, SiteId,
-};
-use crate::ledger::frame::Group;
-use crate::ledger::hash::{ChainValue, sha256};
-use crate::ledger::tree::NodeSource;
-use database::Database;
-pub use database::LotScan;
+pub use database::DatabaseState;
 pub use fault::StoreFault;
-use faults::{FaultPoint, Faults};
-use guard::Guard;
-use journal::{Groups, Journal};
+pub use faults::{FaultPoint, Faults};
+pub use guard::{Guard, GuardFault};
+pub use journal::{Groups, JournalCause, JournalFault, TornTail};
+pub use reads::{LotQuery, Page};
+pub use tree::TreeReader;
+pub use write::GroupRows;
+
+pub use crate::ledger::frame::Group;
+
+use database::Database;
+use format::Format;
+use journal::{Journal, JournalConfig};
 use lock::DirectoryLock;
 
-/// Version of what lies in a data directory.
-pub const DISK_VERSION: &str = "urbanmine data directory, version 1";
+use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
+use crate::ledger::checkpoint::SignedCheckpoint;
+use crate::limits::JOURNAL_SEGMENT_BYTES;
+
+const FORMAT_NAME: &str = "FORMAT";
+const JOURNAL_NAME: &str = "journal";
+const DATABASE_NAME: &str = "sled";
+const DATABASE_LOST_STEM: &str = "sled.lost-";
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// Journal and database.
     pub data: PathBuf,
-    /// The head guard; best on another disk.
+    /// The head guard; better on another disk.
     pub guard: PathBuf,
-    /// Faults that tests inject.
+    /// Bytes that a journal segment reserves.
+    pub segment_bytes: u64,
+    /// Fault hooks; none outside tests.
     pub faults: Faults,
 }
 
-/// A group with everything that the database keeps of it.
-#[derive(Debug, Clone, Copy)]
-pub struct GroupRows<'a> {
-    /// The group.
-    pub group: &'a Group,
-    /// Its leaf hashes.
-    pub leaves: &'a [Hash32],
-    /// The chain value after its last entry.
-    pub chain: ChainValue,
-    /// Last values of all that it changes.
-    pub changes: &'a MemoryState,
-    /// Entries whose movements no longer count.
-    pub retracted: &'a [EntryIndex],
-}
-
-/// An open store. Reads are shared; writes come from one thread.
+/// The store of one ledger, held exclusively. Many may read; one is to write.
 #[derive(Debug)]
 pub struct Store {
+    config: StoreConfig,
+    format: Format,
     journal: Mutex<Journal>,
     database: Database,
     guard: Guard,
-    faults: Faults,
+    applied: AtomicU64,
     is_poisoned: AtomicBool,
+    /// Last, so that it is let go last.
     _lock: DirectoryLock,
 }
 
+/// A store, and what its opening found.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What the node has to do before it appends.
+    pub tail: Tail,
+}
+
+/// How journal and database stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// Entries in the database.
+    pub applied: EntryCount,
+    /// Entries in the journal; the node replays those in between.
+    pub journaled: EntryCount,
+    /// An unfinished write that was set aside.
+    pub torn: Option<TornTail>,
+    /// Whether there was a database.
+    pub database: DatabaseState,
+    /// Where the database of before lies, when it was to be rebuilt.
+    pub database_set_aside: Option<PathBuf>,
+}
+
+/// The journal of a store, to be read by anybody at any time.
+#[derive(Debug, Clone)]
+pub struct ReadOnly {
+    format: Format,
+    journal: PathBuf,
+}
+
+impl StoreConfig {
+    /// A store with the usual segments and no hooks.
+    pub fn new(data: impl Into<PathBuf>, guard: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            guard: guard.into(),
+            segment_bytes: JOURNAL_SEGMENT_BYTES,
+            faults: Faults::default(),
+        }
+    }
+
+    fn journal(&self, format: &Format) -> JournalConfig {
+        JournalConfig {
+            dir: self.data.join(JOURNAL_NAME),
+            ledger: format.ledger_hash(),
+            segment_bytes: self.segment_bytes,
+            acknowledged: EntryIndex(0),
+            faults: self.faults.clone(),
+        }
+    }
+}
+
 impl Store {
-    /// Makes the directories of a new ledger; refuses where one is.
+    /// Makes an empty store. Both directories must be new or empty. What a crash before the first entry
+    /// left is no ledger: nobody was told of it, and it is made anew.
     pub fn create(
         config: &StoreConfig,
         origin: &Origin,
         ledger_key: &PublicKey,
     ) -> Result<Self, StoreFault> {
-        make_directory(&config.data)?;
-        let lock = DirectoryLock::take(&config.data)?;
-        if config.data.join(FORMAT_FILE).exists() {
-            return Err(StoreFault::Exists { path: config.data.clone() });
-        }
-        let identity = identity_of(origin, ledger_key);
-        let guard = Guard::open(&config.guard, &config.faults)?;
+        files::make_dir(&config.data)?;
+        let format_path = config.data.join(FORMAT_NAME);
+        let lock = DirectoryLock::acquire(&config.data)?;
+        clear_stillborn(config)?;
+        let guard = Guard::open(&config.guard, config.faults.clone())?;
         if guard.current()?.is_some() {
-            return Err(StoreFault::Exists { path: config.guard.clone() });
+            return Err(StoreFault::NotEmpty(config.guard.clone()));
         }
-        let journal = Journal::create(&config.data.join(JOURNAL), identity, &config.faults)?;
-        let database = Database::open(&config.data.join(SLED), &config.faults)?;
-        // Last: a directory without this file is no ledger yet. A crash before: `init` again after it is
-        // removed; nobody was told anything.
-        write_durably(&config.data.join(FORMAT_FILE), format_text(identity).as_bytes())?;
-        sync_directory(&config.data)?;
-        Ok(Self::assemble(journal, database, guard, config, lock))
+        let format = Format::new(origin, ledger_key);
+        let journal = Journal::create(config.journal(&format))?;
+        let database_dir = config.data.join(DATABASE_NAME);
+        let (database, _) = Database::open(&database_dir, &format.ledger_hash())?;
+        // Last: a directory without it is no store, however far a crash let us come.
+        files::replace_file(&format_path, format.text().as_bytes())?;
+        Self::assemble(config, format, journal, database, guard, lock)
     }
 
-    /// Opens a store. The journal's torn tail, if any, is left as it is until [`Self::clear_torn_tail`].
-    pub fn open(config: &StoreConfig) -> Result<Self, StoreFault> {
-        let lock = lock_existing(&config.data)?;
-        let identity = read_format(&config.data)?;
-        let guard = Guard::open(&config.guard, &config.faults)?;
-        let journal = Journal::open(&config.data.join(JOURNAL), identity, &config.faults)?;
-        let database = Database::open(&config.data.join(SLED), &config.faults)?;
-        Ok(Self::assemble(journal, database, guard, config, lock))
+    /// Opens a store and says how journal and database stand; a missing database is made anew.
+    pub fn open(config: &StoreConfig) -> Result<Opened, StoreFault> {
+        Self::open_as(config, false)
     }
 
-    /// Opens a store with an empty database; the one that was there is moved aside, not deleted.
-    pub fn open_without_database(config: &StoreConfig) -> Result<Self, StoreFault> {
-        let lock = lock_existing(&config.data)?;
-        let identity = read_format(&config.data)?;
-        let guard = Guard::open(&config.guard, &config.faults)?;
-        let journal = Journal::open(&config.data.join(JOURNAL), identity, &config.faults)?;
-        move_aside(&config.data)?;
-        let database = Database::open(&config.data.join(SLED), &config.faults)?;
-        Ok(Self::assemble(journal, database, guard, config, lock))
+    /// Opens a store with an empty database; the one that is there is set aside, not deleted.
+    pub fn open_rebuilding(config: &StoreConfig) -> Result<Opened, StoreFault> {
+        Self::open_as(config, true)
     }
 
-    fn assemble(
-        journal: Journal,
-        database: Database,
-        guard: Guard,
-        config: &StoreConfig,
-        lock: DirectoryLock,
-    ) -> Self {
-        Self {
-            journal: Mutex::new(journal),
-            database,
-            guard,
-            faults: config.faults.clone(),
-            is_poisoned: AtomicBool::new(false),
-            _lock: lock,
-        }
+    /// The journal alone: takes no lock, changes nothing, works beside a running node.
+    pub fn open_read_only(config: &StoreConfig) -> Result<ReadOnly, StoreFault> {
+        let format = Format::read(&config.data.join(FORMAT_NAME))?;
+        Ok(ReadOnly { format, journal: config.data.join(JOURNAL_NAME) })
     }
 
-    /// Fails where a test wants it to.
+    /// The ledger's name.
+    pub fn origin(&self) -> &Origin {
+        &self.format.origin
+    }
+
+    /// The key that it was made for.
+    pub fn ledger_key(&self) -> &PublicKey {
+        &self.format.ledger_key
+    }
+
+    /// How many entries are in the database.
+    pub fn applied(&self) -> EntryCount {
+        EntryCount(self.applied.load(Ordering::Acquire))
+    }
+
+    /// How many entries are in the journal.
+    pub fn journaled(&self) -> EntryCount {
+        EntryCount(self.journal().next().0)
+    }
+
+    /// Fails where a test wants it to, outside of the store's own steps.
     pub fn fault(&self, point: FaultPoint) -> Result<(), StoreFault> {
-        self.guarded(|| self.faults.at(point))
+        self.step(|| self.config.faults.at(point, &self.config.data))
     }
 
-    /// Runs a write; the first that fails poisons the store for good.
-    fn guarded<T>(&self, write: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-        if self.is_poisoned.load(Ordering::SeqCst) {
-            return Err(StoreFault::Poisoned);
-        }
-        // An error of a write or sync is fatal: what is on disk is known only after a restart.
-        write().inspect_err(|_| self.is_poisoned.store(true, Ordering::SeqCst))
+    /// Whether an earlier fault stopped all writing.
+    pub fn is_poisoned(&self) -> bool {
+        self.is_poisoned.load(Ordering::Acquire)
     }
 
-    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
-        // A panic in the journal leaves it poisoned by its own flag, or untouched.
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    // --- journal ------------------------------------------------------------------------------------
-
-    /// Appends a group and makes it durable. When this returns, the group survives a power cut.
+    /// Writes a group into the journal; it is durable when this returns.
     pub fn journal_append(&self, group: &Group) -> Result<(), StoreFault> {
-        self.guarded(|| self.journal().append(group))
+        self.step(|| self.journal().append(group))
     }
 
-    /// Entries in the journal.
-    pub fn journal_end(&self) -> EntryCount {
-        self.journal().end()
-    }
-
-    /// Groups from the one that holds an index on.
+    /// The durable groups from the one that holds `from`.
     pub fn journal_read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
         self.journal().read(from)
     }
 
-    /// The group that holds an entry.
-    pub fn journal_group_of(&self, index: EntryIndex) -> Result<Option<Group>, StoreFault> {
-        if index.0 >= self.journal_end().0 {
-            return Ok(None);
-        }
-        self.journal_read(index)?.next().transpose()
-    }
-
-    /// Writes zeros over a frame that a crash left half written. The caller has made sure (by the head
-    /// guard) that nobody was told of it.
-    pub fn clear_torn_tail(&self) -> Result<(), StoreFault> {
-        self.guarded(|| self.journal().clear_torn_tail())
-    }
-
-    // --- database -----------------------------------------------------------------------------------
-
-    /// Writes a group into the database, all of it or nothing. Writing it again changes nothing.
+    /// Writes a group and its changes into the database, whole or not at all. Not durable until the
+    /// next sync; the journal makes it again. A group that is there already is only compared.
     pub fn write_group(&self, rows: &GroupRows<'_>) -> Result<(), StoreFault> {
-        self.guarded(|| self.database.write_group(rows))
+        let place = self.config.data.join(DATABASE_NAME);
+        self.step(|| {
+            self.config.faults.at(FaultPoint::BeforeDatabaseWrite, &place)?;
+            let applied = write::write_group(&self.database, rows)?;
+            self.applied.store(applied.0, Ordering::Release);
+            self.config.faults.at(FaultPoint::AfterDatabaseWrite, &place)
+        })
     }
 
-    /// Keeps the signed checkpoint of a group's end.
+    /// Stores the signed checkpoint of a group's end. Writing the same again changes nothing;
+    /// another one of the same size is refused.
     pub fn write_checkpoint(&self, size: EntryCount, signed: &[u8]) -> Result<(), StoreFault> {
-        self.guarded(|| self.database.write_checkpoint(size, signed))
+        let applied = self.applied();
+        if size.0 == 0 || size > applied {
+            let (expected, found) = (EntryIndex(applied.0), EntryIndex(size.0));
+            return Err(StoreFault::Order { place: "checkpoint", expected, found });
+        }
+        let place = self.config.data.join(DATABASE_NAME);
+        self.step(|| {
+            self.config.faults.at(FaultPoint::BeforeCheckpointWrite, &place)?;
+            let mut batch = Batch::default();
+            write::put_checkpoint(&self.database, &mut batch, size, signed)?;
+            self.database.apply(batch)?;
+            self.config.faults.at(FaultPoint::AfterCheckpointWrite, &place)
+        })
     }
 
-    /// Makes the database durable: flush, then fsync of its files through our own handles.
+    /// Makes the database durable. Blocks.
     pub fn sync(&self) -> Result<(), StoreFault> {
-        self.guarded(|| self.database.sync())
+        let place = self.config.data.join(DATABASE_NAME);
+        self.step(|| {
+            self.config.faults.at(FaultPoint::BeforeDatabaseSync, &place)?;
+            self.database.sync()?;
+            self.config.faults.at(FaultPoint::AfterDatabaseSync, &place)
+        })
     }
 
-    /// Entries that the database holds.
-    pub fn applied(&self) -> Result<EntryCount, StoreFault> {
-        Ok(self.database.head()?.0)
-    }
-
-    /// The chain value after the last of them.
-    pub fn chain_at_head(&self) -> Result<ChainValue, StoreFault> {
-        Ok(self.database.head()?.1)
-    }
-
-    /// An entry.
-    pub fn entry(&self, index: EntryIndex) -> Result<Option<Bytes>, StoreFault> {
-        Ok(self.database.entries(index, 1)?.pop())
-    }
-
-    /// Consecutive entries.
-    pub fn entries(&self, from: EntryIndex, max: usize) -> Result<Vec<Bytes>, StoreFault> {
-        self.database.entries(from, max)
-    }
-
-    /// The first checkpoint that covers an entry: its group's.
-    pub fn checkpoint_covering(
-        &self,
-        index: EntryIndex,
-    ) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
-        self.database.checkpoint_covering(index)
-    }
-
-    /// The last checkpoint.
-    pub fn latest_checkpoint(&self) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
-        self.database.latest_checkpoint()
-    }
-
-    /// Lots after one that match, in order of their ids.
-    pub fn lots(
-        &self,
-        after: Option<LotId>,
-        max: usize,
-        matches: impl Fn(&Lot) -> bool,
-    ) -> Result<LotScan, StoreFault> {
-        self.database.lots(after, max, matches)
-    }
-
-    /// Parties after one, in order of their ids.
-    pub fn parties(
-        &self,
-        after: Option<PartyId>,
-        max: usize,
-    ) -> Result<Vec<PartyState>, StoreFault> {
-        self.database.parties(after, max)
-    }
-
-    /// Sites after one, in order of their ids.
-    pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, StoreFault> {
-        self.database.sites(after, max)
-    }
-
-    /// The entries and events of a lot, in order.
-    pub fn life_of(&self, lot: LotId) -> Result<Vec<(EntryIndex, EventId)>, StoreFault> {
-        self.database.life_of(lot)
-    }
-
-    /// What an entry did to metal; `None` when nothing, or when it was declared an error.
-    pub fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        self.database.movement(index)
-    }
-
-    // --- guard --------------------------------------------------------------------------------------
-
-    /// The checkpoint that the guard holds.
+    /// The checkpoint in the head guard.
     pub fn guard_current(&self) -> Result<Option<Bytes>, StoreFault> {
         self.guard.current()
     }
 
-    /// Advances the guard, if it still holds what is expected.
+    /// Moves the head guard, durably; from anywhere else than `expected` it is refused, and this
+    /// store stops: somebody else writes this ledger.
     pub fn guard_advance(&self, expected: Option<&[u8]>, next: &[u8]) -> Result<(), StoreFault> {
-        self.guarded(|| self.guard.advance(expected, next))
+        self.step(|| self.guard.advance(expected, next))
+    }
+
+    /// Holds every entry of the journal from `from` up to the applied ones against the database;
+    /// answers how many were compared. The first that differs is named.
+    pub fn compare_with_journal(&self, from: EntryIndex) -> Result<EntryCount, StoreFault> {
+        let applied = self.applied();
+        let mut compared = 0;
+        if from.0 >= applied.0 {
+            return Ok(EntryCount(0));
+        }
+        for group in self.journal_read(from)? {
+            let group = group?;
+            if group.first.0 >= applied.0 {
+                break;
+            }
+            reads::compare_group(&self.database, &group)?;
+            compared += group.entries.len() as u64;
+        }
+        Ok(EntryCount(compared))
+    }
+
+    fn open_as(config: &StoreConfig, is_rebuild: bool) -> Result<Opened, StoreFault> {
+        let format = Format::read(&config.data.join(FORMAT_NAME))?;
+        let lock = DirectoryLock::acquire(&config.data)?;
+        let guard = Guard::open(&config.guard, config.faults.clone())?;
+        let acknowledged = seen_by(&guard)?;
+        let (journal, torn) =
+            Journal::open(JournalConfig { acknowledged, ..config.journal(&format) })?;
+        let database_set_aside = if is_rebuild { set_database_aside(config)? } else { None };
+        let database_dir = config.data.join(DATABASE_NAME);
+        let (database, state) = Database::open(&database_dir, &format.ledger_hash())?;
+        let store = Self::assemble(config, format, journal, database, guard, lock)?;
+        let tail = Tail {
+            applied: store.applied(),
+            journaled: store.journaled(),
+            torn,
+            database: state,
+            database_set_aside,
+        };
+        if tail.applied > tail.journaled {
+            let index = EntryIndex(tail.journaled.0);
+            let detail = format!("the database has {} entries, the journal fewer", tail.applied);
+            return Err(StoreFault::Disagreement { index, detail });
+        }
+        Ok(Opened { store, tail })
+    }
+
+    fn assemble(
+        config: &StoreConfig,
+        format: Format,
+        journal: Journal,
+        database: Database,
+        guard: Guard,
+        lock: DirectoryLock,
+    ) -> Result<Self, StoreFault> {
+        let (applied, _) = database.head()?;
+        Ok(Self {
+            config: config.clone(),
+            format,
+            journal: Mutex::new(journal),
+            database,
+            guard,
+            applied: AtomicU64::new(applied.0),
+            is_poisoned: AtomicBool::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// One step of the write path. A fault that may have had an effect is the last thing that
+    /// happens.
+    fn step<T>(&self, act: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        if self.is_poisoned() {
+            return Err(StoreFault::Poisoned);
+        }
+        let outcome = act();
+        if outcome.as_ref().is_err_and(|fault| !fault.had_no_effect()) {
+            self.is_poisoned.store(true, Ordering::Release);
+        }
+        outcome
+    }
+
+    /// A writer that panicked leaves the journal itself poisoned, so its lock needs no second mark.
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads the groups of a data directory's journal without taking a lock or touching anything.
+impl ReadOnly {
+    /// The ledger's name, as the store says.
+    pub fn origin(&self) -> &Origin {
+        &self.format.origin
+    }
+
+    /// The ledger's key, as the store says.
+    pub fn ledger_key(&self) -> &PublicKey {
+        &self.format.ledger_key
+    }
+
+    /// The groups from the one that holds `from` to the end of the files. An unfinished write at
+    /// the end comes as a [`JournalCause::Torn`].
+    pub fn journal_read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
+        Groups::new(&self.journal, self.format.ledger_hash(), from, None)
+    }
+}
+
+/// Entries under the guard's checkpoint, as it says; whether it is this ledger's is the node's to check.
+fn seen_by(guard: &Guard) -> Result<EntryIndex, StoreFault> {
+    let seen = guard.current()?.and_then(|text| SignedCheckpoint::parse(&text).ok());
+    Ok(seen.map_or(EntryIndex(0), |(said, _)| EntryIndex(said.size.0)))
+}
+
+/// Reads the groups of a data directory's journal: takes no lock, changes nothing, works beside a node.
 pub fn read_journal(data: &Path) -> Result<Groups, StoreFault> {
-    let identity = read_format(data)?;
-    Groups::open(&data.join(JOURNAL), identity, EntryIndex(0))
+    Store::open_read_only(&StoreConfig::new(data, data))?.journal_read(EntryIndex(0))
 }
 
-/// Reads the head guard without taking a lock or making anything.
-pub fn read_guard(directory: &Path) -> Result<Option<Bytes>, StoreFault> {
-    guard::read(&directory.join(guard::FILE))
-}
-
-macro_rules! view_of_database {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
-        impl View for Store {
-            type Fault = StoreFault;
-            $(fn $name(&self, $($arg: $type),*) -> Result<Option<$out>, StoreFault> {
-                self.database.$name($($arg),*)
-            })+
-        }
-    };
-}
-
-view_of_database! {
-    ledger() -> LedgerState;
-    party(id: PartyId) -> PartyState;
-    party_of_credit_code(code: &str) -> PartyId;
-    site(id: SiteId) -> Site;
-    key(id: KeyId) -> KeyState;
-    lot(id: LotId) -> Lot;
-    transfer(offer: EventId) -> Transfer;
-    event(id: EventId) -> EventRecord;
-    life(lot: LotId, ordinal: u32) -> EventId;
-    table_chunk(tables: Hash32, chunk: u32) -> Vec<u8>;
-}
-
-impl NodeSource for Store {
-    type Fault = StoreFault;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, StoreFault> {
-        self.database.node(level, index)
-    }
-}
-
-// --- directories ------------------------------------------------------------------------------------
-
-const FORMAT_FILE: &str = "FORMAT";
-const JOURNAL: &str = "journal";
-const SLED: &str = "sled";
-
-/// What ties every segment of a journal to its ledger.
-fn identity_of(origin: &Origin, ledger_key: &PublicKey) -> Hash32 {
-    let mut bytes = origin.as_str().as_bytes().to_vec();
-    bytes.push(b'\n');
-    bytes.extend_from_slice(ledger_key.as_bytes());
-    sha256(&bytes)
-}
-
-fn format_text(identity: Hash32) -> String {
-    format!("{DISK_VERSION}\nledger {identity}\n")
-}
-
-fn read_format(data: &Path) -> Result<Hash32, StoreFault> {
-    let path = data.join(FORMAT_FILE);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(StoreFault::NoLedger { path: data.to_path_buf() });
-        }
-        Err(error) => return Err(StoreFault::io("read", &path, error)),
-    };
-    let mut lines = text.lines();
-    let version = lines.next().unwrap_or_default();
-    if version != DISK_VERSION {
-        return Err(StoreFault::Version { path, found: version.chars().take(80).collect() });
-    }
-    let hex = lines.next().and_then(|line| line.strip_prefix("ledger ")).unwrap_or_default();
-    let mut identity = [0_u8; 32];
-    let is_hex = hex.len() == 64 && hex.is_ascii();
-    for (position, byte) in identity.iter_mut().enumerate() {
-        let digits = if is_hex { &hex[2 * position..2 * position + 2] } else { "" };
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| StoreFault::Version {
-            path: path.clone(),
-            found: "no line `ledger <64 hexadecimal digits>`".to_owned(),
-        })?;
-    }
-    Ok(Hash32(identity))
-}
-
-fn lock_existing(data: &Path) -> Result<DirectoryLock, StoreFault> {
-    if !data.join(FORMAT_FILE).exists() {
-        return Err(StoreFault::NoLedger { path: data.to_path_buf() });
-    }
-    DirectoryLock::take(data)
-}
-
-/// Moves `sled` to `sled.lost-N`, for the first N that is free.
-fn move_aside(data: &Path) -> Result<(), StoreFault> {
-    let from = data.join(SLED);
-    if !from.exists() {
+/// Removes what a crash between the making of a store and its first entry left; refuses where an entry is,
+/// or something that cannot be read.
+fn clear_stillborn(config: &StoreConfig) -> Result<(), StoreFault> {
+    let (format_path, journal) = (config.data.join(FORMAT_NAME), config.data.join(JOURNAL_NAME));
+    if !format_path.exists() && !journal.exists() {
         return Ok(());
     }
-    for number in 1..=crate::limits::MAX_LOST_DATABASES {
-        let to = data.join(format!("{SLED}.lost-{number}"));
-        if !to.exists() {
-            std::fs::rename(&from, &to).map_err(|error| StoreFault::io("move", &from, error))?;
-            return sync_directory(data);
+    let first = match Format::read(&format_path) {
+        Ok(format) => Groups::new(&journal, format.ledger_hash(), EntryIndex(0), None)?.next(),
+        // Without its name nothing was ever appended.
+        Err(_) if !format_path.exists() => None,
+        Err(fault) => return Err(fault),
+    };
+    match first {
+        None => {}
+        Some(Err(fault)) if matches!(fault.cause, JournalCause::Torn(_)) => {}
+        Some(_) => return Err(StoreFault::NotEmpty(config.data.clone())),
+    }
+    for name in [JOURNAL_NAME, DATABASE_NAME] {
+        let path = config.data.join(name);
+        if path.exists() {
+            std::fs::remove_dir_all(&path).map_err(fault::io_at("remove", &path))?;
         }
     }
-    Err(StoreFault::TooManyLost { path: data.to_path_buf() })
-}
-
-/// Makes a directory and what it lies in, durably.
-pub(crate) fn make_directory(path: &Path) -> Result<(), StoreFault> {
-    std::fs::create_dir_all(path).map_err(|error| StoreFault::io("make", path, error))?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
-        _ => Ok(()),
+    if format_path.exists() {
+        std::fs::remove_file(&format_path).map_err(fault::io_at("remove", &format_path))?;
     }
+    files::sync_dir(&config.data)
 }
 
-/// Makes the names in a directory durable.
-pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreFault> {
-    let directory =
-        std::fs::File::open(path).map_err(|error| StoreFault::io("open", path, error))?;
-    directory.sync_all().map_err(|error| StoreFault::io("sync", path, error))
+/// Reads a head guard without taking its lock or making anything.
+pub fn read_guard(directory: &Path) -> Result<Option<Bytes>, StoreFault> {
+    guard::read(directory)
 }
 
-/// Writes a file whole or not at all: beside it, synced, then renamed over it.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreFault> {
-    let part = path.with_extension("new");
-    let mut file =
-        std::fs::File::create(&part).map_err(|error| StoreFault::io("create", &part, error))?;
-    std::io::Write::write_all(&mut file, bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| StoreFault::io("write", &part, error))?;
-    std::fs::rename(&part, path).map_err(|error| StoreFault::io("rename", &part, error))?;
-    match path.parent() {
-        Some(parent) => sync_directory(parent),
-        None => Ok(()),
+/// Moves the database out of the way; `None` when there is none.
+fn set_database_aside(config: &StoreConfig) -> Result<Option<PathBuf>, StoreFault> {
+    let database = config.data.join(DATABASE_NAME);
+    if !database.exists() {
+        return Ok(None);
     }
+    let aside = files::free_name(&config.data, DATABASE_LOST_STEM)?;
+    std::fs::rename(&database, &aside).map_err(fault::io_at("rename to", &aside))?;
+    // A crash here leaves the database under one of the two names; either way the journal is whole.
+    files::sync_dir(&config.data)?;
+    Ok(Some(aside))
 }

@@ -109,8 +109,8 @@ impl Checkpoints {
         }
         let proven = self.held.as_ref().map_or(0, |held| held.size.0);
         let detail = format!(
-            "the ledger signed root {} over {} entries, these give {}; the first {proven} are as it \
-             signed them, so the change lies in entries {proven} to {}",
+            "the ledger signed root {} over {} entries, these give {}; the last root before that \
+             holds is over {proven} entries, so the change lies in entries {proven} to {}",
             checkpoint.root,
             checkpoint.size,
             roots.root(),
@@ -153,8 +153,8 @@ impl Checkpoints {
 /// Opens one under the trusted name and key; says why not.
 fn open(text: &[u8], trusted: Option<&Identity>, findings: &mut Findings) -> Option<Checkpoint> {
     let Some(Identity { origin, ledger_key }) = trusted else {
-        let detail = "it is not known who signs: no key is pinned and no genesis was read, or the ledger \
-                      named a next key";
+        let detail = "it is not known who signs: no key is pinned and no genesis was read, or the \
+                      ledger named a next key";
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };
@@ -167,7 +167,8 @@ fn open(text: &[u8], trusted: Option<&Identity>, findings: &mut Findings) -> Opt
     }
 }
 
-/// Whether a text is no checkpoint, or one that the ledger did not sign, or the given key is of no use.
+/// Whether a text is no checkpoint, or one that the ledger did not sign, or the given key is of no
+/// use.
 pub(super) const fn kind_of(fault: &CheckpointFault) -> FindingKind {
     match fault {
         CheckpointFault::Key(_) => FindingKind::CheckpointUnchecked,

@@ -1,35 +1,40 @@
 //! How a stranger checks us.
 //!
-//! *Owns:* the judge. It takes entries and checkpoints from anywhere, recomputes chain and tree with code
-//! of its own, checks every signature strictly, and replays every event by the rules it was recorded under.
+//! *Owns:* the judge. It takes entries and checkpoints from anywhere, recomputes chain and tree
+//! with code of its own, checks every signature strictly, and replays every event by the rules it
+//! was recorded under.
 //!
-//! *Never:* opens a file, asks a clock, stops at an error: what it finds is data. It never calls what
-//! seals entries, keeps the writer's tree or builds proofs, and it sees neither `store` nor `node` nor `api`.
+//! *Never:* opens a file, asks a clock, stops at an error: what it finds is data. It never calls
+//! what seals entries, keeps the writer's tree or builds proofs, and it sees neither `store` nor
+//! `node` nor `api`.
 //!
-//! *See:* `docs/FORMAT.md`; `ledger` for the shapes that judge and writer share, `domain::apply` for the
-//! rules that they share.
+//! *See:* `docs/FORMAT.md`; `ledger` for the shapes that judge and writer share, `domain::apply`
+//! for the rules that they share.
 //!
 //! # What is checked, in this order
 //!
-//! Of each entry: it parses; its index follows; it repeats the chain value before it; its time does not
-//! step back; its batch is whole (and inside one group, where groups are known); rules and tables are those
-//! in force; its payload is canonical and of its kind; every signature holds strictly under a key that was
-//! registered by then; the rules let the event in; its lot links are those that follow from the events. Of
-//! each checkpoint: the ledger's key signed it, and its root is that of the entries.
+//! Of each entry: it parses; its index follows; it repeats the chain value before it; its time does
+//! not step back; its batch is whole (and inside one group, where groups are known); rules and
+//! tables are those in force; its payload is canonical and of its kind; every signature holds
+//! strictly under a key that was registered by then; the rules let the event in; its lot links are
+//! those that follow from the events. Of each checkpoint: the ledger's key signed it, and its root
+//! is that of the entries.
 //!
-//! After the first entry whose effects are not known (it does not parse, does not follow, is not signed,
-//! breaks a rule) the state is not known either. From there on only what needs no state is checked, which
-//! the report says: index, chain, time, batch, form, signatures under known keys, tree and checkpoints.
+//! After the first entry whose effects are not known (it does not parse, does not follow, is not
+//! signed, breaks a rule) the state is not known either. From there on only what needs no state is
+//! checked, which the report says: index, chain, time, batch, form, signatures under known keys,
+//! tree and checkpoints.
 //!
 //! # What it cannot tell
 //!
-//! Whether what a party signed is true, and whether another auditor was shown another ledger: compare
-//! checkpoints for that.
+//! Whether what a party signed is true, and whether another auditor was shown another ledger:
+//! compare checkpoints for that.
 //!
 //! # Memory
 //!
-//! One entry at a time, 64 hashes of the tree, at most [`crate::limits::MAX_FINDINGS`] findings, and
-//! the replayed state ([`crate::domain::memory::MemoryState`]), which grows with parties, lots and events.
+//! One entry at a time, 64 hashes of the tree, at most [`crate::limits::MAX_FINDINGS`] findings,
+//! and the replayed state ([`crate::domain::memory::MemoryState`]), which grows with parties, lots
+//! and events.
 
 mod checkpoints;
 mod receipt;

@@ -20,8 +20,8 @@ pub struct ReceiptReport {
     pub checkpoint: Option<Checkpoint>,
 }
 
-/// Checks that the pinned ledger vouches for an entry. Whether the entry's own signatures hold and its
-/// event was allowed needs the entries before it: that is [`super::Verifier`]'s to say.
+/// Checks that the pinned ledger vouches for an entry. Whether the entry's own signatures hold and
+/// its event was allowed needs the entries before it: that is [`super::Verifier`]'s to say.
 pub fn verify_receipt(bytes: &[u8], pins: &Pins) -> ReceiptReport {
     let mut findings = Findings::default();
     let verified = check(bytes, pins, &mut findings);

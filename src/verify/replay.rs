@@ -101,7 +101,7 @@ impl Replay {
         }
         let verdict = match entry.kind {
             EntryKind::Event => self.event(at, entry, &envelope, pins, findings),
-            EntryKind::Statement => self.statement(at, entry, &envelope, pins, findings),
+            EntryKind::Statement => self.statement(at, entry, &envelope, findings),
         };
         match verdict {
             Ok(()) => self.replayed = self.replayed.saturating_add(1),
@@ -128,7 +128,8 @@ impl Replay {
     }
 
     /// Where a batch ends, or the ledger itself speaks, nothing announced may be missing.
-    pub(super) fn check_no_correctives_missing(&self, at: EntryIndex, findings: &mut Findings) {
+    /// From then on the rules would ask every event for them, so the replay ends there.
+    pub(super) fn check_no_correctives_missing(&mut self, at: EntryIndex, findings: &mut Findings) {
         if self.stopped_at.is_some() {
             return;
         }
@@ -136,14 +137,15 @@ impl Replay {
         if let Some((expected, _)) = ledger.expected_correctives.first() {
             let count = ledger.expected_correctives.len();
             let detail = format!(
-                "{count} correctives that a declared error announced did not follow it in its batch; \
-                 the next would be event {expected}"
+                "{count} correctives that a declared error announced did not follow it directly, \
+                 in its batch; the next would be event {expected}"
             );
             findings.at(at, FindingKind::CorrectivesMissing, detail);
+            self.stop(at);
         }
     }
 
-    // --- events -------------------------------------------------------------------------------------
+    // --- events ----------------------------------------------------------------------------------
 
     fn event(
         &mut self,
@@ -246,7 +248,7 @@ impl Replay {
         })
     }
 
-    // --- signatures ---------------------------------------------------------------------------------
+    // --- signatures ------------------------------------------------------------------------------
 
     /// Every signature holds strictly, under a key that was registered by now. Gives the signers,
     /// ascending: whether they are the required ones is a rule.
@@ -306,20 +308,24 @@ impl Replay {
         self.keys.insert(id, strict.ok());
     }
 
-    // --- statements ---------------------------------------------------------------------------------
+    // --- statements ------------------------------------------------------------------------------
 
-    /// The ledger speaks: under its own key alone, about itself.
+    /// The ledger speaks: under the key of its genesis alone, about itself. (Whether that key is
+    /// the pinned one was asked at the genesis.)
     fn statement(
         &mut self,
         at: EntryIndex,
         entry: &Entry,
         envelope: &Envelope,
-        pins: &Pins,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
         self.check_judged_by(at, entry, findings);
         self.check_no_correctives_missing(at, findings);
-        let Some(trusted) = pins.trusted(self.claims.as_ref()) else {
+        if self.stopped_at.is_some() {
+            self.check_known_signers(at, entry.kind, envelope, findings);
+            return Err(Stop);
+        }
+        let Some(ledger) = self.claims.clone() else {
             let detail = "a statement before any genesis says whose it is";
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Err(Stop);
@@ -332,7 +338,7 @@ impl Replay {
                 return Ok(()); // a statement changes no state
             }
         };
-        let ledger_key = key_id(&trusted.ledger_key);
+        let ledger_key = key_id(&ledger.ledger_key);
         let signers: Vec<KeyId> = envelope.signatures.iter().map(|it| it.key).collect();
         if signers != [ledger_key] {
             let detail = format!("signed by {} keys, not by the ledger key alone", signers.len());
@@ -340,8 +346,8 @@ impl Replay {
             return Ok(());
         }
         self.check_known_signers(at, entry.kind, envelope, findings);
-        if statement.origin != trusted.origin {
-            let detail = format!("a statement of {}, not of {}", statement.origin, trusted.origin);
+        if statement.origin != ledger.origin {
+            let detail = format!("a statement of {}, not of {}", statement.origin, ledger.origin);
             findings.at(at, FindingKind::StatementInvalid, detail);
         }
         let unsupported = match statement.body {
@@ -426,7 +432,8 @@ fn check_links(at: EntryIndex, found: &[LotLink], expected: &[LotLink], findings
     findings.at(at, FindingKind::LinksWrong, detail);
 }
 
-/// `R5, reason 189 MASS_NOT_CONSERVED`: the hard rule of the domain, where there is one, and the reason.
+/// `R5, reason 189 MASS_NOT_CONSERVED`: the hard rule of the domain, where there is one, and the
+/// reason.
 fn rule_name(rejection: &Rejection) -> String {
     let (number, reason) = (rejection.number(), rejection.reason());
     match hard_rule(number) {

@@ -69,7 +69,8 @@ finding_kinds! {
     EventMalformed = "event-malformed" Tampered,
     /// A format version that this software does not read.
     FormatUnknown = "format-unknown" Undetermined,
-    /// A commit group does not begin where the one before it ended, is empty, or has no checkpoint of it.
+    /// A commit group does not begin where the one before it ended, is empty, or has no checkpoint
+    /// of it.
     GroupMalformed = "group-malformed" Tampered,
     /// The index is not the next one.
     IndexWrong = "index-wrong" Tampered,
@@ -201,8 +202,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// How many entries came.
     pub entries: EntryCount,
-    /// The first entry with which something is wrong. `None` when nothing is, or when only a checkpoint
-    /// tells: then its finding says between which entries the change lies.
+    /// The first entry with which something is wrong. `None` when nothing is, or when only a
+    /// checkpoint tells: then its finding says between which entries the change lies.
     pub first_bad: Option<EntryIndex>,
     /// What was found, in the order of the entries, at most [`MAX_FINDINGS`].
     pub findings: Vec<Finding>,

@@ -1,7 +1,8 @@
 //! The root of RFC 6962, recomputed leaf by leaf: a stack of perfect subtrees.
 //!
-//! The definition splits `n` leaves at the largest power of two below `n`. Read from the left that is: the
-//! perfect subtrees of the binary digits of `n`, largest first; the root folds them from the right.
+//! The definition splits `n` leaves at the largest power of two below `n`. Read from the left that
+//! is: the perfect subtrees of the binary digits of `n`, largest first; the root folds them from
+//! the right.
 
 use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::{node_hash, sha256};
@@ -10,7 +11,8 @@ use crate::ledger::hash::{node_hash, sha256};
 #[derive(Debug, Default)]
 pub(super) struct RootStack {
     leaf_count: u64,
-    /// Height and root of each perfect subtree, left to right, heights strictly falling: at most 64.
+    /// Height and root of each perfect subtree, left to right, heights strictly falling: at most
+    /// 64.
     perfect: Vec<(u32, Hash32)>,
 }
 

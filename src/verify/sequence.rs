@@ -63,8 +63,9 @@ impl Sequence {
         self.batch = None;
     }
 
-    /// Holds an entry against those before it; `chain` is the value of its own bytes. What follows is held
-    /// against the entry as it is, so that one break is not told again for every entry after it.
+    /// Holds an entry against those before it; `chain` is the value of its own bytes. What follows
+    /// is held against the entry as it is, so that one break is not told again for every entry
+    /// after it.
     pub(super) fn check(
         &mut self,
         at: EntryIndex,
@@ -95,7 +96,7 @@ impl Sequence {
         self.check_batch(at, entry, findings);
         self.next = entry.index.next();
         self.chain = chain;
-        self.recorded_at = self.recorded_at.max(entry.recorded_at);
+        self.recorded_at = entry.recorded_at;
         continuity
     }
 

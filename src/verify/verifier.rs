@@ -32,8 +32,8 @@ impl Pins {
         }
     }
 
-    /// Name and key that checkpoints and statements are held against: the pinned ones, and what is not
-    /// pinned from the ledger's own claims.
+    /// Name and key that checkpoints and statements are held against: the pinned ones, and what is
+    /// not pinned from the ledger's own claims.
     pub(super) fn trusted(&self, claims: Option<&Identity>) -> Option<Identity> {
         let origin = self.origin.as_ref().or(claims.map(|claims| &claims.origin))?;
         let ledger_key = self.ledger_key.or(claims.map(|claims| claims.ledger_key))?;
@@ -69,8 +69,8 @@ pub struct Progress {
 
 /// Checks a ledger as it streams by.
 ///
-/// Give it the checkpoint of the head ([`Verifier::checkpoint`]) before the entries, or right after the
-/// entry that it ends with; then entries in order, in groups where they are known; then
+/// Give it the checkpoint of the head ([`Verifier::checkpoint`]) before the entries, or right after
+/// the entry that it ends with; then entries in order, in groups where they are known; then
 /// [`Verifier::finish`].
 #[derive(Debug)]
 pub struct Verifier {
@@ -131,8 +131,8 @@ impl Verifier {
         }
     }
 
-    /// The signed checkpoint of the head, or another one to hold the entries against. It is judged when
-    /// as many entries have come as it speaks of.
+    /// The signed checkpoint of the head, or another one to hold the entries against. It is judged
+    /// when as many entries have come as it speaks of.
     pub fn checkpoint(&mut self, text: &[u8]) {
         let trusted = self.trusted();
         self.checkpoints.take(text, &self.roots, trusted.as_ref(), &mut self.findings);
@@ -170,8 +170,8 @@ impl Verifier {
         }
         if let Some(missing) = self.pins.missing() {
             let detail = format!(
-                "consistent with itself at best: {missing} was pinned, so another ledger could have \
-                 been shown"
+                "consistent with itself at best: {missing} was pinned, so another ledger could \
+                 have been shown"
             );
             self.findings.overall(FindingKind::PinsMissing, detail);
         }

@@ -1,6 +1,6 @@
-//! A forging writer, for tests only: whole ledgers in memory in which every hash, link, chain value,
-//! checkpoint and signature is right, and no rule is ever asked. It shares no rule with the judge: which lots
-//! an entry links is worked out by hand from what its event names.
+//! A forging writer, for tests only: whole ledgers in memory in which every hash, link, chain
+//! value, checkpoint and signature is right, and no rule is ever asked. It shares no rule with the
+//! judge: which lots an entry links is worked out by hand from what its event names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,6 @@ use urbanmine::ledger::{
     ChainValue, Checkpoint, Draft, EVENT_PAYLOAD_TYPE, EntryKind, Envelope, Frontier, Position,
     STATEMENT_PAYLOAD_TYPE, SignedCheckpoint, SigningKey,
 };
-use urbanmine::limits::MAX_TABLE_CHUNK_BYTES;
 use urbanmine::verify::{GroupInput, Pins, Report, Verifier};
 use urbanmine::wire::statement::{Statement, StatementBody};
 use urbanmine::wire::{encode_event, encode_statement};
@@ -30,6 +29,8 @@ use super::forge_world::{COORD, FAR_REGION, NEAR_REGION, PARTIES, REFINE, WASTE,
 pub const START_MS: u64 = 1_718_000_000_000;
 /// From when to when licences, roles and keys of the world are valid.
 pub const VALID: Validity = Validity { from: TimeMs::of(START_MS - 1_000_000), to: None };
+/// Bytes of a chunk of tables: few, so that a set takes several.
+const CHUNK_BYTES: usize = 1_500;
 /// The seed of the ledger's key; parties have their own number.
 pub const LEDGER: u8 = 200;
 
@@ -84,7 +85,7 @@ pub fn pins() -> Pins {
 }
 
 /// Sixteen bytes that are a `UUIDv7`, from a number.
-const fn uuid(n: u64) -> [u8; 16] {
+pub const fn uuid(n: u64) -> [u8; 16] {
     ((7 << 76) | (2 << 62) | ((n as u128) << 80) | (n as u128 & 0xffff_ffff)).to_be_bytes()
 }
 
@@ -144,27 +145,29 @@ impl Forge {
     /// Genesis, tables, and a world of parties with keys, licences and sites; no lots.
     pub fn new() -> Self {
         let mut forge = Self::bare();
-        forge.publish_tables();
+        forge.publish(&tables_text());
         for row in PARTIES {
             forge.register(row.id, row.roles, row.licences);
         }
         forge
     }
 
-    fn publish_tables(&mut self) {
-        let text = tables_text();
-        let chunks: Vec<&[u8]> = text.as_bytes().chunks(MAX_TABLE_CHUNK_BYTES).collect();
+    /// Publishes a table set, in several chunks; entries after the last say that it judged them.
+    pub fn publish(&mut self, text: &str) {
+        let tables_hash = sha256(text.as_bytes());
+        let chunks: Vec<&[u8]> = text.as_bytes().chunks(CHUNK_BYTES).collect();
         for (index, content) in chunks.iter().enumerate() {
             self.say(
                 COORD,
                 Body::PublishTables(PublishTables {
-                    tables_hash: self.tables_hash,
+                    tables_hash,
                     chunk_index: u32::try_from(index).unwrap(),
                     chunk_count: u32::try_from(chunks.len()).unwrap(),
                     content: content.to_vec(),
                 }),
             );
         }
+        self.tables_hash = tables_hash;
     }
 
     /// A party with one key, its licences and two sites, in one commit group.
@@ -196,12 +199,18 @@ impl Forge {
         self.group(&events.iter().map(std::slice::from_ref).collect::<Vec<_>>());
     }
 
-    // --- events -------------------------------------------------------------------------------------
+    // --- events ----------------------------------------------------------------------------------
 
     /// A number that was not used before.
     pub fn fresh(&mut self) -> u64 {
         self.serial += 1;
         self.serial
+    }
+
+    /// Leaves out ids and time, for events of another forge that are written here too.
+    pub fn skip(&mut self, count: u64) {
+        self.serial += count;
+        self.now += count * 1_000;
     }
 
     /// An id for a new lot.
@@ -289,6 +298,23 @@ impl Forge {
         self.close_group();
     }
 
+    /// Writes a batch in which the ledger speaks up between its events; the index of the first.
+    pub fn batch_interrupted(&mut self, before: &Event, after: Option<&Event>) -> u64 {
+        let first = self.next();
+        let length = if after.is_some() { 3 } else { 2 };
+        self.write(before, &[seed_of(before.actor)], first, length, |_| {});
+        let body = StatementBody::RestartNote { software: "forge 1".to_owned() };
+        let payload = Bytes::from(encode_statement(&Statement { origin: origin(), body }));
+        let envelope = signed(STATEMENT_PAYLOAD_TYPE, payload, &[LEDGER]);
+        let draft = self.draft(EntryKind::Statement, Vec::new(), envelope);
+        self.seal(draft, first, length);
+        if let Some(event) = after {
+            self.write(event, &[seed_of(event.actor)], first, length, |_| {});
+        }
+        self.close_group();
+        first
+    }
+
     /// Writes a statement of the ledger, signed by given keys.
     pub fn state(&mut self, body: StatementBody, seeds: &[u8]) -> u64 {
         let statement = Statement { origin: origin(), body };
@@ -320,7 +346,7 @@ impl Forge {
         u64::try_from(self.forged.entries.len()).unwrap()
     }
 
-    // --- bytes --------------------------------------------------------------------------------------
+    // --- bytes -----------------------------------------------------------------------------------
 
     fn write(
         &mut self,
@@ -419,7 +445,7 @@ fn signed(payload_type: &str, payload: Bytes, seeds: &[u8]) -> Bytes {
     Envelope::sign(payload_type, payload, &keys.iter().collect::<Vec<_>>()).encode()
 }
 
-// --- after the fact ---------------------------------------------------------------------------------
+// --- after the fact ------------------------------------------------------------------------------
 
 /// Where the previous chain value stands in an entry.
 pub const PREVIOUS: std::ops::Range<usize> = 11..43;
@@ -506,7 +532,7 @@ impl Forged {
     }
 }
 
-// --- records ----------------------------------------------------------------------------------------
+// --- records -------------------------------------------------------------------------------------
 
 /// A party's record with roles.
 pub fn party_record(id: PartyId, roles: &[PartyRole]) -> Party {

@@ -1,20 +1,23 @@
-//! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of events.
+//! What the forged ledgers are about: a few parties, the codes that they use, and the bodies of
+//! events.
 
-use bytes::Bytes;
 use urbanmine::domain::event::{
     AcceptTransfer, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition, DeclareError,
     HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot, SplitLot,
     TransformLots, Weighing,
 };
+use urbanmine::domain::party::Licence;
 use urbanmine::domain::vocabulary::{
     AssayBasis, CustodyModel, ErrorKind, HoldReason, InvoiceClass, LicenceKind, LossKind,
     OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
-use urbanmine::domain::{Body, Event, EventId, FractionE8, Grams, Hash32, LotId, PartyId};
+use urbanmine::domain::{
+    Body, Event, EventId, FractionE8, Grams, Hash32, LicenceId, LotId, PartyId,
+};
 use urbanmine::ledger::hash::sha256;
 use urbanmine::wire::statement::StatementBody;
 
-use super::forge::{Forge, LEDGER, party, payload, site};
+use super::forge::{Forge, LEDGER, VALID, party, payload, site, uuid};
 
 /// Registers and stops lots.
 pub const COORD: PartyId = party(1);
@@ -87,7 +90,7 @@ pub const PARTIES: &[PartyRow] = &[
     },
 ];
 
-// --- codes of the tables ----------------------------------------------------------------------------
+// --- codes of the tables -------------------------------------------------------------------------
 
 /// A region of Jiangxi.
 pub const NEAR_REGION: &str = "360702";
@@ -95,6 +98,8 @@ pub const NEAR_REGION: &str = "360702";
 pub const FAR_REGION: &str = "440103";
 /// A hazardous-waste code.
 pub const WASTE: &str = "900-052-31";
+/// A hazardous-waste code of the later tables.
+pub const LATER_WASTE: &str = "900-053-31";
 /// Copper scrap.
 pub const COPPER: &str = "CU_SCRAP_NO2";
 /// What copper is refined to.
@@ -108,14 +113,73 @@ pub const ORE: &str = "RE_ORE";
 /// How lots lie about.
 pub const FORM: &str = "BULK";
 /// Copper scrap to copper, balanced on copper.
-pub const REFINE: &str = "CU_FIRE_REFINING";
+pub const REFINE: &str = "CU_FIRE_REFINE";
+
+/// The files of the table set, ascending by name: only what the stories need.
+const TABLE_FILES: &[(&str, &str)] = &[
+    ("forms.csv", "code,name_zh,name_en,source\nBULK,散料,Bulk,test\n"),
+    ("grades.csv", "scheme,code,note,source\nReMA,Birch,Mixed copper,test\n"),
+    (
+        "materials.csv",
+        "code,name_zh,name_en,family,merge_group,waste_code,ore_product,productive_scrap,\
+         transfer_tolerance_e8,valid_from,source\n\
+         CU_CATHODE,阴极铜,Cathode,COPPER,CU_CATHODE,,no,no,1000000,2016-01-01,test\n\
+         CU_SCRAP_NO2,废铜,Scrap,COPPER,CU_SCRAP,,no,no,1000000,2016-01-01,test\n\
+         CU_SLAG,铜渣,Slag,COPPER,CU_SLAG,,no,no,1000000,2016-01-01,test\n\
+         PB_BATTERY,废电池,Batteries,LEAD,PB_BATTERY,900-052-31,no,no,1000000,2016-01-01,test\n\
+         RE_ORE,稀土矿,Ore,RARE_EARTH,RE_ORE,,yes,no,1000000,2016-01-01,test\n",
+    ),
+    ("oxides.csv", include_str!("../../tables/oxides.csv")),
+    ("parameters.csv", "name,value,unit,source\nCLOCK_SKEW_MS,300000,ms,test\n"),
+    (
+        "permissions.csv",
+        "action,role,licence,source\n\
+         ACCEPT_TRANSFER,COLLECTOR,-,test\n\
+         ACCEPT_TRANSFER,SMELTER,-,test\n\
+         ASSAY_LOT,LABORATORY,LABORATORY_ACCREDITATION,test\n\
+         COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
+         COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
+         HOLD_LOT,COORDINATOR,-,test\n\
+         MERGE_LOTS,SMELTER,-,test\n\
+         OFFER_TRANSFER,COLLECTOR,-,test\n\
+         OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
+         SPLIT_LOT,COLLECTOR,-,test\n\
+         TRANSFORM_LOTS,SMELTER,-,test\n",
+    ),
+    (
+        "processes.csv",
+        "code,name_zh,name_en,family,balances,roles,yield_low_e8,yield_high_e8,valid_from,source\n\
+         CU_FIRE_REFINE,火法精炼,Fire refining,COPPER,CU,SMELTER,98000000,99700000,2016-01-01,test\n",
+    ),
+    (
+        "regions.csv",
+        "code,name,valid_from,valid_to,source\n\
+         360702,章贡区,2016-01-01,,test\n\
+         440103,荔湾区,2016-01-01,,test\n",
+    ),
+    ("wastes.csv", "code,name_zh,name_en,source\n900-052-31,废铅蓄电池,Batteries,test\n"),
+];
 
 /// The table set of the world.
 pub fn tables_text() -> String {
-    "== forge".to_owned()
+    set_with("")
 }
 
-// --- bodies -----------------------------------------------------------------------------------------
+/// The set with one more hazardous waste.
+pub fn later_tables_text() -> String {
+    set_with(&format!("{LATER_WASTE},废铅膏,Paste,test\n"))
+}
+
+/// More rows of the last file.
+fn set_with(more: &str) -> String {
+    let (last, files) = TABLE_FILES.split_last().unwrap();
+    let file = |(name, text): &(&str, &str)| format!("== {name} {}\n{text}", text.len());
+    let set: String = files.iter().map(file).collect();
+    let rows = format!("{}{more}", last.1);
+    set + &file(&(last.0, rows.as_str()))
+}
+
+// --- bodies --------------------------------------------------------------------------------------
 
 /// A lot that enters the ledger.
 pub fn new_lot(id: LotId, material: &str, grams: u64) -> NewLot {
@@ -252,7 +316,7 @@ pub fn error(target: EventId, correctives: &[&Event]) -> Body {
     Body::DeclareError(DeclareError { target, kind, note: String::new(), correctives })
 }
 
-// --- stories ----------------------------------------------------------------------------------------
+// --- stories -------------------------------------------------------------------------------------
 
 impl Forge {
     /// Copper scrap, half of it copper, collected by the collector.
@@ -290,6 +354,17 @@ impl Forge {
         collecting.manifest = Some(manifest());
         self.say(COLLECTOR, Body::CollectLot(Box::new(collecting)));
         self.corrected();
+        self.publish(&later_tables_text());
+        // Only the later tables know this waste.
+        let licence = Licence {
+            id: LicenceId::from_bytes(uuid(9_000)),
+            kind: LicenceKind::HazardousWaste,
+            number: "L-later".to_owned(),
+            waste_codes: vec![LATER_WASTE.to_owned()],
+            yearly_capacity: Grams::ZERO,
+            validity: VALID,
+        };
+        self.say(COORD, Body::RegisterLicence(SMELTER, licence));
         let note = StatementBody::RestartNote { software: "forge 1".to_owned() };
         self.state(note, &[LEDGER]);
         self.copper(5_000);
@@ -338,11 +413,4 @@ impl Forge {
         let alone = self.event(COLLECTOR, collect(new_lot(other, COPPER, 1_000)));
         self.group(&[&[alone], &[declared, corrective]]);
     }
-}
-
-/// Bytes that differ in one bit.
-pub fn flipped(bytes: &Bytes, place: usize) -> Bytes {
-    let mut other = bytes.to_vec();
-    other[place] ^= 1;
-    Bytes::from(other)
 }

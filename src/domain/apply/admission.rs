@@ -65,13 +65,14 @@ fn check_event_id<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
 /// What follows a declared error is what it announced, to the byte; and it announces what follows.
 fn check_correctives<V: View>(work: &Work<'_, V>) -> Verdict<(), V> {
     let found = work.event.id;
-    if let Some((expected, hash)) = work.ledger.expected_correctives.first() {
-        if *expected != found || *hash != work.signed.payload_hash {
-            return Err(Rejection::CorrectiveExpected { expected: *expected, found }.into());
-        }
+    if let Some(&(expected, hash)) = work.ledger.expected_correctives.first()
+        && (expected, hash) != (found, work.signed.payload_hash)
+    {
+        return Err(Rejection::CorrectiveExpected { expected, found }.into());
     }
     let Body::DeclareError(error) = &work.event.body else { return Ok(()) };
-    // An event that is recorded, repeated or this one itself never comes: the ledger would wait for ever.
+    // An event that is recorded, repeated or this one itself never comes: the ledger would wait for
+    // ever.
     let mut can_follow: BTreeSet<EventId> = BTreeSet::new();
     for &(id, _) in &error.correctives {
         if id != found && work.read(|view| view.event(id))?.is_none() {
@@ -266,9 +267,9 @@ fn check_site<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     Ok(())
 }
 
-/// The sites that an event names, and whose each has to be: the place of the event the actor's (of an
-/// opening inventory, the holder's), the place that goods go to the consignee's, an amended one the same
-/// party's as before.
+/// The sites that an event names, and whose each has to be: the place of the event the actor's (of
+/// an opening inventory, the holder's), the place that goods go to the consignee's, an amended one
+/// the same party's as before.
 fn named_sites(event: &Event) -> Vec<(SiteId, PartyId)> {
     let party = match &event.body {
         Body::OpeningInventory(inventory) => inventory.party,

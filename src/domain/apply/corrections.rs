@@ -1,7 +1,8 @@
 //! An event is declared an error: what it did is undone at the head, and nothing is ever mutated.
 //!
-//! Each delta of the target is reversed, last first. It is refused where what the target made is not there
-//! any more: whoever wants to correct starts with the newest event in the way, and the refusal lists them.
+//! Each delta of the target is reversed, last first. It is refused where what the target made is
+//! not there any more: whoever wants to correct starts with the newest event in the way, and the
+//! refusal lists them.
 
 use super::super::effects::View;
 use super::super::event::DeclareError;
@@ -120,7 +121,7 @@ fn undo<V: View>(
             let mut lot = work.lot(*id)?;
             // Whoever let a lot go does not stop it again in other hands.
             let is_gone = lot.moved_at > record.index || lot.retracted_by.is_some();
-            if is_gone || lot.holds.len() >= MAX_HOLDS {
+            if is_gone || lot.holds.len() >= MAX_HOLDS || is_used_since(work, record, &lot)? {
                 return Ok(Err(*id));
             }
             lot.holds.push(*hold);
@@ -130,7 +131,8 @@ fn undo<V: View>(
     }
 }
 
-/// A lot that was born goes away, if it is as it was born: whole, promised to nobody, unmoved, not held.
+/// A lot that was born goes away, if it is as it was born: whole, promised to nobody, unmoved, not
+/// held.
 fn undo_birth<V: View>(
     work: &mut Work<'_, V>,
     record: &EventRecord,
@@ -168,7 +170,35 @@ fn undo_draw<V: View>(
     Ok(Ok(()))
 }
 
-/// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was offered.
+/// Whether grams of a lot were used, or are promised, since the target: what was done while the lot
+/// was free would have been done to a held lot.
+fn is_used_since<V: View>(work: &Work<'_, V>, record: &EventRecord, lot: &Lot) -> Verdict<bool, V> {
+    let count = lot.life.count;
+    for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
+        let Some(event) = work.read(|view| view.life(lot.id, count - back))? else { break };
+        let Some(later) = work.read(|view| view.event(event))? else { break };
+        if later.index <= record.index {
+            return Ok(false);
+        }
+        let is_open = |offer: EventId| -> Verdict<bool, V> {
+            Ok(work.transfer(offer)?.status == TransferStatus::Open)
+        };
+        for delta in later.deltas.iter().filter(|_| later.corrected_by.is_none()) {
+            let is_use = match delta {
+                Delta::Drawn(drawn, _) => *drawn == lot.id,
+                Delta::Offered(offer) => is_open(*offer)?,
+                _ => false,
+            };
+            if is_use {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(count > MAX_BLOCKING_SCANNED)
+}
+
+/// Whether a lot is on its way as a whole. Then no grams come back to it: it arrives as it was
+/// offered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WholeOffer {
     None,
@@ -177,8 +207,8 @@ enum WholeOffer {
     Unknown,
 }
 
-/// Looks for an open offer of the whole lot. It may be older than the target: an offer that was refused is
-/// open again when the refusal is declared an error.
+/// Looks for an open offer of the whole lot. It may be older than the target: an offer that was
+/// refused is open again when the refusal is declared an error.
 fn whole_offer<V: View>(work: &Work<'_, V>, lot: &Lot) -> Verdict<WholeOffer, V> {
     let count = lot.life.count;
     for back in 1..=count.min(MAX_BLOCKING_SCANNED) {
@@ -299,7 +329,8 @@ fn blocked<V: View>(work: &Work<'_, V>, record: &EventRecord, id: LotId) -> Verd
     Ok(Rejection::CorrectionBlocked { target: record.id, lot: id, blocking, more })
 }
 
-/// Whether an event did something to the lot that a correction of `record` would have to undo first.
+/// Whether an event did something to the lot that a correction of `record` would have to undo
+/// first.
 fn stands_in_the_way<V: View>(
     work: &Work<'_, V>,
     record: &EventRecord,

@@ -10,8 +10,8 @@ use super::transfers::is_coordinator;
 use super::work::Work;
 use crate::limits::MAX_HOLDS;
 
-/// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a lot, so R3
-/// asks only that it existed; but nothing that uses it later is dated before the hold.
+/// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a
+/// lot, so R3 asks only that it existed; but nothing that uses it later is dated before the hold.
 pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(), V> {
     let mut lot = work.lot(hold.lot)?;
     work.check_not_retracted(std::slice::from_ref(&lot))?;
@@ -30,23 +30,23 @@ pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(
 pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> Verdict<(), V> {
     let mut lot = work.lot(release.lot)?;
     let hold = release.hold;
-    let held = lot.holds.iter().any(|held| held.event == hold);
-    if let (true, Some(placed)) = (held, work.read(|view| view.event(hold))?) {
+    let is_placed = lot.holds.iter().any(|placed| placed.event == hold);
+    if let (true, Some(record)) = (is_placed, work.read(|view| view.event(hold))?) {
         // Else a role that ended before the hold would end it, under an earlier date.
-        work.check_not_earlier(lot.id, placed.occurred_at)?;
+        work.check_not_earlier(lot.id, record.occurred_at)?;
     }
     let Some(position) = lot.holds.iter().position(|held| held.event == hold) else {
         return Err(Rejection::HoldUnknown { lot: lot.id, hold }.into());
     };
-    let held = lot.holds[position];
+    let found = lot.holds[position];
     let actor = actor_of(work)?;
-    if held.placed_by != actor.party.id && !is_coordinator(work, &actor) {
-        return Err(Rejection::HoldNotYours { hold, placed_by: held.placed_by }.into());
+    if found.placed_by != actor.party.id && !is_coordinator(work, &actor) {
+        return Err(Rejection::HoldNotYours { hold, placed_by: found.placed_by }.into());
     }
-    if held.reason.is_none() {
+    if found.reason.is_none() {
         return Err(Rejection::HoldIsDiscrepancy { hold }.into());
     }
-    work.delta(Delta::Released(lot.id, held));
+    work.delta(Delta::Released(lot.id, found));
     lot.holds.remove(position);
     work.put_used(lot);
     Ok(())

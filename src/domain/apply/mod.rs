@@ -1,7 +1,7 @@
 //! The rules: [`apply`] judges one event and says what it changes. Pure and deterministic.
 //!
-//! *Owns:* the order in which rules are asked. A refusal names the first broken rule in the order of
-//! [`Rejection`]; so every check runs over all lots of an event before the next check runs.
+//! *Owns:* the order in which rules are asked. A refusal names the first broken rule in the order
+//! of [`Rejection`]; so every check runs over all lots of an event before the next check runs.
 //!
 //! *Never:* reads anything that the event does not name, or a clock: time comes in [`Moment`].
 //!

@@ -193,10 +193,10 @@ fn check_arrival<V: View>(
     transfer: &Transfer,
     lot: &Lot,
 ) -> Result<(), Rejection> {
-    if let (Some(site), Some(event_site)) = (transfer.consignee_site, work.event.site) {
-        if site != event_site {
-            return Err(Rejection::LotElsewhere { lot: lot.id, site, event_site });
-        }
+    if let (Some(site), Some(event_site)) = (transfer.consignee_site, work.event.site)
+        && site != event_site
+    {
+        return Err(Rejection::LotElsewhere { lot: lot.id, site, event_site });
     }
     work.check_not_on_hold(std::slice::from_ref(lot))?;
     // Other grams of the lot may have been used since; these left when they were offered.

@@ -8,7 +8,7 @@ use super::super::ids::{LotId, PartyId};
 use super::super::lot::{Contents, Lot};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
-use super::super::vocabulary::{OriginKinds, Substance};
+use super::super::vocabulary::{OriginKind, OriginKinds, Substance};
 use super::Verdict;
 use super::lots::{actor_of, birth, check_usable, declared, event_site};
 use super::work::{BirthRight, Work};
@@ -21,7 +21,7 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
     work.check_codes(&[output])?;
     let lots = used_lots(work, &merge.parents, &[output])?;
     check_usable(work, &lots)?;
-    check_inputs_lawful(work, &lots)?;
+    check_lawful(work, &lots, &[output])?;
     let owner = common_owner(&lots)?;
     check_one_class(work, output, &lots)?;
     work.check_available(&merge.parents, &lots)?;
@@ -57,7 +57,7 @@ pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -
     let balances = check_process(work, &melt.process)?;
     let lots = used_lots(work, &draws, &made)?;
     check_usable(work, &lots)?;
-    check_inputs_lawful(work, &lots)?;
+    check_lawful(work, &lots, &made)?;
     let owner = common_owner(&lots)?;
     work.check_available(&draws, &lots)?;
     check_mass(melt)?;
@@ -110,12 +110,24 @@ fn check_process<V: View>(work: &Work<'_, V>, code: &str) -> Result<Vec<Substanc
     Ok(process.balances.clone())
 }
 
-/// R1 and R7, over all lots that go in.
-fn check_inputs_lawful<V: View>(work: &Work<'_, V>, lots: &[Lot]) -> Result<(), Rejection> {
+/// R1 over all lots that go in and come out, and R7 over those that go in.
+fn check_lawful<V: View>(
+    work: &Work<'_, V>,
+    lots: &[Lot],
+    made: &[&NewLot],
+) -> Result<(), Rejection> {
     let actor = actor_of(work)?;
     for lot in lots {
         let material = work.material(&lot.material)?;
         work.check_ore(&actor, lot.id, material, lot.origin_kinds, &lot.contents)?;
+    }
+    for new in made {
+        // By what it is called alone: what it is made of was judged above.
+        let material = work.material(&new.material)?;
+        if material.is_ore_product {
+            let ore = OriginKinds::of(OriginKind::Ore);
+            work.check_ore(&actor, new.id, material, ore, &Contents::default())?;
+        }
     }
     for lot in lots {
         work.check_permit(&actor, &work.material(&lot.material)?.waste_code)?;
@@ -123,8 +135,8 @@ fn check_inputs_lawful<V: View>(work: &Work<'_, V>, lots: &[Lot]) -> Result<(), 
     Ok(())
 }
 
-/// R10: what is made from one party's property is that party's property; from two parties' it would not
-/// be known whose.
+/// R10: what is made from one party's property is that party's property; from two parties' it would
+/// not be known whose.
 fn common_owner(lots: &[Lot]) -> Result<PartyId, Rejection> {
     let Some(first) = lots.first() else {
         return Err(Rejection::MassNotConserved { into: 0, out: 0 }); // the border asks for an input
@@ -175,8 +187,8 @@ fn taken(draws: &[LotDraw], lots: &[Lot]) -> Vec<(LotId, Contents)> {
     draws.iter().zip(lots).map(share).collect()
 }
 
-/// R6. Balanced are the substances that the process names and every one that is said to come out: who says
-/// that it came out also says, by assays, how much went in.
+/// R6. Balanced are the substances that the process names and every one that is said to come out:
+/// who says that it came out also says, by assays, how much went in.
 fn check_elements(
     balances: &[Substance],
     into: &[(LotId, Contents)],
@@ -196,10 +208,10 @@ fn check_elements(
         }
     }
     for &substance in balances {
-        let lacks = |contents: &Option<&Contents>| {
+        let lacks = |contents: Option<&Contents>| {
             contents.and_then(|contents| contents.of(substance)).is_none()
         };
-        if let Some((lot, _)) = outputs.iter().find(|(_, contents)| lacks(contents)) {
+        if let Some((lot, _)) = outputs.iter().find(|(_, contents)| lacks(*contents)) {
             return Err(Rejection::AssayMissing { lot: *lot, substance });
         }
     }
@@ -221,7 +233,8 @@ fn sum<'a>(substance: Substance, all: impl Iterator<Item = &'a Contents>) -> (u1
     })
 }
 
-/// What a merge without analysis holds: sums of the substances that were looked for in every parent.
+/// What a merge without analysis holds: sums of the substances that were looked for in every
+/// parent.
 fn pool_contents(of_mass: Grams, draws: &[(LotId, Contents)]) -> Contents {
     let Some((_, first)) = draws.first() else { return Contents::default() };
     let is_known = |substance| draws.iter().all(|(_, it)| it.of(substance).is_some());
@@ -237,13 +250,21 @@ fn pool_contents(of_mass: Grams, draws: &[(LotId, Contents)]) -> Contents {
     Contents { of_mass, items: items.collect() }
 }
 
-/// Owner of the inputs, hands and place of the event, every origin kind of what went in.
+/// Owner of the inputs, hands and place of the event, every origin kind of what went in. What is
+/// made of an ore product is of ore, however the ore came in (R1) and whatever the product is
+/// called.
 fn right_by<V: View>(
     work: &Work<'_, V>,
     owner: PartyId,
     lots: &[Lot],
 ) -> Result<BirthRight, Rejection> {
-    let kinds = lots.iter().fold(OriginKinds::default(), |all, lot| all.union(lot.origin_kinds));
+    let mut kinds = OriginKinds::default();
+    for lot in lots {
+        kinds = kinds.union(lot.origin_kinds);
+        if work.material(&lot.material)?.is_ore_product {
+            kinds = kinds.union(OriginKinds::of(OriginKind::Ore));
+        }
+    }
     Ok(BirthRight {
         origin_kinds: kinds,
         owner,

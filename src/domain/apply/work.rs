@@ -1,4 +1,5 @@
-//! The working set of one judgement: what was read, what changes, and the checks that several kinds share.
+//! The working set of one judgement: what was read, what changes, and the checks that several kinds
+//! share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +42,7 @@ pub(super) struct BirthRight {
     pub(super) invoice_class: Option<InvoiceClass>,
 }
 
+#[expect(clippy::unused_self, reason = "every check is asked of the judgement")]
 impl<'a, V: View> Work<'a, V> {
     pub(super) fn new(
         view: &'a V,
@@ -126,7 +128,7 @@ impl<'a, V: View> Work<'a, V> {
         self.deltas.push(delta);
     }
 
-    // --- checks, each over all lots of the event -----------------------------------------------------
+    // --- checks, each over all lots of the event -------------------------------------------------
 
     /// Every lot is named once (new ones and drawn ones together).
     pub(super) fn check_named_once(
@@ -173,7 +175,8 @@ impl<'a, V: View> Work<'a, V> {
         row.ok_or_else(|| Rejection::MaterialUnknown { code: code.to_owned() })
     }
 
-    /// Materials of lots that the event names; a lot that is not known is refused later, in its turn.
+    /// Materials of lots that the event names; a lot that is not known is refused later, in its
+    /// turn.
     pub(super) fn check_materials_of(
         &self,
         lots: impl IntoIterator<Item = LotId>,
@@ -225,7 +228,8 @@ impl<'a, V: View> Work<'a, V> {
         held.map_or(Ok(()), |(lot, hold)| Err(Rejection::LotOnHold { lot, hold }))
     }
 
-    /// R3. A corrective may be dated back to the event that it corrects, never before a lot's birth.
+    /// R3. A corrective may be dated back to the event that it corrects, never before a lot's
+    /// birth.
     pub(super) fn check_not_before(&self, lots: &[Lot]) -> Result<(), Rejection> {
         let at = self.at();
         let is_corrective = self.is_corrective();
@@ -276,7 +280,8 @@ impl<'a, V: View> Work<'a, V> {
         Ok(())
     }
 
-    /// R1: a party whose only rare-earth role is recovery neither holds nor uses rare earths from ore.
+    /// R1: a party whose only rare-earth role is recovery neither holds nor uses rare earths from
+    /// ore.
     pub(super) fn check_ore(
         &self,
         party: &PartyState,
@@ -321,7 +326,7 @@ impl<'a, V: View> Work<'a, V> {
         Err(Rejection::PermitMissing { party: party.party.id, waste_code })
     }
 
-    // --- changes ------------------------------------------------------------------------------------
+    // --- changes ---------------------------------------------------------------------------------
 
     /// Takes grams from a lot and says what was in them.
     pub(super) fn draw(&mut self, mut lot: Lot, mass: Grams) -> Contents {

@@ -10,8 +10,7 @@ pub fn builtin() -> &'static str {
     SET.get_or_init(|| {
         let mut set = String::new();
         for (name, content) in FILES {
-            set.push_str(&format!("== {name} {}\n", content.len()));
-            set.push_str(content);
+            set.extend(["== ", name, " ", &content.len().to_string(), "\n", content]);
         }
         set
     })

@@ -50,10 +50,13 @@ fn cut_one<'a>(
     name: &'static str,
     names: &[&'static str],
 ) -> Result<(&'a str, &'a str), TableFault> {
-    let missing = || fault(name, 1, "the file is missing");
-    let head = rest.strip_prefix("== ").ok_or_else(missing)?;
-    let (head, body) = head.split_once('\n').ok_or_else(missing)?;
-    let (found, length) = head.split_once(' ').ok_or_else(missing)?;
+    if rest.is_empty() {
+        return Err(fault(name, 1, "the file is missing"));
+    }
+    let headless = || fault("set", 1, &format!("before {name} a head `== name length` is needed"));
+    let head = rest.strip_prefix("== ").ok_or_else(headless)?;
+    let (head, body) = head.split_once('\n').ok_or_else(headless)?;
+    let (found, length) = head.split_once(' ').ok_or_else(headless)?;
     if !names.contains(&found) {
         return Err(fault("set", 1, &format!("{found:?} is not a file of a table set")));
     }
@@ -242,7 +245,7 @@ fn days_of(text: &str) -> Option<u64> {
     let year: u64 = text[..4].parse().ok()?;
     let month: usize = text[5..7].parse().ok()?;
     let day: u64 = text[8..].parse().ok()?;
-    let is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let is_leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let february = if is_leap { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *months.get(month.checked_sub(1)?)?;

@@ -1,0 +1,237 @@
+//! Lots, transfers, and what is remembered of events.
+
+use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary};
+use crate::domain::event::GradeRef;
+use crate::domain::lot::{
+    Content, Contents, Delta, EventRecord, Hold, Life, Lot, Standing, Transfer, TransferStatus,
+};
+use crate::domain::vocabulary::{
+    CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
+};
+
+codec_vocabulary!(CustodyModel, EventKind, HoldReason, InvoiceClass, Substance, TransferScope);
+codec_struct!(GradeRef { scheme, code });
+codec_struct!(Life { count, last });
+codec_struct!(Content { substance, contained, uncertainty });
+codec_struct!(Contents { of_mass, items });
+codec_struct!(Hold { event, reason, placed_by });
+codec_struct!(Lot {
+    id,
+    material,
+    form,
+    origin_kinds,
+    custody_model,
+    grades,
+    owner,
+    possessor,
+    site,
+    origin_region,
+    invoice_class,
+    born_at,
+    born_by,
+    born_occurred_at,
+    moved_at,
+    initial_mass,
+    remaining,
+    reserved,
+    contents,
+    assayed_by,
+    holds,
+    retracted_by,
+    last_occurred_at,
+    life,
+});
+codec_enum!(TransferStatus {
+    1 Open,
+    2 Accepted,
+    3 Discrepant,
+    4 Rejected,
+    5 Cancelled,
+    6 Retracted,
+});
+codec_struct!(Transfer {
+    offer,
+    lot,
+    mass,
+    is_whole_lot,
+    sender,
+    consignee,
+    consignee_site,
+    scope,
+    invoice_class,
+    offered_at,
+    occurred_at,
+    status,
+});
+codec_struct!(Standing { lot, owner, possessor, site, invoice_class, moved_at, loss });
+codec_enum!(Delta {
+    1 Born(lot, mass),
+    2 Drawn(lot, mass),
+    3 Assayed(lot, contents, assay),
+    4 Offered(offer),
+    5 AcceptedPart(offer),
+    6 AcceptedWhole(offer, before),
+    7 Closed(offer),
+    8 Held(lot, event),
+    9 Released(lot, hold),
+});
+codec_struct!(EventRecord {
+    id,
+    index,
+    payload_hash,
+    kind,
+    actor,
+    occurred_at,
+    deltas,
+    corrected_by,
+});
+
+impl Codec for OriginKinds {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.bits().put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, CodecFault> {
+        let kinds = Self::from_bits(u16::take(input)?);
+        let known = kinds.iter().fold(Self::default(), |set, kind| set.union(Self::of(kind)));
+        if known == kinds { Ok(kinds) } else { Err(input.fault("a bit that no OriginKind has")) }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::{assert_round_trip, decode, encode};
+    use super::*;
+    use crate::domain::vocabulary::OriginKind;
+    use crate::domain::{EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs};
+
+    const EVENT: EventId = EventId::from_bytes([1; 16]);
+    const LOT: LotId = LotId::from_bytes([2; 16]);
+    const PARTY: PartyId = PartyId::from_bytes([3; 16]);
+    const SITE: SiteId = SiteId::from_bytes([4; 16]);
+
+    pub(in super::super) fn contents() -> Contents {
+        let content = |substance: &Substance| Content {
+            substance: *substance,
+            contained: Grams::of(7),
+            uncertainty: Grams::of(1),
+        };
+        let items = Substance::ALL.iter().map(content).collect();
+        Contents { of_mass: Grams::of(1_000), items }
+    }
+
+    fn hold(reason: Option<HoldReason>) -> Hold {
+        Hold { event: EVENT, reason, placed_by: PARTY }
+    }
+
+    fn full_lot() -> Lot {
+        let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
+        Lot {
+            id: LOT,
+            material: "CU-BRIGHT".to_owned(),
+            form: "WIRE".to_owned(),
+            origin_kinds: OriginKinds::of(OriginKind::Unknown)
+                .union(OriginKinds::of(OriginKind::Ore)),
+            custody_model: CustodyModel::MassBalance,
+            grades: vec![GradeRef { scheme: "GB".to_owned(), code: "1".to_owned() }],
+            owner: PARTY,
+            possessor: PartyId::from_bytes([9; 16]),
+            site: SITE,
+            origin_region: "360704".to_owned(),
+            invoice_class: Some(InvoiceClass::Reverse),
+            born_at: EntryIndex(4),
+            born_by: EVENT,
+            born_occurred_at: TimeMs::of(44),
+            moved_at: EntryIndex(5),
+            initial_mass: Grams::of(1_000),
+            remaining: Grams::of(900),
+            reserved: Grams::of(10),
+            contents: contents(),
+            assayed_by: Some(EVENT),
+            holds: holds.chain([hold(None)]).collect(),
+            retracted_by: Some(EVENT),
+            last_occurred_at: TimeMs::of(45),
+            life: Life { count: 3, last: EntryIndex(8) },
+        }
+    }
+
+    #[test]
+    fn lots_come_back() {
+        let full = full_lot();
+        assert_round_trip(&full);
+        assert_round_trip(&Lot {
+            invoice_class: None,
+            grades: vec![],
+            contents: Contents::default(),
+            assayed_by: None,
+            holds: vec![],
+            retracted_by: None,
+            ..full
+        });
+    }
+
+    #[test]
+    fn transfers_come_back() {
+        use TransferStatus::{Accepted, Cancelled, Discrepant, Open, Rejected, Retracted};
+        for status in [Open, Accepted, Discrepant, Rejected, Cancelled, Retracted] {
+            assert_round_trip(&Transfer {
+                offer: EVENT,
+                lot: LOT,
+                mass: Grams::of(5),
+                is_whole_lot: status == Open,
+                sender: PARTY,
+                consignee: PARTY,
+                consignee_site: (status == Open).then_some(SITE),
+                scope: TransferScope::Custody,
+                invoice_class: None,
+                offered_at: EntryIndex(9),
+                occurred_at: TimeMs::of(1),
+                status,
+            });
+        }
+    }
+
+    #[test]
+    fn events_come_back() {
+        let before = Standing {
+            lot: LOT,
+            owner: PARTY,
+            possessor: PARTY,
+            site: SITE,
+            invoice_class: Some(InvoiceClass::None),
+            moved_at: EntryIndex(6),
+            loss: Grams::of(2),
+        };
+        let deltas = vec![
+            Delta::Born(LOT, Grams::of(1)),
+            Delta::Drawn(LOT, Grams::of(2)),
+            Delta::Assayed(LOT, contents(), None),
+            Delta::Offered(EVENT),
+            Delta::AcceptedPart(EVENT),
+            Delta::AcceptedWhole(EVENT, before),
+            Delta::Closed(EVENT),
+            Delta::Held(LOT, EVENT),
+            Delta::Released(LOT, hold(None)),
+        ];
+        for kind in EventKind::ALL {
+            assert_round_trip(&EventRecord {
+                id: EVENT,
+                index: EntryIndex(1),
+                payload_hash: Hash32([7; 32]),
+                kind: *kind,
+                actor: PARTY,
+                occurred_at: TimeMs::of(3),
+                deltas: if *kind == EventKind::SplitLot { deltas.clone() } else { vec![] },
+                corrected_by: (*kind == EventKind::HoldLot).then_some(EVENT),
+            });
+        }
+    }
+
+    #[test]
+    fn numbers_of_no_word_are_refused() {
+        assert!(decode::<Substance>(&[1]).is_err());
+        assert!(decode::<Delta>(&[0]).is_err());
+        assert!(decode::<TransferStatus>(&[7]).is_err());
+        assert!(decode::<OriginKinds>(&encode(&1_u16)).is_err());
+    }
+}

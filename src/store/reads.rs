@@ -1,0 +1,377 @@
+//! What is read from the database: entries, checkpoints, pages, lives, and the view of `apply`.
+
+use bytes::Bytes;
+use sled::IVec;
+
+use super::Store;
+use super::database::{Database, decoded};
+use super::fault::StoreFault;
+use super::keyspace::{Key, Tag};
+use super::tree::TreeReader;
+use crate::domain::effects::LedgerState;
+use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
+use crate::domain::movement::Movement;
+use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, View};
+use crate::ledger::frame::Group;
+use crate::ledger::hash::ChainValue;
+use crate::ledger::tree::NodeSource;
+use crate::limits::{MAX_ENTRY_BYTES, MAX_PACK_ENTRIES, MAX_SCANNED_ROWS};
+
+/// Which lots: every part that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LotQuery {
+    /// Whose property.
+    pub owner: Option<PartyId>,
+    /// In whose hands.
+    pub possessor: Option<PartyId>,
+    /// Where.
+    pub site: Option<SiteId>,
+    /// Code of the material table.
+    pub material: Option<String>,
+    /// How it stands.
+    pub status: Option<LotStatus>,
+}
+
+/// A page of a list, ascending by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, I> {
+    /// What was found. May be fewer than asked for, even none, while there is more to look at.
+    pub items: Vec<T>,
+    /// Where to go on, as `after`; `None` when everything was looked at.
+    pub next: Option<I>,
+    /// How many rows were looked at, at most [`MAX_SCANNED_ROWS`].
+    pub scanned: usize,
+}
+
+impl Store {
+    /// The bytes of an entry; `None` beyond the head.
+    pub fn entry(&self, index: EntryIndex) -> Result<Option<Bytes>, StoreFault> {
+        Ok(self.entries(index, 1)?.pop())
+    }
+
+    /// The bytes of up to `max` entries from `from` on; fewer only at the head.
+    pub fn entries(&self, from: EntryIndex, max: usize) -> Result<Vec<Bytes>, StoreFault> {
+        entries(&self.database, from, max)
+    }
+
+    /// The checkpoint at the end of the group that holds an entry, and its size: that of its
+    /// receipt.
+    pub fn checkpoint_covering(
+        &self,
+        index: EntryIndex,
+    ) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
+        let from = Key::Checkpoint(EntryCount(index.next().0));
+        self.database.walk(Tag::Checkpoint, from.bytes()).next().map(checkpoint).transpose()
+    }
+
+    /// The largest checkpoint and its size.
+    pub fn latest_checkpoint(&self) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
+        let from = Key::Checkpoint(EntryCount(0));
+        self.database.walk(Tag::Checkpoint, from.bytes()).next_back().map(checkpoint).transpose()
+    }
+
+    /// The chain value after the last applied entry.
+    pub fn chain_at_head(&self) -> Result<ChainValue, StoreFault> {
+        self.database.head().map(|(_, chain)| chain)
+    }
+
+    /// The tree's hashes, for one answer with any number of proofs.
+    pub fn tree(&self) -> TreeReader<'_> {
+        TreeReader::new(&self.database)
+    }
+
+    /// Every entry that names a lot, ascending.
+    pub fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
+        Ok(self.life_of(lot)?.into_iter().map(|(index, _)| index).collect())
+    }
+
+    /// Every entry that names a lot, ascending, and its event.
+    pub fn life_of(&self, lot: LotId) -> Result<Vec<(EntryIndex, EventId)>, StoreFault> {
+        let mut life = Vec::new();
+        for item in self.database.walk(Tag::Life, Key::Life(lot, 0).bytes()) {
+            let (key, value) = item?;
+            match key {
+                Key::Life(of, ordinal) if of == lot => {
+                    if usize::try_from(ordinal).ok() != Some(life.len()) {
+                        return Err(StoreFault::value(&key, "an ordinal before it is missing"));
+                    }
+                }
+                _ => break,
+            }
+            let (event, index): (EventId, EntryIndex) = decoded(&key, &value)?;
+            life.push((index, event));
+        }
+        Ok(life)
+    }
+
+    /// What an entry did to metal; `None` when it did nothing or was retracted.
+    pub fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
+        self.database.value(&Key::Movement(index))
+    }
+
+    /// Lots, ascending by id. By owner or possessor it looks only at that party's; everything else
+    /// that is asked is held against each, up to a limit of rows that the page reports.
+    pub fn lots(
+        &self,
+        query: &LotQuery,
+        after: Option<LotId>,
+        limit: usize,
+    ) -> Result<Page<Lot, LotId>, StoreFault> {
+        let mut page = Page { items: Vec::new(), next: None, scanned: 0 };
+        let mut last = after;
+        for candidate in self.candidates(query, after) {
+            let (id, lot) = candidate?;
+            if Some(id) == after {
+                continue;
+            }
+            if page.items.len() >= limit || page.scanned >= MAX_SCANNED_ROWS {
+                page.next = last;
+                break;
+            }
+            last = Some(id);
+            page.scanned += 1;
+            if query.matches(&lot) {
+                page.items.push(lot);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Parties, ascending by id.
+    pub fn parties(
+        &self,
+        after: Option<PartyId>,
+        limit: usize,
+    ) -> Result<Page<PartyState, PartyId>, StoreFault> {
+        let from = after.map_or(vec![Tag::Party as u8], |id| Key::Party(id).bytes());
+        let rows = self.database.walk(Tag::Party, from);
+        page_of(rows, after, limit, |party: &PartyState| party.party.id, |_| true)
+    }
+
+    /// Sites, of one party or of all, ascending by id.
+    pub fn sites(
+        &self,
+        party: Option<PartyId>,
+        after: Option<SiteId>,
+        limit: usize,
+    ) -> Result<Page<Site, SiteId>, StoreFault> {
+        let from = after.map_or(vec![Tag::Site as u8], |id| Key::Site(id).bytes());
+        let rows = self.database.walk(Tag::Site, from);
+        let is_asked = |site: &Site| party.is_none_or(|party| site.party == party);
+        page_of(rows, after, limit, |site: &Site| site.id, is_asked)
+    }
+
+    /// A party's keys in order of registration; none for a party that is not known.
+    pub fn keys_of(&self, party: PartyId) -> Result<Vec<KeyState>, StoreFault> {
+        let party: Option<PartyState> = self.database.value(&Key::Party(party))?;
+        let ids = party.map(|party| party.keys).unwrap_or_default();
+        let read = |id: KeyId| {
+            let key = Key::Signer(id);
+            self.database.value(&key)?.ok_or_else(|| StoreFault::value(&key, "is missing"))
+        };
+        ids.into_iter().map(read).collect()
+    }
+
+    fn candidates(
+        &self,
+        query: &LotQuery,
+        after: Option<LotId>,
+    ) -> Box<dyn Iterator<Item = Result<(LotId, Lot), StoreFault>> + '_> {
+        let start = after.unwrap_or(LotId::from_bytes([0; 16]));
+        let (tag, from, party) = match (query.owner, query.possessor) {
+            (Some(owner), _) => (Tag::OwnedLot, Key::OwnedLot(owner, start), owner),
+            (None, Some(holder)) => (Tag::HeldLot, Key::HeldLot(holder, start), holder),
+            (None, None) => {
+                let rows = self.database.walk(Tag::Lot, Key::Lot(start).bytes());
+                return Box::new(rows.map(|item| {
+                    let (key, value) = item?;
+                    let lot: Lot = decoded(&key, &value)?;
+                    Ok((lot.id, lot))
+                }));
+            }
+        };
+        let index = self.database.walk(tag, from.bytes());
+        let is_of_party = move |item: &Result<(Key, IVec), StoreFault>| match item {
+            Ok((Key::OwnedLot(of, _) | Key::HeldLot(of, _), _)) => *of == party,
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        Box::new(index.take_while(is_of_party).map(|item| {
+            let (key, _) = item?;
+            let (Key::OwnedLot(_, id) | Key::HeldLot(_, id)) = &key else {
+                return Err(StoreFault::value(&key, "is not a key of the index"));
+            };
+            let lot: Option<Lot> = self.database.value(&Key::Lot(*id))?;
+            let lot = lot.ok_or_else(|| StoreFault::value(&key, "the lot is missing"))?;
+            Ok((*id, lot))
+        }))
+    }
+}
+
+impl LotQuery {
+    fn matches(&self, lot: &Lot) -> bool {
+        self.owner.is_none_or(|owner| lot.owner == owner)
+            && self.possessor.is_none_or(|possessor| lot.possessor == possessor)
+            && self.site.is_none_or(|site| lot.site == site)
+            && self.material.as_ref().is_none_or(|material| lot.material == *material)
+            && self.status.is_none_or(|status| lot.status() == status)
+    }
+}
+
+impl NodeSource for Store {
+    type Fault = StoreFault;
+
+    fn node(&self, level: u8, index: u64) -> Result<Hash32, StoreFault> {
+        self.tree().node(level, index)
+    }
+}
+
+impl View for Store {
+    type Fault = StoreFault;
+
+    fn ledger(&self) -> Result<Option<LedgerState>, StoreFault> {
+        self.database.value(&Key::Ledger)
+    }
+
+    fn party(&self, id: PartyId) -> Result<Option<PartyState>, StoreFault> {
+        self.database.value(&Key::Party(id))
+    }
+
+    fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, StoreFault> {
+        self.database.value(&Key::CreditCode(code.to_owned()))
+    }
+
+    fn site(&self, id: SiteId) -> Result<Option<Site>, StoreFault> {
+        self.database.value(&Key::Site(id))
+    }
+
+    fn key(&self, id: KeyId) -> Result<Option<KeyState>, StoreFault> {
+        self.database.value(&Key::Signer(id))
+    }
+
+    fn lot(&self, id: LotId) -> Result<Option<Lot>, StoreFault> {
+        self.database.value(&Key::Lot(id))
+    }
+
+    fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, StoreFault> {
+        self.database.value(&Key::Transfer(offer))
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreFault> {
+        self.database.value(&Key::Event(id))
+    }
+
+    fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, StoreFault> {
+        let found = self.database.value::<(EventId, EntryIndex)>(&Key::Life(lot, ordinal))?;
+        Ok(found.map(|(event, _)| event))
+    }
+
+    fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.database.get(&Key::TableChunk(tables, chunk))?.map(|bytes| bytes.to_vec()))
+    }
+}
+
+/// Entries from `from` on, out of their packs.
+pub(super) fn entries(
+    database: &Database,
+    from: EntryIndex,
+    max: usize,
+) -> Result<Vec<Bytes>, StoreFault> {
+    let mut found = Vec::new();
+    let mut next = from;
+    for item in database.walk(Tag::Pack, Key::Pack(from).bytes()) {
+        if found.len() >= max {
+            break;
+        }
+        let (key, value) = item?;
+        let (first, pack) = unpack(&key, &value)?;
+        let follows = first <= next;
+        let skipped = usize::try_from(next.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
+        if !follows || skipped >= pack.len() {
+            let rule = format!("entry {next} is not in it, and in none before");
+            return Err(StoreFault::value(&key, rule));
+        }
+        let left = max - found.len();
+        found.extend(pack.into_iter().skip(skipped).take(left));
+        next = EntryIndex(from.0 + found.len() as u64);
+    }
+    Ok(found)
+}
+
+/// Holds a group of the journal against the database.
+pub(super) fn compare_group(database: &Database, group: &Group) -> Result<(), StoreFault> {
+    let stored = entries(database, group.first, group.entries.len())?;
+    let mut index = group.first;
+    for (position, entry) in group.entries.iter().enumerate() {
+        let detail = match stored.get(position) {
+            Some(found) if found == entry => {
+                index = index.next();
+                continue;
+            }
+            Some(found) => format!("{} and {} bytes differ", entry.len(), found.len()),
+            None => "the database does not have it".to_owned(),
+        };
+        return Err(StoreFault::Disagreement { index, detail });
+    }
+    Ok(())
+}
+
+fn unpack(key: &Key, value: &[u8]) -> Result<(EntryIndex, Vec<Bytes>), StoreFault> {
+    let broken = |rule: &str| StoreFault::value(key, rule);
+    let Key::Pack(last) = key else {
+        return Err(broken("is not the key of a pack"));
+    };
+    let (first, mut rest) =
+        value.split_first_chunk::<8>().ok_or_else(|| broken("the pack is too short"))?;
+    let first = EntryIndex(u64::from_be_bytes(*first));
+    let mut pack = Vec::with_capacity(MAX_PACK_ENTRIES);
+    // Each turn takes at least the four bytes of a length.
+    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
+        let len = u32::from_be_bytes(*len) as usize;
+        if len > behind.len() || len > MAX_ENTRY_BYTES || pack.len() >= MAX_PACK_ENTRIES {
+            return Err(broken("an entry does not fit the pack"));
+        }
+        let (entry, next) = behind.split_at(len);
+        pack.push(Bytes::copy_from_slice(entry));
+        rest = next;
+    }
+    let is_whole = rest.is_empty() && first.0.checked_add(pack.len() as u64) == Some(last.next().0);
+    if is_whole { Ok((first, pack)) } else { Err(broken("the pack does not end at its key")) }
+}
+
+fn checkpoint(item: Result<(Key, IVec), StoreFault>) -> Result<(EntryCount, Bytes), StoreFault> {
+    match item? {
+        (Key::Checkpoint(size), signed) => Ok((size, Bytes::copy_from_slice(&signed))),
+        (key, _) => Err(StoreFault::value(&key, "is not the key of a checkpoint")),
+    }
+}
+
+fn page_of<T: super::codec::Codec, I: Copy + PartialEq>(
+    rows: impl Iterator<Item = Result<(Key, IVec), StoreFault>>,
+    after: Option<I>,
+    limit: usize,
+    id_of: impl Fn(&T) -> I,
+    is_asked: impl Fn(&T) -> bool,
+) -> Result<Page<T, I>, StoreFault> {
+    let mut page = Page { items: Vec::new(), next: None, scanned: 0 };
+    let mut last = after;
+    for row in rows {
+        let (key, value) = row?;
+        let item: T = decoded(&key, &value)?;
+        let id = id_of(&item);
+        if Some(id) == after {
+            continue;
+        }
+        if page.items.len() >= limit || page.scanned >= MAX_SCANNED_ROWS {
+            page.next = last;
+            break;
+        }
+        last = Some(id);
+        page.scanned += 1;
+        if is_asked(&item) {
+            page.items.push(item);
+        }
+    }
+    Ok(page)
+}

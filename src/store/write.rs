@@ -1,0 +1,203 @@
+//! What one commit group writes into the database: a single batch, so that the database always
+//! stands at the end of a group.
+
+use std::collections::BTreeMap;
+
+use sled::Batch;
+
+use super::codec;
+use super::database::Database;
+use super::fault::StoreFault;
+use super::keyspace::Key;
+use super::{reads, tree};
+use crate::domain::lot::Lot;
+use crate::domain::memory::MemoryState;
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, PartyId};
+use crate::ledger::frame::Group;
+use crate::ledger::hash::ChainValue;
+use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
+
+/// A group with all that it changes.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupRows<'a> {
+    /// The group, as in the journal.
+    pub group: &'a Group,
+    /// The leaf hash of each entry.
+    pub leaves: &'a [Hash32],
+    /// The chain value after its last entry.
+    pub chain: ChainValue,
+    /// New values of everything that changes.
+    pub changes: &'a MemoryState,
+    /// Entries whose movements no longer count.
+    pub retracted: &'a [EntryIndex],
+}
+
+/// Writes a group that follows the last. One that is there already is compared, never written
+/// again: its values may be older than what stands there. Answers how many entries are applied
+/// afterwards.
+pub(super) fn write_group(
+    database: &Database,
+    rows: &GroupRows<'_>,
+) -> Result<EntryCount, StoreFault> {
+    assert_eq!(rows.leaves.len(), rows.group.entries.len(), "every entry has its leaf hash");
+    let (applied, _) = database.head()?;
+    let (first, end) = (rows.group.first, rows.group.end());
+    if end.0 <= applied.0 {
+        reads::compare_group(database, rows.group)?;
+        return Ok(applied);
+    }
+    if first.0 != applied.0 {
+        let expected = EntryIndex(applied.0);
+        return Err(StoreFault::Order { place: "database", expected, found: first });
+    }
+
+    let mut batch = Batch::default();
+    put_packs(&mut batch, rows.group);
+    if first.0 > 0 {
+        put_checkpoint(database, &mut batch, EntryCount(first.0), &rows.group.previous_checkpoint)?;
+    }
+    for (key, row) in tree::rows_with(database, first, rows.leaves)? {
+        batch.insert(key.bytes(), row);
+    }
+    put_registry(&mut batch, rows.changes);
+    put_lots(database, &mut batch, &rows.changes.lots)?;
+    put_lives(database, &mut batch, rows.changes)?;
+    put_history(&mut batch, rows);
+    batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
+    database.apply(batch)?;
+    Ok(EntryCount(end.0))
+}
+
+/// Adds a group's checkpoint. It is part of receipts, so one that differs from what stands there is
+/// refused.
+pub(super) fn put_checkpoint(
+    database: &Database,
+    batch: &mut Batch,
+    size: EntryCount,
+    signed: &[u8],
+) -> Result<(), StoreFault> {
+    let key = Key::Checkpoint(size);
+    match database.get(&key)? {
+        Some(found) if found == signed => {}
+        Some(_) => {
+            let index = EntryIndex(size.0.saturating_sub(1));
+            let detail = format!("another checkpoint of size {size} is stored");
+            return Err(StoreFault::Disagreement { index, detail });
+        }
+        None => batch.insert(key.bytes(), signed),
+    }
+    Ok(())
+}
+
+fn put_packs(batch: &mut Batch, group: &Group) {
+    let mut first = group.first;
+    let mut rest = group.entries.as_slice();
+    // Each turn takes at least one entry.
+    while !rest.is_empty() {
+        let mut pack = first.0.to_be_bytes().to_vec();
+        let mut count = 0;
+        for entry in rest.iter().take(MAX_PACK_ENTRIES) {
+            if count > 0 && pack.len() + entry.len() > MAX_PACK_BYTES {
+                break;
+            }
+            codec::Codec::put(&entry.len(), &mut pack);
+            pack.extend_from_slice(entry);
+            count += 1;
+        }
+        let last = EntryIndex(first.0 + count as u64 - 1);
+        batch.insert(Key::Pack(last).bytes(), pack);
+        (first, rest) = (last.next(), &rest[count..]);
+    }
+}
+
+fn put_registry(batch: &mut Batch, changes: &MemoryState) {
+    if let Some(ledger) = &changes.ledger {
+        batch.insert(Key::Ledger.bytes(), codec::encode(ledger));
+    }
+    for (id, party) in &changes.parties {
+        batch.insert(Key::Party(*id).bytes(), codec::encode(party));
+    }
+    for (code, party) in &changes.credit_codes {
+        batch.insert(Key::CreditCode(code.clone()).bytes(), codec::encode(party));
+    }
+    for (id, site) in &changes.sites {
+        batch.insert(Key::Site(*id).bytes(), codec::encode(site));
+    }
+    for (id, key) in &changes.keys {
+        batch.insert(Key::Signer(*id).bytes(), codec::encode(key));
+    }
+    for ((set, chunk), bytes) in &changes.table_chunks {
+        batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());
+    }
+}
+
+/// Lots, and the two indexes by which people ask for them: an index moves only when its party does.
+fn put_lots(
+    database: &Database,
+    batch: &mut Batch,
+    lots: &BTreeMap<crate::domain::LotId, Lot>,
+) -> Result<(), StoreFault> {
+    for (id, lot) in lots {
+        let before: Option<Lot> = database.value(&Key::Lot(*id))?;
+        let owner_before = before.as_ref().map(|lot| lot.owner);
+        let possessor_before = before.as_ref().map(|lot| lot.possessor);
+        move_index(batch, owner_before, lot.owner, |party| Key::OwnedLot(party, *id));
+        move_index(batch, possessor_before, lot.possessor, |party| Key::HeldLot(party, *id));
+        batch.insert(Key::Lot(*id).bytes(), codec::encode(lot));
+    }
+    Ok(())
+}
+
+fn move_index(
+    batch: &mut Batch,
+    before: Option<PartyId>,
+    after: PartyId,
+    key: impl Fn(PartyId) -> Key,
+) {
+    if before == Some(after) {
+        return;
+    }
+    if let Some(before) = before {
+        batch.remove(key(before).bytes());
+    }
+    batch.insert(key(after).bytes(), &[]);
+}
+
+fn put_lives(
+    database: &Database,
+    batch: &mut Batch,
+    changes: &MemoryState,
+) -> Result<(), StoreFault> {
+    for ((lot, ordinal), event) in &changes.lives {
+        let key = Key::Life(*lot, *ordinal);
+        let index = match changes.events.get(event) {
+            Some(record) => record.index,
+            None => index_of(database, &key, *event)?,
+        };
+        batch.insert(key.bytes(), codec::encode(&(*event, index)));
+    }
+    Ok(())
+}
+
+fn index_of(database: &Database, key: &Key, event: EventId) -> Result<EntryIndex, StoreFault> {
+    let record = database.value::<crate::domain::lot::EventRecord>(&Key::Event(event))?;
+    let index = record.map(|record| record.index);
+    index.ok_or_else(|| StoreFault::value(key, format!("event {event} is not recorded")))
+}
+
+fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
+    for (id, transfer) in &rows.changes.transfers {
+        batch.insert(Key::Transfer(*id).bytes(), codec::encode(transfer));
+    }
+    for (id, event) in &rows.changes.events {
+        batch.insert(Key::Event(*id).bytes(), codec::encode(event));
+    }
+    for (index, movement) in &rows.changes.movements {
+        batch.insert(Key::Movement(*index).bytes(), codec::encode(movement));
+    }
+    // After the new ones: a movement may be retracted in the group that made it. The last word
+    // counts.
+    for index in rows.retracted {
+        batch.remove(Key::Movement(*index).bytes());
+    }
+}

@@ -1,0 +1,690 @@
+//! Random histories against a naive oracle that shares no code with the rules.
+//!
+//! The oracle knows the accepted events and nothing else. It strikes out those that were declared
+//! errors and books the rest from the first, each time anew: what the rules undo step by step, it
+//! forgets.
+
+#![allow(
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "the kit serves several tests"
+)]
+#![allow(
+    clippy::assigning_clones,
+    clippy::expect_used,
+    clippy::large_enum_variant,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing, and need not be fast"
+)]
+
+#[path = "common/domain_kit.rs"]
+mod kit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kit::*;
+use urbanmine::domain::event::{
+    AssayLot, CloseTransfer, HoldLot, LotDraw, MergeLots, OfferTransfer, OpeningInventory,
+    ReleaseLot, SplitLot,
+};
+use urbanmine::domain::lot::{Contents, Lot, TransferStatus};
+use urbanmine::domain::vocabulary::{
+    HoldReason, LossKind, OriginKind, PartyRole, Substance, TransferReason, TransferScope,
+    UptakeKind,
+};
+use urbanmine::domain::{
+    Body, Effects, Event, EventId, FractionE8, Grams, LotId, PartyId, SiteId, TimeMs,
+};
+
+const WORLDS: u64 = 60;
+const STEPS: u64 = 300;
+/// Change it to look elsewhere; a failure names the seed of its world.
+const SEED: u64 = 20_161_129;
+const ACTORS: [PartyId; 4] = [COLLECTOR, SMELTER, TRADER, RECOVERY];
+
+#[test]
+fn random_histories_balance_replay_and_link() {
+    let (mut accepted, mut tried) = (0, 0);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut undone: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in SEED..SEED + WORLDS {
+        let mut story = Story::new(seed);
+        for _ in 0..STEPS {
+            story.step();
+        }
+        story.replays();
+        for event in &story.book.events {
+            *kinds.entry(event.body.kind().name().to_owned()).or_default() += 1;
+            if story.book.struck.contains(&event.id) {
+                *undone.entry(event.body.kind().name().to_owned()).or_default() += 1;
+            }
+        }
+        accepted += story.book.events.len();
+        tried += story.tried;
+    }
+    println!("{accepted} of {tried} accepted: {kinds:?}; undone: {undone:?}");
+    assert!(accepted >= 10_000, "{accepted} accepted");
+    assert!(accepted * 2 >= tried, "{accepted} of {tried} accepted");
+    assert_eq!(kinds.len(), 13, "every kind that touches lots: {kinds:?}");
+    assert_eq!(undone.len(), 12, "every kind that can be undone: {undone:?}");
+}
+
+// --- the oracle ----------------------------------------------------------------------------------
+
+/// The accepted events, and those of them that were declared errors.
+#[derive(Clone, Default)]
+struct Book {
+    events: Vec<Event>,
+    struck: BTreeSet<EventId>,
+}
+
+/// What the oracle says of a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Account {
+    grams: i128,
+    owner: PartyId,
+    possessor: PartyId,
+    site: SiteId,
+    holds: BTreeSet<EventId>,
+    assayed_by: Option<EventId>,
+}
+
+/// What the oracle says of all lots.
+#[derive(Default)]
+struct Balance {
+    lots: BTreeMap<LotId, Account>,
+    open: BTreeMap<EventId, OfferTransfer>,
+    came_in: i128,
+    lost: i128,
+}
+
+fn g(mass: Grams) -> i128 {
+    i128::from(mass.get())
+}
+
+impl Book {
+    fn enter(&mut self, event: &Event) {
+        if let Body::DeclareError(error) = &event.body {
+            self.struck.insert(error.target);
+        }
+        self.events.push(event.clone());
+    }
+
+    /// Everything that stands, booked from the first.
+    fn balance(&self) -> Balance {
+        let mut balance = Balance::default();
+        for event in self.events.iter().filter(|event| !self.struck.contains(&event.id)) {
+            balance.enter(event);
+        }
+        balance
+    }
+}
+
+impl Balance {
+    fn bear(&mut self, event: &Event, id: LotId, grams: Grams, owner: PartyId, by: PartyId) {
+        let account = Account {
+            grams: g(grams),
+            owner,
+            possessor: by,
+            site: event.site.unwrap(),
+            holds: BTreeSet::new(),
+            assayed_by: None,
+        };
+        assert!(self.lots.insert(id, account).is_none(), "{id} is born twice");
+    }
+
+    fn take(&mut self, event: &Event, draw: &LotDraw) -> PartyId {
+        let account = self.lots.get_mut(&draw.lot).expect("a lot that is drawn from is there");
+        assert_eq!(account.possessor, event.actor, "only who has it uses it");
+        assert!(account.holds.is_empty(), "a held lot is not used");
+        account.grams -= g(draw.mass);
+        assert!(account.grams >= 0, "{} is overdrawn", draw.lot);
+        account.owner
+    }
+
+    fn enter(&mut self, event: &Event) {
+        let actor = event.actor;
+        match &event.body {
+            Body::CollectLot(it) => {
+                self.came_in += g(it.lot.net_mass);
+                self.bear(event, it.lot.id, it.lot.net_mass, actor, actor);
+            }
+            Body::OpeningInventory(it) => {
+                for new in &it.lots {
+                    self.came_in += g(new.net_mass);
+                    self.bear(event, new.id, new.net_mass, it.party, it.party);
+                }
+            }
+            Body::AssayLot(it) => {
+                // What was said of a lot whose birth is struck out stands, of nothing.
+                if let Some(account) = self.lots.get_mut(&it.lot) {
+                    account.assayed_by = Some(event.id);
+                }
+            }
+            Body::SplitLot(it) => {
+                let parts = it.children.iter().map(|child| child.mass.get());
+                let whole = draw(it.parent, parts.sum::<u64>() + it.handling_loss.get());
+                let owner = self.take(event, &whole);
+                for child in &it.children {
+                    self.bear(event, child.lot, child.mass, owner, actor);
+                }
+                self.lost += g(it.handling_loss);
+            }
+            Body::MergeLots(it) => {
+                let owners: Vec<_> = it.parents.iter().map(|one| self.take(event, one)).collect();
+                self.bear(event, it.output.id, it.output.net_mass, owners[0], actor);
+            }
+            Body::TransformLots(it) => {
+                let drawn = it.inputs.iter().chain(&it.additions);
+                let owners: Vec<_> = drawn.map(|one| self.take(event, one)).collect();
+                for new in it.outputs.iter().chain(&it.residues) {
+                    self.bear(event, new.id, new.net_mass, owners[0], actor);
+                }
+                self.came_in += it.uptakes.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
+                self.lost += it.losses.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
+            }
+            Body::OfferTransfer(it) => {
+                self.open.insert(event.id, it.clone());
+            }
+            Body::AcceptTransfer(it) => {
+                let net = it.received.as_ref().map(|weighing| weighing.net);
+                self.arrive(event, it.offer, net, it.received_lot);
+            }
+            Body::RejectTransfer(it) | Body::CancelTransfer(it) => {
+                self.open.remove(&it.offer).expect("an open transfer is closed");
+            }
+            Body::HoldLot(it) => {
+                if let Some(account) = self.lots.get_mut(&it.lot) {
+                    account.holds.insert(event.id);
+                }
+            }
+            Body::ReleaseLot(it) => {
+                if let Some(account) = self.lots.get_mut(&it.lot) {
+                    assert!(account.holds.remove(&it.hold), "a hold that is there ends");
+                }
+            }
+            Body::DeclareError(_) => {}
+            other => panic!("the story has no {other:?}"),
+        }
+    }
+
+    fn arrive(&mut self, event: &Event, of: EventId, net: Option<Grams>, part: Option<LotId>) {
+        let offer = self.open.remove(&of).expect("an open transfer is accepted");
+        assert_eq!(offer.consignee, event.actor);
+        let (sent, net) = (g(offer.mass), g(net.unwrap_or(offer.mass)));
+        let booked = sent.min(net);
+        let source = self.lots.get_mut(&offer.lot).unwrap();
+        let mut account = source.clone();
+        source.grams -= sent;
+        assert!(source.grams >= 0, "{} is overdrawn", offer.lot);
+        account.grams = booked;
+        if offer.scope.moves_ownership() {
+            account.owner = event.actor;
+        }
+        if offer.scope.moves_custody() {
+            account.possessor = event.actor;
+            account.site = offer.consignee_site.unwrap();
+        }
+        if (sent - net).abs() * 100 > sent {
+            account.holds.insert(event.id);
+        }
+        self.lost += sent - booked;
+        if part.is_some() {
+            account.assayed_by = None;
+        } else {
+            assert_eq!(source.grams, 0, "a whole lot leaves nothing behind");
+        }
+        self.lots.insert(part.unwrap_or(offer.lot), account);
+    }
+
+    /// The state says of every lot what the oracle says; what the oracle does not know is gone.
+    fn agrees(&self, world: &World) {
+        let mut reserved: BTreeMap<LotId, i128> = BTreeMap::new();
+        for offer in self.open.values() {
+            *reserved.entry(offer.lot).or_default() += g(offer.mass);
+        }
+        let mut remaining = 0;
+        for (id, found) in &world.state.lots {
+            remaining += g(found.remaining);
+            assert!(found.reserved <= found.remaining, "{id} is promised twice");
+            let Some(account) = self.lots.get(id) else {
+                assert!(found.retracted_by.is_some() && found.remaining.is_zero(), "{id} is gone");
+                continue;
+            };
+            assert_eq!(found.retracted_by, None, "{id} stands");
+            let seen = Account {
+                grams: g(found.remaining),
+                owner: found.owner,
+                possessor: found.possessor,
+                site: found.site,
+                holds: found.holds.iter().map(|hold| hold.event).collect(),
+                assayed_by: found.assayed_by,
+            };
+            assert_eq!(&seen, account, "{id}");
+            let promised = reserved.get(id).copied().unwrap_or_default();
+            assert_eq!(g(found.reserved), promised, "{id} is promised as offers say");
+        }
+        assert_eq!(self.came_in, remaining + self.lost, "every gram is somewhere");
+        let open = world.state.transfers.values().filter(|it| it.status == TransferStatus::Open);
+        let open: BTreeSet<_> = open.map(|it| it.offer).collect();
+        assert_eq!(open, self.open.keys().copied().collect(), "open transfers");
+    }
+}
+
+/// Grams of copper in what remains of all lots, in the oracle's own arithmetic.
+fn copper_in<'a>(lots: impl Iterator<Item = &'a Lot>) -> i128 {
+    lots.map(|lot| copper_at(&lot.contents, g(lot.remaining))).sum()
+}
+
+fn copper_at(contents: &Contents, grams: i128) -> i128 {
+    let found = contents.items.iter().find(|item| item.substance == Substance::Cu);
+    let (Some(found), of) = (found, g(contents.of_mass)) else { return 0 };
+    if of == 0 {
+        return 0;
+    }
+    let double = 2 * g(found.contained) * grams;
+    let (down, rest) = (double / (2 * of), double % (2 * of));
+    let up = rest > of || (rest == of && down % 2 == 1);
+    down + i128::from(up)
+}
+
+// --- the story -----------------------------------------------------------------------------------
+
+struct Story {
+    seed: u64,
+    dice: u64,
+    world: World,
+    fresh: World,
+    book: Book,
+    log: Vec<(Attempt, u64)>,
+    lives: BTreeMap<LotId, (u32, u64)>,
+    tried: usize,
+    /// Half of the worlds measure without error: there no copper comes from nowhere at all.
+    uncertainty: u32,
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        let mut world = World::new();
+        for id in [RECOVERY, COORD] {
+            let party = world.state.parties.get_mut(&id).unwrap();
+            let role = PartyRole::Laboratory;
+            party.party.roles.push(urbanmine::domain::party::DatedRole { role, validity: EVER });
+        }
+        let fresh = world.clone();
+        let dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let uncertainty = if seed.is_multiple_of(2) { 0 } else { 20_000 };
+        let (book, log, lives) = (Book::default(), Vec::new(), BTreeMap::new());
+        Self { seed, dice, world, fresh, book, log, lives, tried: 0, uncertainty }
+    }
+
+    /// xorshift64*: a number below `n`.
+    fn roll(&mut self, n: u64) -> u64 {
+        self.dice ^= self.dice >> 12;
+        self.dice ^= self.dice << 25;
+        self.dice ^= self.dice >> 27;
+        (self.dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+
+    fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        let count = u64::try_from(of.len()).unwrap();
+        (count > 0).then(|| of[usize::try_from(self.roll(count)).unwrap()].clone())
+    }
+
+    fn new_id(&mut self) -> LotId {
+        lot(self.world.fresh())
+    }
+
+    fn step(&mut self) {
+        let Some(mut attempt) = self.propose() else { return };
+        if let Body::DeclareError(_) = attempt.event.body {
+            self.correct(attempt);
+            return;
+        }
+        if self.roll(12) == 0 {
+            self.spoil(&mut attempt);
+        }
+        self.submit(&attempt);
+    }
+
+    /// Judges, checks and books; whether it was accepted.
+    fn submit(&mut self, attempt: &Attempt) -> bool {
+        self.tried += 1;
+        let before = self.world.state.clone();
+        let at = self.world.index;
+        let Ok(effects) = self.world.take(attempt) else {
+            assert!(self.world.state == before, "a refusal changes nothing, seed {}", self.seed);
+            return false;
+        };
+        self.check_links(&effects, at);
+        self.check_copper(&before.lots, attempt);
+        self.book.enter(&attempt.event);
+        self.log.push((attempt.clone(), self.world.now));
+        if self.world.state.ledger.as_ref().unwrap().expected_correctives.is_empty() {
+            let checked = std::panic::AssertUnwindSafe(|| self.book.balance().agrees(&self.world));
+            if let Err(fault) = std::panic::catch_unwind(checked) {
+                eprintln!("seed {}, entry {at}: {:?}", self.seed, attempt.event);
+                std::panic::resume_unwind(fault);
+            }
+        }
+        true
+    }
+
+    fn check_links(&mut self, effects: &Effects, at: u64) {
+        let lots: Vec<_> = effects.lots.iter().map(|lot| lot.id).collect();
+        let linked: Vec<_> = effects.links.iter().map(|link| link.lot).collect();
+        assert_eq!(lots, linked, "seed {}", self.seed);
+        assert!(linked.windows(2).all(|pair| pair[0] < pair[1]), "ascending, each once");
+        for link in &effects.links {
+            let life = self.lives.get(&link.lot).copied();
+            assert_eq!(link.ordinal, life.map_or(0, |(count, _)| count), "seed {}", self.seed);
+            assert_eq!(link.previous.map(|it| it.0), life.map(|(_, last)| last));
+            self.lives.insert(link.lot, (link.ordinal + 1, at));
+        }
+    }
+
+    /// Copper is said to be there by collections, inventories and analyses; nothing else makes any,
+    /// but for what the analyses of a melt may err. (A correction may bring back what was there.)
+    fn check_copper(&self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
+        let slack = match &attempt.event.body {
+            Body::CollectLot(_)
+            | Body::OpeningInventory(_)
+            | Body::AssayLot(_)
+            | Body::DeclareError(_) => return,
+            Body::MergeLots(_) | Body::TransformLots(_) if self.uncertainty > 0 => {
+                let all = before.values().flat_map(|lot| &lot.contents.items);
+                all.map(|item| g(item.uncertainty)).sum::<i128>() + 1_000
+            }
+            _ => 0,
+        };
+        let now = copper_in(self.world.state.lots.values());
+        let then = copper_in(before.values());
+        assert!(now <= then + slack, "copper from nowhere: {then} to {now}, seed {}", self.seed);
+    }
+
+    /// The accepted events, into a fresh state, in order: the same state, to the last field.
+    fn replays(&self) {
+        let mut fresh = self.fresh.clone();
+        for (attempt, now) in &self.log {
+            fresh.now = *now;
+            fresh.take(attempt).unwrap();
+        }
+        assert!(fresh.state == self.world.state, "a replay differs, seed {}", self.seed);
+    }
+
+    /// Breaks something: who, where, when, or how much.
+    fn spoil(&mut self, attempt: &mut Attempt) {
+        let other = self.pick(&ACTORS).unwrap();
+        match self.roll(4) {
+            0 => {
+                attempt.event.actor = other;
+                attempt.event.site = Some(site(other));
+                attempt.signers = vec![key(other)];
+            }
+            1 => attempt.event.site = Some(far_site(attempt.event.actor)),
+            2 => attempt.event.occurred_at = TimeMs::of(START_MS + self.roll(400_000)),
+            _ => match &mut attempt.event.body {
+                Body::SplitLot(it) => it.handling_loss = Grams::of(7),
+                Body::MergeLots(it) => it.parents[0].mass = Grams::of(1_000_000_000),
+                Body::TransformLots(it) => it.inputs[0].mass = Grams::of(1_000_000_000),
+                Body::OfferTransfer(it) => it.mass = Grams::of(1_000_000_000),
+                _ => attempt.signers.clear(),
+            },
+        }
+    }
+
+    // --- corrections -----------------------------------------------------------------------------
+
+    /// A declared error with what follows it: all of it, or nothing.
+    fn correct(&mut self, attempt: Attempt) {
+        let Body::DeclareError(declared) = &attempt.event.body else { unreachable!() };
+        let target = declared.target;
+        let wrong = self.book.events.iter().find(|event| event.id == target).unwrap().clone();
+        let corrective = if self.roll(2) == 0 { self.corrective(&wrong) } else { None };
+        let Some(corrective) = corrective else {
+            self.submit(&attempt);
+            return;
+        };
+        let mut declaring = attempt;
+        declaring.event.body = error(target, &[&corrective]);
+        let kept = (self.world.clone(), self.book.clone(), self.log.clone(), self.lives.clone());
+        let both = self.submit(&declaring.followed_by(1)) && {
+            // Nothing else comes between.
+            let stranger = collect(new_lot(lot(3), "CU", 5));
+            let stranger = self.world.attempt(COLLECTOR, stranger);
+            assert_eq!(self.world.judge(&stranger).unwrap_err().number(), 106);
+            self.submit(&Attempt::of(corrective))
+        };
+        if !both {
+            (self.world, self.book, self.log, self.lives) = kept;
+        }
+    }
+
+    /// The event again, with other numbers and new ids, when it happened.
+    fn corrective(&mut self, wrong: &Event) -> Option<Event> {
+        let mut event = wrong.clone();
+        event.id = event_id(self.world.fresh());
+        let id = self.new_id();
+        match &mut event.body {
+            Body::CollectLot(it) => {
+                it.lot.id = id;
+                it.lot.net_mass = Grams::of(it.lot.net_mass.get() + 10);
+                it.weighing = weighed(it.lot.net_mass.get());
+            }
+            Body::SplitLot(it) => {
+                let all: u64 = it.children.iter().map(|child| child.mass.get()).sum();
+                it.children = vec![draw(id, all)];
+            }
+            Body::OfferTransfer(it) => it.mass = Grams::of(it.mass.get().div_ceil(2)),
+            Body::MergeLots(it) => it.output.id = id,
+            Body::AssayLot(it) => it.composition.method = "XRF".to_owned(),
+            Body::AcceptTransfer(it) if it.received_lot.is_some() => it.received_lot = Some(id),
+            Body::AcceptTransfer(_) | Body::HoldLot(_) => {}
+            _ => return None,
+        }
+        Some(event)
+    }
+
+    fn declare(&mut self) -> Option<Attempt> {
+        let depth = if self.roll(3) == 0 { 60 } else { 8 };
+        let kinds = |event: &&Event| !matches!(event.body, Body::DeclareError(_));
+        let stands = |event: &&Event| !self.book.struck.contains(&event.id);
+        let recent = self.book.events.iter().rev().take(depth).filter(kinds).filter(stands);
+        let recent: Vec<(PartyId, EventId)> = recent.map(|it| (it.actor, it.id)).collect();
+        let (actor, target) = self.pick(&recent)?;
+        Some(self.world.attempt(actor, error(target, &[])))
+    }
+
+    // --- proposals -------------------------------------------------------------------------------
+
+    fn propose(&mut self) -> Option<Attempt> {
+        let actor = self.pick(&ACTORS)?;
+        let body = match self.roll(100) {
+            0..14 => self.collect_some(),
+            14..17 => return Some(self.stock(actor)),
+            17..25 => return self.analyse(),
+            25..34 => self.split(actor)?,
+            34..43 => self.merge(actor)?,
+            43..55 => self.melt(actor)?,
+            55..69 => self.send(actor)?,
+            69..82 => return self.answer(),
+            82..86 => return self.stop(),
+            86..89 => return self.let_go(),
+            _ => return self.declare(),
+        };
+        Some(self.world.attempt(actor, body))
+    }
+
+    fn composition(&mut self) -> Option<urbanmine::domain::event::Composition> {
+        let parts = u32::try_from(self.roll(90_000_000)).unwrap();
+        let mut found = assay(&[(Substance::Cu, parts)]);
+        found.values[0].uncertainty = FractionE8::new(self.uncertainty).unwrap();
+        (self.roll(5) > 0).then_some(found)
+    }
+
+    fn some_lot(&mut self) -> urbanmine::domain::event::NewLot {
+        let (id, grams) = (self.new_id(), 1 + self.roll(100_000));
+        let mut new = new_lot(id, "CU", grams);
+        new.composition = self.composition();
+        new
+    }
+
+    fn collect_some(&mut self) -> Body {
+        collect(self.some_lot())
+    }
+
+    fn stock(&mut self, party: PartyId) -> Attempt {
+        let mut lots = vec![self.some_lot(), self.some_lot()];
+        lots[1].origin_kind = Some(OriginKind::Unknown);
+        self.world.attempt(COORD, Body::OpeningInventory(OpeningInventory { party, lots }))
+    }
+
+    fn analyse(&mut self) -> Option<Attempt> {
+        let all: Vec<Lot> = self.world.state.lots.values().rev().take(40).cloned().collect();
+        let chosen = self.pick(&all)?;
+        let composition = self.composition()?;
+        let by = if self.roll(2) == 0 { LAB } else { chosen.possessor };
+        Some(self.world.attempt(by, Body::AssayLot(AssayLot { lot: chosen.id, composition })))
+    }
+
+    /// Lots that a party can use, the newest first.
+    fn usable(&self, actor: PartyId) -> Vec<Lot> {
+        let lots = self.world.state.lots.values().rev().filter(|lot| {
+            lot.possessor == actor && lot.holds.is_empty() && lot.available().get() > 0
+        });
+        lots.take(12).cloned().collect()
+    }
+
+    fn split(&mut self, actor: PartyId) -> Option<Body> {
+        let mut usable = self.usable(actor);
+        usable.retain(|lot| lot.reserved.is_zero());
+        let parent = self.pick(&usable)?;
+        let mut rest = parent.remaining.get();
+        let loss = self.roll(rest / 50 + 1).min(rest - 1);
+        rest -= loss;
+        let mut children = Vec::new();
+        while rest > 0 {
+            let mass = if children.len() == 4 { rest } else { 1 + self.roll(rest) };
+            children.push(draw(self.new_id(), mass));
+            rest -= mass;
+        }
+        let handling_loss = Grams::of(loss);
+        Some(Body::SplitLot(SplitLot { parent: parent.id, children, handling_loss }))
+    }
+
+    /// All that is available, or some of it; now and then what is promised as well.
+    fn some_of(&mut self, lot: &Lot) -> u64 {
+        let available = lot.available().get();
+        match self.roll(16) {
+            0 => lot.remaining.get(),
+            1..8 => available,
+            _ => 1 + self.roll(available),
+        }
+    }
+
+    /// Two or three usable lots of one owner, each with some of its grams.
+    fn draws(&mut self, actor: PartyId) -> Option<(Vec<LotDraw>, u64, bool)> {
+        let mut usable = self.usable(actor);
+        let owner = self.pick(&usable)?.owner;
+        usable.retain(|lot| lot.owner == owner);
+        usable.truncate(2 + usize::try_from(self.roll(2)).unwrap());
+        let mut draws = Vec::new();
+        for lot in &usable {
+            let mass = self.some_of(lot);
+            draws.push(draw(lot.id, mass));
+        }
+        let total = draws.iter().map(|one| one.mass.get()).sum();
+        let is_known = |lot: &Lot| lot.contents.of(Substance::Cu).is_some();
+        Some((draws, total, usable.iter().all(is_known)))
+    }
+
+    fn merge(&mut self, actor: PartyId) -> Option<Body> {
+        let (parents, total, _) = self.draws(actor)?;
+        let output = made(self.new_id(), "CU_FINE", total);
+        (parents.len() > 1).then(|| Body::MergeLots(Box::new(MergeLots { parents, output })))
+    }
+
+    fn melt(&mut self, actor: PartyId) -> Option<Body> {
+        let (mut inputs, total, is_known) = self.draws(actor)?;
+        let can_refine = is_known && [SMELTER, TRADER].contains(&actor);
+        let process = if can_refine { "REFINE" } else { "MELT" };
+        let additions = if inputs.len() > 1 { vec![inputs.remove(0)] } else { Vec::new() };
+        let uptake = 1 + self.roll(total / 10 + 1);
+        let loss = 1 + self.roll(uptake);
+        let out = total + uptake - loss;
+        let residue = self.roll(out);
+        let mut output = made(self.new_id(), "CU", out - residue);
+        if can_refine {
+            let parts = u32::try_from(self.roll(25_000_000)).unwrap();
+            let mut found = assay(&[(Substance::Cu, parts)]);
+            found.values[0].uncertainty = FractionE8::new(self.uncertainty / 10).unwrap();
+            output.composition = Some(found);
+        }
+        let mut melt = transforming(process, &inputs, &[output]);
+        melt.additions = additions;
+        if residue > 0 {
+            melt.residues = vec![made(self.new_id(), "AL", residue)];
+        }
+        melt.losses = vec![(LossKind::Oxidation, Grams::of(loss))];
+        melt.uptakes = vec![(UptakeKind::Oxygen, Grams::of(uptake))];
+        Some(Body::TransformLots(Box::new(melt)))
+    }
+
+    fn send(&mut self, actor: PartyId) -> Option<Body> {
+        let usable = self.usable(actor);
+        let chosen = self.pick(&usable)?;
+        let to = self.pick(&ACTORS)?;
+        let grams = self.some_of(&chosen);
+        let scope = match (self.roll(6), chosen.owner == actor) {
+            (0, _) | (_, false) => TransferScope::Custody,
+            (1, true) => TransferScope::Ownership,
+            _ => TransferScope::CustodyAndOwnership,
+        };
+        (to != actor).then(|| Body::OfferTransfer(offering(chosen.id, grams, to, scope)))
+    }
+
+    fn answer(&mut self) -> Option<Attempt> {
+        let open = self.world.state.transfers.values();
+        let open = open.filter(|transfer| transfer.status == TransferStatus::Open);
+        let open: Vec<_> = open.cloned().collect();
+        let transfer = self.pick(&open)?;
+        let (offer, reason) = (transfer.offer, TransferReason::Quantity);
+        let close = CloseTransfer { offer, reason, note: String::new() };
+        let sent = transfer.mass.get();
+        let net = match self.roll(12) {
+            0 => return Some(self.world.attempt(transfer.sender, Body::CancelTransfer(close))),
+            1 => return Some(self.world.attempt(transfer.consignee, Body::RejectTransfer(close))),
+            2 => sent - sent / 20,
+            3 | 4 => sent - sent / 200,
+            5 => sent + 1,
+            _ => sent,
+        };
+        let part = if transfer.is_whole_lot { None } else { Some(self.new_id()) };
+        let mut body = accept(offer, net, part);
+        if let (Body::AcceptTransfer(it), false) = (&mut body, transfer.scope.moves_custody()) {
+            it.received = None;
+        }
+        Some(self.world.attempt(transfer.consignee, body))
+    }
+
+    fn stop(&mut self) -> Option<Attempt> {
+        let all: Vec<Lot> = self.world.state.lots.values().rev().take(20).cloned().collect();
+        let chosen = self.pick(&all)?;
+        let by = if self.roll(2) == 0 { COORD } else { chosen.owner };
+        let (reason, authority) = (HoldReason::Dispute, String::new());
+        Some(self.world.attempt(by, Body::HoldLot(HoldLot { lot: chosen.id, reason, authority })))
+    }
+
+    fn let_go(&mut self) -> Option<Attempt> {
+        let held = self.world.state.lots.values();
+        let held = held.flat_map(|lot| lot.holds.iter().map(|hold| (lot.id, *hold)));
+        let held: Vec<_> = held.filter(|(_, hold)| hold.reason.is_some()).collect();
+        let (lot, hold) = self.pick(&held)?;
+        let by = if self.roll(2) == 0 { COORD } else { hold.placed_by };
+        let body = ReleaseLot { lot, hold: hold.event, note: String::new() };
+        Some(self.world.attempt(by, Body::ReleaseLot(body)))
+    }
+}

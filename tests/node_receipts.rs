@@ -1,0 +1,227 @@
+//! A receipt is the same to the byte for ever, and an event is recorded once, however often it is sent.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod common {
+    pub mod node_kit;
+}
+
+use common::node_kit::{COLLECTOR, COORD, Kit, check_receipt, register_key, signed, signed_by};
+use urbanmine::domain::{Event, Rejection};
+use urbanmine::node::{AppendError, BatchError, Node};
+
+fn size(node: &Node) -> u64 {
+    node.reader().size().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_never_change() {
+    let (mut kit, node) = Kit::new().await;
+    let alone = kit.copper();
+    let at_once = kit.append(&node, &alone).await.receipt.encode();
+    let together = kit.mixed(9);
+    kit.append_batch(&node, &together).await;
+    kit.check_acknowledged(&node);
+
+    node.shutdown().await;
+    drop(node);
+    let node = kit.open();
+    kit.check_acknowledged(&node);
+    node.shutdown().await;
+    drop(node);
+    let rebuilt = kit.rebuild().unwrap();
+    let node = kit.open();
+    assert_eq!(rebuilt, node.reader().size());
+    kit.check_acknowledged(&node);
+
+    let before = size(&node);
+    let mut later = Vec::new();
+    for _ in 0..40 {
+        let events: Vec<Event> = (0..250).map(|_| kit.site()).collect();
+        let batch = events.iter().map(signed).collect();
+        let appended = node.append_batch(batch).await.unwrap();
+        let last = appended.last().unwrap();
+        later.push((last.index, last.receipt.encode()));
+    }
+    assert_eq!(size(&node), before + 10_000);
+    kit.check_acknowledged(&node);
+    kit.verify_all(&node);
+    node.shutdown().await;
+    drop(node);
+
+    // Now a rebuild has something to build, and the tree more than one row.
+    assert_eq!(kit.rebuild().unwrap().0, before + 10_000);
+    let node = kit.open();
+    kit.check_acknowledged(&node);
+    for (index, receipt) in &later {
+        assert_eq!(node.reader().receipt(*index).unwrap().unwrap().encode(), *receipt);
+    }
+    assert_eq!(kit.append(&node, &alone).await.receipt.encode(), at_once);
+    node.shutdown().await;
+    drop(node);
+
+    // The ledger is gone; a receipt needs key and origin, nothing else.
+    std::fs::remove_dir_all(kit.data()).unwrap();
+    std::fs::remove_dir_all(kit.guard()).unwrap();
+    kit.acknowledged.values().for_each(|text| check_receipt(text));
+    later.iter().for_each(|(_, text)| check_receipt(text));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_is_recorded_once() {
+    let (mut kit, node) = Kit::new().await;
+    let event = kit.copper();
+    let first = kit.append(&node, &event).await;
+    assert!(!first.was_recorded_before);
+    let count = size(&node);
+    let second = kit.append(&node, &event).await;
+    assert!(second.was_recorded_before);
+    assert_eq!((second.index, size(&node)), (first.index, count));
+    // From many callers at once, before any of them was answered.
+    let event = kit.copper();
+    let mut calls = Vec::new();
+    for _ in 0..32 {
+        let (node, envelope) = (node.clone(), signed(&event));
+        calls.push(tokio::spawn(async move { node.append(envelope).await.unwrap() }));
+    }
+    let mut firsts = 0;
+    for call in calls {
+        let appended = call.await.unwrap();
+        firsts += usize::from(!appended.was_recorded_before);
+        kit.keep(&event, &appended);
+    }
+    assert_eq!((firsts, size(&node)), (1, count + 1));
+    kit.verify_all(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_id_has_one_meaning() {
+    let (mut kit, node) = Kit::new().await;
+    let event = kit.copper();
+    let index = kit.append(&node, &event).await.index;
+    let other = Event { external_ref: "other".to_owned(), ..event.clone() };
+    let count = size(&node);
+    let refused = node.append(signed(&other)).await.unwrap_err();
+    let conflict = Rejection::EventIdConflict { event: event.id, recorded_at: index };
+    assert_eq!(refused, AppendError::Rejected(conflict.clone()));
+    let batch = vec![signed(&kit.site()), signed(&other)];
+    let refused = node.append_batch(batch).await.unwrap_err();
+    assert_eq!(refused, BatchError::at(1, AppendError::Rejected(conflict)));
+    assert_eq!(size(&node), count);
+    kit.check_acknowledged(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_batch_may_be_recorded_already() {
+    let (mut kit, node) = Kit::new().await;
+    let events = kit.mixed(6);
+    kit.append(&node, &events[1]).await;
+    kit.append_batch(&node, &events[3..5]).await;
+    let before = size(&node);
+    let appended = kit.append_batch(&node, &events).await;
+    let known: Vec<bool> = appended.iter().map(|it| it.was_recorded_before).collect();
+    assert_eq!(known, [false, true, false, true, true, false]);
+    let new: Vec<u64> =
+        appended.iter().filter(|it| !it.was_recorded_before).map(|it| it.index.0).collect();
+    assert_eq!(new, [before, before + 1, before + 2], "what is new is contiguous");
+    kit.append_batch(&node, &events).await;
+    assert_eq!(size(&node), before + 3);
+    kit.verify_all(&node);
+    drop(node);
+    let node = kit.open();
+    kit.check_acknowledged(&node);
+    kit.verify_all(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_one_bad_event_records_nothing() {
+    let (mut kit, node) = Kit::new().await;
+    let before = size(&node);
+    for position in [0, 3, 6] {
+        let mut events = kit.mixed(7);
+        events[position].origin = urbanmine::domain::Origin::parse("other.example/x").unwrap();
+        let refused = node.append_batch(events.iter().map(signed).collect()).await.unwrap_err();
+        assert_eq!(refused.position, Some(position));
+        assert!(matches!(refused.error, AppendError::Rejected(Rejection::OriginMismatch { .. })));
+
+        let events = kit.mixed(7);
+        let mut batch: Vec<_> = events.iter().map(signed).collect();
+        batch[position] = signed_by(&events[position], 9);
+        let refused = node.append_batch(batch).await.unwrap_err();
+        assert_eq!(refused.position, Some(position));
+        let mut batch: Vec<_> = events.iter().map(signed).collect();
+        let mut bent = batch[position].to_vec();
+        bent[60] ^= 1; // in the signature
+        batch[position] = bent.into();
+        let refused = node.append_batch(batch).await.unwrap_err();
+        assert_eq!(refused.position, Some(position));
+        assert!(matches!(refused.error, AppendError::Signature { .. }));
+    }
+    let event = kit.site();
+    let twice = node.append_batch(vec![signed(&event), signed(&event)]).await.unwrap_err();
+    assert_eq!(twice, BatchError::at(1, AppendError::BatchRepeats));
+    let nothing = node.append_batch(Vec::new()).await.unwrap_err();
+    assert_eq!(nothing, BatchError::whole(AppendError::BatchEmpty));
+    let many = vec![signed(&event); 257];
+    let many = node.append_batch(many).await.unwrap_err().error;
+    assert!(matches!(many, AppendError::BatchTooLarge { events: 257, .. }));
+    assert_eq!(size(&node), before);
+    kit.verify_all(&node);
+    // Nothing of the refused batches is in the way of the same events.
+    kit.append(&node, &event).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn judging_records_nothing() {
+    let (mut kit, node) = Kit::new().await;
+    let before = size(&node);
+    let head = node.reader().checkpoint().unwrap();
+    let events = kit.mixed(5);
+    let batch: Vec<_> = events.iter().map(signed).collect();
+    node.validate(batch.clone()).await.unwrap();
+    node.validate(batch.clone()).await.unwrap();
+    let mut bad = batch.clone();
+    bad[2] = signed_by(&events[2], 9);
+    assert_eq!(node.validate(bad).await.unwrap_err().position, Some(2));
+    assert_eq!(size(&node), before);
+    assert_eq!(node.reader().checkpoint().unwrap(), head);
+    for event in &events {
+        assert!(node.reader().receipt_of_event(event.id).unwrap().is_none());
+    }
+    let appended = kit.append_batch(&node, &events).await;
+    assert!(appended.iter().all(|it| !it.was_recorded_before));
+    node.validate(batch).await.unwrap();
+    assert_eq!(size(&node), before + 5);
+    kit.verify_all(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_may_use_the_key_that_it_registers() {
+    let (mut kit, node) = Kit::new().await;
+    let registration = kit.event(COORD, register_key(COLLECTOR, 3));
+    let use_of_it = kit.copper();
+    let before = size(&node);
+    // The other way round the key is not known yet.
+    let wrong = vec![signed_by(&use_of_it, 3), signed(&registration)];
+    let refused = node.append_batch(wrong).await.unwrap_err();
+    assert_eq!(refused.position, Some(0));
+    assert!(matches!(refused.error, AppendError::Rejected(Rejection::KeyUnknown { .. })));
+    // A signature that is left for the writer is checked by the writer.
+    let mut bent = signed_by(&use_of_it, 3).to_vec();
+    bent[60] ^= 1;
+    let refused = node.append_batch(vec![signed(&registration), bent.into()]).await.unwrap_err();
+    assert_eq!(refused.position, Some(1));
+    assert!(matches!(refused.error, AppendError::Signature { .. }));
+    assert_eq!(size(&node), before);
+
+    let batch = vec![signed(&registration), signed_by(&use_of_it, 3)];
+    let appended = node.append_batch(batch).await.unwrap();
+    kit.keep(&registration, &appended[0]);
+    kit.keep(&use_of_it, &appended[1]);
+    kit.verify_all(&node);
+    drop(node);
+    kit.rebuild().unwrap();
+    let node = kit.open();
+    kit.check_acknowledged(&node);
+    kit.verify_all(&node);
+}

@@ -1,0 +1,481 @@
+//! What a start refuses, so that a ledger never forks and never says what it did not sign; and what a
+//! running node does when it cannot go on.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod common {
+    pub mod node_kit;
+}
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::node_kit::{Kit, START_MS, copy_directory, ledger_key, secret, signed, told};
+use urbanmine::domain::EntryIndex;
+use urbanmine::limits::{MAX_CLOCK_STEP_BACK_MS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
+use urbanmine::node::{AppendError, Node, NodeFault};
+use urbanmine::store::faults::FaultPoint;
+use urbanmine::store::{StoreFault, read_guard};
+
+/// A ledger that was shut down, with some entries.
+async fn closed(count: usize) -> Kit {
+    let (mut kit, node) = Kit::new().await;
+    for event in kit.mixed(count) {
+        kit.append(&node, &event).await;
+    }
+    node.shutdown().await;
+    kit
+}
+
+fn refused(kit: &Kit) -> NodeFault {
+    match kit.try_open() {
+        Ok(_) => panic!("it opens"),
+        Err(fault) => fault,
+    }
+}
+
+fn opens_whole(kit: &Kit) -> Node {
+    let node = kit.open();
+    kit.check_acknowledged(&node);
+    kit.verify_all(&node);
+    node
+}
+
+fn replace(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::remove_dir_all(to).unwrap();
+    copy_directory(from, to);
+}
+
+fn segment(kit: &Kit) -> PathBuf {
+    kit.data().join("journal/00000000000000000000.umj")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_instance_is_refused() {
+    let (kit, node) = Kit::new().await;
+    let second = Node::open(&kit.config(), ledger_key());
+    assert!(matches!(second, Err(NodeFault::Store(StoreFault::InUse(_)))));
+    let rebuild = Node::rebuild(&kit.config(), ledger_key());
+    assert!(matches!(rebuild, Err(NodeFault::Store(StoreFault::InUse(_)))));
+    // A copy of the data with the same guard is the same ledger.
+    let mut other = kit.config();
+    other.data = kit.aside("copy");
+    copy_directory(&kit.data(), &other.data);
+    let second = Node::open(&other, ledger_key());
+    assert!(matches!(second, Err(NodeFault::Store(StoreFault::InUse(_)))));
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_is_refused() {
+    let mut kit = closed(3).await;
+    let old = kit.aside("old");
+    copy_directory(&kit.data(), &old);
+    let node = kit.open();
+    let event = kit.copper();
+    kit.append(&node, &event).await;
+    node.shutdown().await;
+    drop(node);
+    let new = kit.aside("new");
+    copy_directory(&kit.data(), &new);
+    let size = kit.verify();
+
+    replace(&old, &kit.data());
+    match refused(&kit) {
+        NodeFault::BehindGuard { guard, journal } => {
+            assert_eq!((guard.0, journal.0), (size, size - 1));
+        }
+        other => panic!("{}", told(&other)),
+    }
+    // No more by a rebuild, which leaves the database where it is; and no better the second time.
+    assert!(matches!(kit.rebuild(), Err(NodeFault::BehindGuard { .. })));
+    assert!(!kit.data().join("sled.lost-1").exists(), "the database was moved aside");
+    assert!(matches!(refused(&kit), NodeFault::BehindGuard { .. }));
+    // An old journal under the newest database.
+    replace(&new, &kit.data());
+    replace(&old.join("journal"), &kit.data().join("journal"));
+    assert!(matches!(refused(&kit), NodeFault::Store(StoreFault::Disagreement { .. })));
+    // An old database under the newest journal is only slow.
+    replace(&new, &kit.data());
+    replace(&old.join("sled"), &kit.data().join("sled"));
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_that_is_gone_or_anothers_is_refused() {
+    let kit = closed(2).await;
+    let file = kit.guard().join("guard");
+    let held = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(refused(&kit), NodeFault::GuardMissing { .. }));
+    assert_eq!(read_guard(&kit.guard()).unwrap(), None, "it was not made up");
+
+    let other = closed(2).await;
+    for strange in [
+        Vec::new(),
+        b"checkpoint".to_vec(),
+        held[..held.len() - 9].to_vec(),
+        // The same origin and key, but other entries: a fork.
+        std::fs::read(other.guard().join("guard")).unwrap(),
+    ] {
+        let is_fork = strange.len() == held.len();
+        if strange == held {
+            continue;
+        }
+        std::fs::write(&file, &strange).unwrap();
+        let fault = refused(&kit);
+        assert!(matches!(fault, NodeFault::GuardDisagrees { .. }), "{is_fork}: {}", told(&fault));
+        assert_eq!(std::fs::read(&file).unwrap(), strange, "it was not written over");
+    }
+    std::fs::write(&file, &held).unwrap();
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_history_is_refused() {
+    // Two copies of one ledger go on with different events; the guard knows the first.
+    let mut kit = closed(2).await;
+    let old = kit.aside("old");
+    let old_guard = kit.aside("old-guard");
+    copy_directory(&kit.data(), &old);
+    copy_directory(&kit.guard(), &old_guard);
+    let node = kit.open();
+    for event in kit.mixed(2) {
+        kit.append(&node, &event).await;
+    }
+    node.shutdown().await;
+    drop(node);
+
+    let mut fork = kit.config();
+    (fork.data, fork.guard) = (old.clone(), old_guard);
+    let node = Node::open(&fork, ledger_key()).unwrap();
+    for event in kit.mixed(3) {
+        node.append(signed(&event)).await.unwrap();
+    }
+    node.shutdown().await;
+    drop(node);
+    fork.guard = kit.guard();
+    let fault = Node::open(&fork, ledger_key()).err().unwrap();
+    assert!(matches!(fault, NodeFault::GuardDisagrees { .. }), "{}", told(&fault));
+    // Half of one and half of the other.
+    let kept = kit.aside("kept");
+    copy_directory(&kit.data(), &kept);
+    replace(&old.join("sled"), &kit.data().join("sled"));
+    let fault = refused(&kit);
+    assert!(
+        matches!(
+            fault,
+            NodeFault::Store(StoreFault::Disagreement { .. }) | NodeFault::Disagree { .. }
+        ),
+        "{}",
+        told(&fault)
+    );
+    replace(&kept, &kit.data());
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_ledger_key_is_refused_before_anything_is_written() {
+    let kit = closed(2).await;
+    let fault = Node::open(&kit.config(), secret(77)).err().unwrap();
+    assert!(matches!(fault, NodeFault::LedgerKey { .. }), "{}", told(&fault));
+    let fault = Node::rebuild(&kit.config(), secret(77)).err().unwrap();
+    assert!(matches!(fault, NodeFault::LedgerKey { .. }), "{}", told(&fault));
+    assert!(!kit.data().join("sled.lost-1").exists(), "the database was moved aside");
+    // Also where only the journal can tell.
+    std::fs::remove_dir_all(kit.data().join("sled")).unwrap();
+    let guard = read_guard(&kit.guard()).unwrap();
+    let fault = Node::open(&kit.config(), secret(77)).err().unwrap();
+    assert!(matches!(fault, NodeFault::LedgerKey { .. }), "{}", told(&fault));
+    assert_eq!(read_guard(&kit.guard()).unwrap(), guard);
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_init_is_refused() {
+    let mut kit = closed(1).await;
+    assert!(matches!(kit.init(), Err(NodeFault::Store(StoreFault::NotEmpty(_)))));
+    // Nor does a guard become another ledger's.
+    let data = kit.aside("data-2");
+    std::fs::rename(kit.data(), &data).unwrap();
+    assert!(matches!(kit.init(), Err(NodeFault::Store(StoreFault::NotEmpty(_)))));
+    std::fs::remove_dir_all(kit.data()).unwrap();
+    std::fs::rename(&data, kit.data()).unwrap();
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_is_made_anew() {
+    let kit = closed(6).await;
+    std::fs::remove_dir_all(kit.data().join("sled")).unwrap();
+    let node = opens_whole(&kit);
+    node.shutdown().await;
+    drop(node);
+    for number in 1..=2 {
+        kit.rebuild().unwrap();
+        assert!(kit.data().join(format!("sled.lost-{number}")).exists());
+        let node = opens_whole(&kit);
+        node.shutdown().await;
+    }
+}
+
+fn with_sled(kit: &Kit, change: impl FnOnce(&sled::Tree)) {
+    let db = sled::Config::new().path(kit.data().join("sled")).open().unwrap();
+    change(&db.open_tree("ledger").unwrap());
+    db.flush().unwrap();
+}
+
+fn bend(tree: &sled::Tree, key: &[u8], at: usize) {
+    let mut value = tree.get(key).unwrap().unwrap().to_vec();
+    value[at] ^= 1;
+    tree.insert(key, value).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_disagrees_is_refused_and_made_anew() {
+    let kit = closed(5).await;
+    let kept = kit.aside("kept");
+    copy_directory(&kit.data(), &kept);
+    let size = kit.verify();
+    let last = size - 1;
+    let entries = [&[0x10][..], &last.to_be_bytes()].concat();
+    let tile = [&[0x11, 0][..], &0_u64.to_be_bytes()].concat();
+    let checkpoint = [&[0x12][..], &size.to_be_bytes()].concat();
+    let head = vec![0x01];
+    let position = usize::try_from(last).unwrap();
+    let damages: Vec<(&str, Box<dyn FnOnce(&sled::Tree)>)> = vec![
+        ("the last entry", Box::new(|tree| bend(tree, &entries, 100))),
+        ("the last leaf", Box::new(|tree| bend(tree, &tile, 32 * position))),
+        ("an older leaf", Box::new(|tree| bend(tree, &tile, 32))),
+        ("the checkpoint", Box::new(|tree| bend(tree, &checkpoint, 60))),
+        ("the chain value", Box::new(|tree| bend(tree, &head, 20))),
+        (
+            "the last leaf, and the checkpoint over it is gone",
+            Box::new(|tree| {
+                bend(tree, &tile, 32 * position);
+                tree.remove(&checkpoint).unwrap();
+            }),
+        ),
+    ];
+    for (what, damage) in damages {
+        replace(&kept, &kit.data());
+        with_sled(&kit, damage);
+        match refused(&kit) {
+            NodeFault::Disagree { index, .. } => {
+                assert!(index == EntryIndex(last) || index == EntryIndex(last - 1), "{what}");
+            }
+            other => panic!("{what}: {}", told(&other)),
+        }
+        kit.rebuild().unwrap();
+        opens_whole(&kit).shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_entry_that_was_changed_gets_no_receipt() {
+    let kit = closed(5).await;
+    let index = kit.verify() - 3;
+    let key = [&[0x10][..], &index.to_be_bytes()].concat();
+    with_sled(&kit, |tree| bend(tree, &key, 100));
+    // A start compares the last group only; but nothing false is handed out.
+    let node = kit.open();
+    assert!(node.reader().receipt(EntryIndex(index)).is_err());
+    node.shutdown().await;
+    drop(node);
+    kit.rebuild().unwrap();
+    opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_cut_opens_whole_or_is_refused() {
+    let kit = closed(40).await;
+    let kept = kit.aside("kept");
+    copy_directory(&kit.data(), &kept);
+    let db = kit.data().join("sled/db");
+    let len = std::fs::metadata(&db).unwrap().len();
+    for part in [0, 1, 13, 50, 87, 99] {
+        replace(&kept, &kit.data());
+        let file = std::fs::File::options().write(true).open(&db).unwrap();
+        file.set_len(len * part / 100).unwrap();
+        drop(file);
+        // sled itself may stop with a panic where its file makes no sense; that is a refusal as well.
+        let opened = std::panic::catch_unwind(|| kit.try_open());
+        if let Ok(Ok(node)) = opened {
+            kit.check_acknowledged(&node);
+            kit.verify_all(&node);
+            node.shutdown().await;
+        }
+        kit.rebuild().unwrap();
+        opens_whole(&kit).shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_with_a_flipped_bit_is_refused() {
+    let kit = closed(12).await;
+    let whole = std::fs::read(segment(&kit)).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let guard = read_guard(&kit.guard()).unwrap();
+    let mut places: Vec<usize> = (0..64).step_by(7).chain((64..end).step_by(end / 40)).collect();
+    places.extend([end - 1, end - 5]);
+    for at in places {
+        let is_header = (52..64).contains(&at);
+        let bent = segment(&kit);
+        flip(&bent, at);
+        match refused(&kit) {
+            // Damage has its place …
+            NodeFault::Store(StoreFault::Journal(_)) => {}
+            // … and the last frame, which could have been torn, was seen by database and guard.
+            NodeFault::Store(StoreFault::Disagreement { .. }) => assert!(at > end / 2, "byte {at}"),
+            other => panic!("byte {at}, {is_header}: {}", told(&other)),
+        }
+        // Nor does a rebuild take it for torn: the guard has seen it.
+        if at + 200 > end {
+            assert!(matches!(kit.rebuild(), Err(NodeFault::BehindGuard { .. })), "byte {at}");
+            assert!(!kit.data().join("sled.lost-1").exists(), "the database was moved aside");
+        }
+        flip(&bent, at);
+        assert_eq!(read_guard(&kit.guard()).unwrap(), guard);
+    }
+    // Behind the end: what was never written is no frame.
+    flip(&segment(&kit), end + 1_000_000);
+    opens_whole(&kit).shutdown().await;
+}
+
+fn flip(path: &std::path::Path, at: usize) {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at as u64).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x20], at as u64).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leaps_back_stops_the_writer() {
+    let (mut kit, node) = Kit::new().await;
+    let event = kit.copper();
+    kit.append(&node, &event).await;
+    // Within the limit time stands still.
+    kit.clock.set(START_MS - MAX_CLOCK_STEP_BACK_MS);
+    let event = kit.copper();
+    kit.append(&node, &event).await;
+    kit.verify_all(&node);
+    kit.clock.set(START_MS - MAX_CLOCK_STEP_BACK_MS - 1);
+    let late = kit.copper();
+    assert_eq!(node.append(signed(&late)).await.unwrap_err(), AppendError::Poisoned);
+    kit.clock.set(START_MS);
+    assert_eq!(node.append(signed(&late)).await.unwrap_err(), AppendError::Poisoned);
+    drop(node);
+    let node = opens_whole(&kit);
+    kit.append(&node, &late).await;
+    kit.verify_all(&node);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_mailbox_is_busy_and_who_hangs_up_leaves_nothing_half_done() {
+    let (mut kit, node) = Kit::new().await;
+    let before = node.reader().size().0;
+    kit.plan.shut();
+    // One stands in the writer, the mailbox fills behind it.
+    let events = kit.mixed(1 + MAX_MAILBOX_REQUESTS + 40);
+    let mut calls = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        let (other, envelope) = (node.clone(), signed(event));
+        calls.push(tokio::spawn(async move { other.append(envelope).await }));
+        while number == 0 && !kit.plan.is_waiting() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if number % MAX_PARALLEL_JOBS == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for _ in 0..1_000 {
+        if calls.iter().filter(|call| call.is_finished()).count() >= 40 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Nothing of what waits can be seen.
+    assert_eq!(node.reader().size().0, before);
+    assert_eq!(kit.verify(), before);
+    // Every third caller loses patience.
+    for (number, call) in calls.iter().enumerate() {
+        if number % 3 == 0 && !call.is_finished() {
+            call.abort();
+        }
+    }
+    kit.plan.open();
+    let (mut busy, mut gone) = (0, 0);
+    for (event, call) in events.iter().zip(calls) {
+        match call.await {
+            Ok(Ok(appended)) => kit.keep(event, &appended),
+            Ok(Err(AppendError::Busy)) => busy += 1,
+            Ok(Err(other)) => panic!("{other:?}"),
+            Err(_) => gone += 1,
+        }
+    }
+    assert!(busy >= 40 && gone > 100, "{busy} were refused, {gone} hung up");
+    kit.verify_all(&node);
+    // What the impatient sent is there once, or comes now.
+    for part in events.chunks(256) {
+        kit.append_batch(&node, part).await;
+    }
+    assert_eq!(node.reader().size().0, before + events.len() as u64);
+    drop(node);
+    let node = opens_whole(&kit);
+    assert_eq!(node.reader().size().0, before + events.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_only_asks_does_not_keep_a_writer_from_its_group() {
+    let (mut kit, node) = Kit::new().await;
+    let question = signed(&kit.copper());
+    let mut askers = Vec::new();
+    for _ in 0..64 {
+        let (node, question) = (node.clone(), question.clone());
+        askers.push(tokio::spawn(async move {
+            loop {
+                node.validate(vec![question.clone()]).await.unwrap();
+            }
+        }));
+    }
+    let event = kit.copper();
+    let append = kit.append(&node, &event);
+    tokio::time::timeout(Duration::from_secs(20), append).await.unwrap();
+    askers.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_was_not_begun_is_told_so() {
+    // Two groups' worth of callers; the first group fails, the others were never begun.
+    let (mut kit, node) = Kit::new().await;
+    kit.plan.shut();
+    let events = kit.mixed(1 + 5 * 250);
+    let mut calls = vec![{
+        let (other, envelope) = (node.clone(), signed(&events[0]));
+        tokio::spawn(async move { other.append_batch(vec![envelope]).await })
+    }];
+    while !kit.plan.is_waiting() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for part in events[1..].chunks(250) {
+        let (other, batch) = (node.clone(), part.iter().map(signed).collect());
+        calls.push(tokio::spawn(async move { other.append_batch(batch).await }));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    kit.plan.arm(FaultPoint::BeforeSign);
+    kit.plan.open();
+    let mut told_of = [0, 0];
+    for call in calls {
+        match call.await.unwrap().unwrap_err().error {
+            AppendError::Indeterminate => told_of[0] += 1,
+            AppendError::Poisoned => told_of[1] += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told_of, [1, 5], "in doubt, and not begun");
+    drop(node);
+    let node = opens_whole(&kit);
+    kit.append_batch(&node, &events[..1]).await;
+    node.shutdown().await;
+}
