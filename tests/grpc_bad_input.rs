@@ -24,8 +24,8 @@ use grpc_kit::{
 };
 use tonic::Code;
 use urbanmine::domain::event::{HoldLot, NewLot, RegisterKey, TransformLots};
-use urbanmine::domain::vocabulary::{HoldReason, OriginKind, PartyRole};
-use urbanmine::domain::{Body, Event, EventId, LotId, Origin, PublicKey, SiteId, TimeMs};
+use urbanmine::domain::vocabulary::{HoldReason, LossKind, OriginKind, PartyRole};
+use urbanmine::domain::{Body, Event, EventId, Grams, LotId, Origin, PublicKey, SiteId, TimeMs};
 use urbanmine::limits::{MAX_BATCH_EVENTS, MAX_LOT_MASS_G, MAX_PAYLOAD_BYTES};
 use urbanmine::wire::v1;
 use urbanmine::wire::v1::event::Body as Wire;
@@ -58,8 +58,8 @@ impl Case {
         Self::new(name, envelope, Code::FailedPrecondition, reason)
     }
 
-    fn number(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.numbers.push((key, Some(value.to_string())));
+    fn number(mut self, key: &'static str, value: impl std::fmt::Display) -> Self {
+        self.numbers.push((key, Some(format!("{value}"))));
         self
     }
 
@@ -132,10 +132,9 @@ fn a_collect(kit: &mut Kit) -> Event {
     kit.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000)))
 }
 
-fn melt(inputs: LotId, grams: u64, outputs: Vec<NewLot>) -> TransformLots {
-    let mut melt = refining(&[draw(inputs, grams)], &outputs, &[]);
-    melt.process = REFINE.to_owned();
-    melt
+fn melt(inputs: LotId, grams: u64, output: NewLot) -> TransformLots {
+    let melt = refining(&[draw(inputs, grams)], &[output], &[]);
+    TransformLots { process: REFINE.to_owned(), ..melt }
 }
 
 // --- bytes ------------------------------------------------------------------------------------------
@@ -203,17 +202,19 @@ async fn bytes_that_are_no_canonical_event() {
     kit.stop().await;
 }
 
+/// The lot of a collection, on the wire.
+fn lot(event: &mut v1::Event) -> &mut v1::NewLot {
+    match &mut event.body {
+        Some(Wire::CollectLot(it)) => it.lot.as_mut().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_that_are_not_sound() {
     let mut kit = Kit::start().await;
     let watched = [kit.copper(COLLECTOR, 1_000_000).await];
     let with = |kit: &mut Kit, alter: fn(&mut v1::Event)| altered(&a_collect(kit), alter);
-    fn lot(event: &mut v1::Event) -> &mut v1::NewLot {
-        match &mut event.body {
-            Some(Wire::CollectLot(it)) => it.lot.as_mut().unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
     let mass = "collect_lot.lot.net_mass_g";
     let rows: Vec<(&str, Bytes, &'static str)> = vec![
         // -1 as a varint of 64 bits, and one gram too many.
@@ -378,11 +379,11 @@ async fn metal_that_cannot_be() {
 
     let (a, b, c) = (kit.lot(), kit.lot(), kit.lot());
     let copper = |id, grams, parts| with_copper(made(id, CATHODE, grams), parts);
-    let created = melt(lot, 100_000, vec![copper(a, 100_001, 40_000_000)]);
-    let mut gained = melt(lot, 400_000, vec![copper(a, 250_000, 99_000_000)]);
-    gained.losses = vec![(urbanmine::domain::vocabulary::LossKind::Volatile, grams(150_000))];
-    let twice = melt(lot, 600_000, vec![copper(a, 600_000, 40_000_000)]);
-    let blind = melt(unknown, 5_000, vec![copper(a, 5_000, 40_000_000)]);
+    let created = melt(lot, 100_000, copper(a, 100_001, 40_000_000));
+    let mut gained = melt(lot, 400_000, copper(a, 250_000, 99_000_000));
+    gained.losses = vec![(LossKind::Volatile, grams(150_000))];
+    let twice = melt(lot, 600_000, copper(a, 600_000, 40_000_000));
+    let blind = melt(unknown, 5_000, copper(a, 5_000, 40_000_000));
     let mut ore = collecting(new_lot(b, ORE, 1_000));
     ore.lot.origin_kind = Some(OriginKind::Ore);
     let mut scales = collecting(new_lot(b, COPPER, 1_000));
@@ -452,8 +453,8 @@ async fn metal_that_cannot_be() {
     kit.stop().await;
 }
 
-fn grams(grams: u64) -> urbanmine::domain::Grams {
-    urbanmine::domain::Grams::of(grams)
+fn grams(grams: u64) -> Grams {
+    Grams::of(grams)
 }
 
 // --- registry ---------------------------------------------------------------------------------------

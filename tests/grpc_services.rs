@@ -207,7 +207,7 @@ async fn lots_are_listed_by_every_filter_and_in_pages() {
     kit.say(SMELTER, collect(new_lot(slag, SLAG, 7_000))).await;
     let held = of_collector[1];
     let stop = HoldLot { lot: held, reason: HoldReason::Quality, authority: "office".to_owned() };
-    let hold = kit.say(COORD, Body::HoldLot(stop)).await;
+    let stopped_by = kit.say(COORD, Body::HoldLot(stop)).await;
     let moving = of_collector[2];
     kit.say(COLLECTOR, Body::OfferTransfer(offering(moving, 1_000_000, SMELTER))).await;
 
@@ -255,7 +255,7 @@ async fn lots_are_listed_by_every_filter_and_in_pages() {
         (whose(COLLECTOR), raw(site(COLLECTOR).as_bytes()))
     );
     assert_eq!(lot.contents[0].mass_g, 500_000);
-    assert_eq!(lot.holds[0].hold_event_id, raw(hold.as_bytes()));
+    assert_eq!(lot.holds[0].hold_event_id, raw(stopped_by.as_bytes()));
     assert_eq!(kit.lot_now(moving).await.reserved_mass_g, 1_000_000);
     kit.stop().await;
 }
@@ -327,7 +327,7 @@ async fn melt(kit: &mut Kit) -> Melt {
         &[with_copper(made(cathode, CATHODE, 190_000), 99_990_000)],
         &[made(slag, SLAG, 200_000)],
     );
-    refined.process = REFINE.to_owned();
+    REFINE.clone_into(&mut refined.process);
     refined.losses = vec![(LossKind::Volatile, Grams::of(10_000))];
     kit.say(SMELTER, refine(refined)).await;
     Melt { whole, left, right, own, pooled, cathode, slag, offer }

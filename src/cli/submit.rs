@@ -1,7 +1,7 @@
 //! `urbanmine submit`
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,8 +17,10 @@ use super::output::{bar, print_json};
 use super::runtime;
 use super::script::{self, ScriptBatch};
 use crate::domain::PartyId;
+use crate::ledger::entry::Entry;
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope};
 use crate::ledger::keys::SigningKey;
+use crate::ledger::receipt::Receipt;
 use crate::limits::MAX_BATCH_EVENTS;
 
 /// Sign events from JSON lines and send them.
@@ -58,8 +60,9 @@ pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     }
     runtime()?.block_on(async {
         let mut client = Client::connect(&args.server).await?;
-        let ledger = client.ledger.get_ledger(crate::wire::v1::GetLedgerRequest {}).await?;
-        let origin = ledger.into_inner().ledger.unwrap_or_default().origin;
+        let ledger = client.ledger.get_ledger(crate::wire::v1::GetLedgerRequest {}).await;
+        let ledger = ledger.map_err(|it| Refused::of(&it))?.into_inner().ledger;
+        let origin = ledger.context("the server names no ledger")?.origin;
         let batches = script::read(&text, &origin, &lookup_samples)?;
         send(args, &mut client, &keys, batches).await
     })
@@ -190,8 +193,20 @@ fn receipt_path(args: &SubmitArgs, event: &script::ScriptEvent) -> Option<PathBu
     Some(folder.join(format!("{}.tlog-proof", event.id)))
 }
 
+/// Whether the receipt of this very event is there. Half of one, or another file of that name, is not it:
+/// the event is then sent again, and its receipt written over.
 fn has_receipt(args: &SubmitArgs, event: &script::ScriptEvent) -> bool {
-    !args.validate_only && receipt_path(args, event).is_some_and(|path| path.exists())
+    let Some(path) = receipt_path(args, event) else { return false };
+    if args.validate_only {
+        return false;
+    }
+    let is_of_event = |bytes: Vec<u8>| {
+        let receipt = Receipt::parse(&bytes).ok()?;
+        let entry = Entry::parse(&receipt.entry).ok()?;
+        let envelope = Envelope::parse(&entry.envelope).ok()?;
+        Some(envelope.payload == event.payload)
+    };
+    std::fs::read(path).ok().and_then(is_of_event).unwrap_or(false)
 }
 
 /// A receipt appears whole or not at all, so that a break never leaves half of one.
@@ -202,6 +217,10 @@ fn keep_receipt(
 ) -> anyhow::Result<()> {
     let Some(path) = receipt_path(args, event) else { return Ok(()) };
     let part = path.with_extension("part");
-    std::fs::write(&part, receipt).with_context(|| format!("cannot write {}", part.display()))?;
+    let written = std::fs::File::create(&part).and_then(|mut file| {
+        file.write_all(receipt.as_bytes())?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("cannot write {}", part.display()))?;
     std::fs::rename(&part, &path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -34,7 +34,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE", group = "what")]
     receipt: Option<PathBuf>,
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
-    #[arg(long, value_name = "DIR", requires = "data")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt"])]
     guard: Option<PathBuf>,
     /// The ledger's public key, 64 hexadecimal digits, from somebody you trust.
     #[arg(long, value_name = "HEX")]

@@ -2,6 +2,7 @@
 //! tables, the parties of the forged world with their keys, licences and sites.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -60,6 +61,7 @@ pub struct Kit {
     pub registry: RegistryServiceClient<Channel>,
     /// For any other client.
     pub channel: Channel,
+    address: SocketAddr,
     node: Node,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
@@ -120,7 +122,7 @@ impl Kit {
 
     async fn serve(folder: TempDir, node: Node, serial: u64) -> Self {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = format!("http://{}", listener.address());
+        let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = node.clone();
         let serving = tokio::spawn(async move {
@@ -129,13 +131,15 @@ impl Kit {
             };
             api::serve(served, listener, until).await.unwrap();
         });
-        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let channel =
+            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self {
             ledger: LedgerServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_REPLY_BYTES),
             lots: LotServiceClient::new(channel.clone()).max_decoding_message_size(MAX_REPLY_BYTES),
             registry: RegistryServiceClient::new(channel.clone()),
             channel,
+            address,
             node,
             stop,
             serving,
@@ -153,6 +157,11 @@ impl Kit {
         serving.await.unwrap();
         node.shutdown().await;
         drop(folder);
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     // --- events -------------------------------------------------------------------------------------
