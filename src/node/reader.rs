@@ -239,14 +239,14 @@ impl Reader {
 
     /// Where a lot's metal came from.
     pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
-        Ok(origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
-            .map_err(trace_fault)?)
+        origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
+            .map_err(trace_fault)
     }
 
     /// The steps behind or ahead of a lot.
     pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
-        Ok(trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
-            .map_err(trace_fault)?)
+        trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
+            .map_err(trace_fault)
     }
 }
 

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -148,10 +148,8 @@ impl Writer {
                 break;
             }
             self.judge(&mut group, request, now, &mut waiting)?;
-            next = match mailbox.try_recv() {
-                Ok(request) => Some(request),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            // Empty, or closed: the caller of this function finds out which.
+            next = mailbox.try_recv().ok();
         }
         let carried = carried.or(next);
         match (self.finish(group, waiting), carried) {
@@ -203,14 +201,14 @@ impl Writer {
     }
 
     fn finish(&mut self, group: PendingGroup, waiting: Vec<Waiting>) -> Result<(), NodeFault> {
-        if !group.entries.is_empty() {
-            if let Err(fault) = self.commit(group) {
-                self.shared.is_poisoned.store(true, Ordering::SeqCst);
-                for caller in waiting {
-                    let _ = caller.reply.send(Err(unclear(&caller.placed)));
-                }
-                return Err(fault);
+        if !group.entries.is_empty()
+            && let Err(fault) = self.commit(group)
+        {
+            self.shared.is_poisoned.store(true, Ordering::SeqCst);
+            for caller in waiting {
+                let _ = caller.reply.send(Err(unclear(&caller.placed)));
             }
+            return Err(fault);
         }
         for caller in waiting {
             // A crash before this line: recorded, and the client gets its receipt when it asks again.
