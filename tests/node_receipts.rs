@@ -63,8 +63,12 @@ async fn receipts_never_change() {
     // The ledger is gone; a receipt needs key and origin, nothing else.
     std::fs::remove_dir_all(kit.data()).unwrap();
     std::fs::remove_dir_all(kit.guard()).unwrap();
-    kit.acknowledged.values().for_each(|text| check_receipt(text));
-    later.iter().for_each(|(_, text)| check_receipt(text));
+    for text in kit.acknowledged.values() {
+        check_receipt(text);
+    }
+    for (_, text) in &later {
+        check_receipt(text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -224,7 +224,7 @@ fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
 }
 
 /// The database's last group is the journal's: entries, chain value, the root that was signed over all
-/// before them, and the root with them. (Every entry is compared by `verify --data`.)
+/// before them, and the root with them.
 fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
     let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else { return Ok(()) };
     let Some(group) = group_of(store, last)? else {

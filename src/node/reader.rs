@@ -250,8 +250,8 @@ impl Reader {
 
     /// Where a lot's metal came from.
     pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
-        Ok(origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
-            .map_err(trace_fault)?)
+        origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
+            .map_err(trace_fault)
     }
 
     /// The steps behind or ahead of a lot.

@@ -147,6 +147,7 @@ impl Writer {
                 break;
             }
             self.judge(&mut group, request, now, &mut waiting)?;
+            // Empty, or closed: the caller of this function finds out which.
             next = mailbox.try_recv().ok();
         }
         let carried = carried.or(next);

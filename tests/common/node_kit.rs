@@ -78,7 +78,8 @@ impl Clock for StandingClock {
 /// Where the next fault comes, and a gate at which the writer can be made to wait.
 #[derive(Default)]
 pub struct Plan {
-    armed: Mutex<Option<FaultPoint>>,
+    /// Where, and how often it is passed before.
+    armed: Mutex<Option<(FaultPoint, u32)>>,
     is_shut: Mutex<bool>,
     opened: Condvar,
     is_waiting: AtomicBool,
@@ -87,7 +88,12 @@ pub struct Plan {
 impl Plan {
     /// The next time that the writer comes by here it fails, once.
     pub fn arm(&self, point: FaultPoint) {
-        *self.armed.lock().unwrap() = Some(point);
+        self.arm_later(point, 0);
+    }
+
+    /// The same, after it was passed so often.
+    pub fn arm_later(&self, point: FaultPoint, passes: u32) {
+        *self.armed.lock().unwrap() = Some((point, passes));
     }
 
     /// No fault any more; whether the last one is still to come.
@@ -121,10 +127,12 @@ impl Plan {
             self.is_waiting.store(false, Ordering::SeqCst);
         }
         let mut armed = self.armed.lock().unwrap();
-        let is_here = *armed == Some(point);
-        if is_here {
-            *armed = None;
-        }
+        let (is_here, left) = match *armed {
+            Some((at, 0)) if at == point => (true, None),
+            Some((at, passes)) if at == point => (false, Some((at, passes - 1))),
+            other => (false, other),
+        };
+        *armed = left;
         is_here
     }
 }
@@ -420,7 +428,8 @@ pub fn told(fault: &dyn std::error::Error) -> String {
     let mut text = fault.to_string();
     let mut source = fault.source();
     while let Some(inner) = source {
-        text.push_str(&format!(": {inner}"));
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
         source = inner.source();
     }
     text
