@@ -25,7 +25,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use urbanmine::domain::event::OpeningInventory;
 use urbanmine::domain::{Body, EntryCount};
-use urbanmine::limits::{MAX_LOTS_SCANNED, MAX_OUTPUTS};
+use urbanmine::limits::{MAX_OUTPUTS, MAX_SCANNED_ROWS};
 use urbanmine::wire::v1;
 
 /// Sends any message to any path.
@@ -43,7 +43,7 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_nothing_passes_is_looked_through_in_pieces() {
     let mut kit = Kit::start().await;
-    let count = MAX_LOTS_SCANNED / MAX_OUTPUTS + 1;
+    let count = MAX_SCANNED_ROWS / MAX_OUTPUTS + 1;
     let mut batch = Vec::new();
     for _ in 0..count {
         let mut lots = Vec::new();
