@@ -74,3 +74,16 @@ fn a_server_that_is_not_there_is_1_and_says_where() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_nobody_can_read_is_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = folder.path().join("receipt");
+    std::fs::write(&receipt, "no receipt").unwrap();
+    let mut command = Command::cargo_bin("urbanmine").unwrap();
+    command.args(["verify", "--receipt"]).arg(receipt).stdin(Stdio::null());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = command.stdout(full).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}

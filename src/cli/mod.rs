@@ -22,6 +22,7 @@ pub mod submit;
 pub mod trace;
 pub mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -75,7 +76,17 @@ pub fn run() -> ExitCode {
     };
     start_log();
     let is_verify = matches!(cli.command, Command::Verify(_));
-    let done = match cli.command {
+    // Where stdout is full or gone a print panics, and a panic's own exit code is in no contract.
+    let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command)));
+    let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("stopped by a fault, told above")));
+    done.unwrap_or_else(|error| {
+        eprintln!("urbanmine: {error:#}");
+        ExitCode::from(if is_verify { COULD_NOT_VERIFY } else { FAILED })
+    })
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
@@ -85,11 +96,7 @@ pub fn run() -> ExitCode {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("urbanmine: {error:#}");
-        ExitCode::from(if is_verify { COULD_NOT_VERIFY } else { FAILED })
-    })
+    }
 }
 
 /// Log lines go to stderr; `RUST_LOG` widens them.
