@@ -1,12 +1,13 @@
-//! Every maximum of the house, with its arithmetic. Nothing loops, allocates or queues beyond these.
+//! Every maximum of the house, with its arithmetic. Nothing loops, allocates or queues beyond
+//! these.
 //!
-//! A number here that is part of the record (marked *format*) can only grow with a new format version;
-//! the others are this implementation's own and may change.
+//! A number here that is part of the record (marked *format*) can only grow with a new format
+//! version; the others are this implementation's own and may change.
 
 /// *Format.* An entry's length in an entry bundle is a `u16` (C2SP tlog-tiles).
 pub const MAX_ENTRY_BYTES: usize = 65_535;
-/// *Format.* Fixed part of an entry: version 2, kind 1, index 8, previous chain value 32, recorded at 8,
-/// rules version 2, tables hash 32, batch first 8, batch length 2, link count 2.
+/// *Format.* Fixed part of an entry: version 2, kind 1, index 8, previous chain value 32, recorded
+/// at 8, rules version 2, tables hash 32, batch first 8, batch length 2, link count 2.
 pub const ENTRY_HEADER_BYTES: usize = 2 + 1 + 8 + 32 + 8 + 2 + 32 + 8 + 2 + 2;
 /// *Format.* One lot link: lot id 16, ordinal 4, previous entry 8.
 pub const LOT_LINK_BYTES: usize = 16 + 4 + 8;
@@ -33,11 +34,11 @@ pub const MAX_BATCH_EVENTS: usize = 256;
 pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 /// Envelope bytes in one batch.
 pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
-/// A receipt around its entry, as text: at most 64 lines of proof (44 characters of base64 each, and the
-/// end of the line), and at most 2,048 bytes of head and checkpoint.
+/// A receipt around its entry, as text: at most 64 lines of proof (44 characters of base64 each,
+/// and the end of the line), and at most 2,048 bytes of head and checkpoint.
 pub const MAX_RECEIPT_OVERHEAD_BYTES: usize = 64 * 45 + 2_048;
-/// Bytes of one gRPC reply. The longest answers a batch with a receipt per event, whose entries (header
-/// and links around the envelope) stand in it as base64, 4 characters for 3 bytes:
+/// Bytes of one gRPC reply. The longest answers a batch with a receipt per event, whose entries
+/// (header and links around the envelope) stand in it as base64, 4 characters for 3 bytes:
 /// (2 MiB + 256 x (97 + 512 x 28)) x 4/3 + 256 x 4,928 = 9.0 MB.
 pub const MAX_REPLY_BYTES: usize = 12 * 1024 * 1024;
 
@@ -58,8 +59,8 @@ pub const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Requests waiting for the writer; beyond it callers get `Busy`.
 pub const MAX_MAILBOX_REQUESTS: usize = 1_024;
 
-/// Entry bytes that the database may lag behind on disk before it is synced under load: what a start after
-/// a crash replays from the journal.
+/// Entry bytes that the database may lag behind on disk before it is synced under load: what a
+/// start after a crash replays from the journal.
 pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
 /// Milliseconds without a request after which the database is synced.
 pub const IDLE_SYNC_MS: u64 = 500;
@@ -90,7 +91,8 @@ pub const MAX_CHECKPOINT_TEXT_BYTES: usize = 2_048;
 pub const MAX_CHECKPOINT_BYTES: usize = 128 * 1024;
 /// Hashes of one inclusion proof: the levels of a tree of 64-bit size.
 pub const MAX_PROOF_HASHES: usize = 64;
-/// Bytes of one receipt: entry in base64, 64 proof lines of 45 bytes, checkpoint, and 256 for the rest.
+/// Bytes of one receipt: entry in base64, 64 proof lines of 45 bytes, checkpoint, and 256 for the
+/// rest.
 pub const MAX_RECEIPT_BYTES: usize =
     MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PROOF_HASHES * 45 + MAX_CHECKPOINT_BYTES + 256;
 
@@ -153,7 +155,8 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 pub const MAX_TRACE_LOTS: usize = 20_000;
 /// Steps (edges) that one trace reports; a trace that stops here says so.
 pub const MAX_TRACE_STEPS: usize = 100_000;
-/// A trace fits a reply: a step has at most 80 bytes there; a lot 44, an origin 20, and two shares of 30.
+/// A trace fits a reply: a step has at most 80 bytes there; a lot 44, an origin 20, and two shares
+/// of 30.
 const _: () = assert!(MAX_TRACE_STEPS * 80 + MAX_TRACE_LOTS * (44 + 20 + 60) <= MAX_REPLY_BYTES);
 
 /// A leap of the clock backwards beyond this stops the writer.
@@ -178,8 +181,8 @@ pub const MAX_APPEND_TRIES: u32 = 6;
 /// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers
 /// and holds, and draws that lead elsewhere.
 pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
-/// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so below
-/// 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
+/// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so
+/// below 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
 pub const MAX_TRACE_SHARES: usize = 20_000_000;
 
 /// *Format.* Header of a journal frame: magic 4, version 2, entry count 2, first index 8, body
@@ -188,8 +191,8 @@ pub const FRAME_HEADER_BYTES: usize = 4 + 2 + 2 + 8 + 4 + 4 + 4;
 /// *Format.* Checksum behind the body of a journal frame.
 pub const FRAME_TRAILER_BYTES: usize = 4;
 /// Body of a journal frame: the checkpoint of the group before, and each entry with a length of 4
-/// bytes. An empty group takes a request as it comes: a batch of the largest requests with all their
-/// lot links fits, too.
+/// bytes. An empty group takes a request as it comes: a batch of the largest requests with all
+/// their lot links fits, too.
 pub const MAX_FRAME_BODY_BYTES: usize =
     MAX_CHECKPOINT_TEXT_BYTES + MAX_GROUP_BYTES + 4 * MAX_GROUP_ENTRIES;
 /// A whole journal frame.
@@ -233,19 +236,22 @@ pub const MAX_SET_ASIDE: u32 = 1_000;
 pub const MAX_DATABASE_OPEN_ATTEMPTS: u32 = 400;
 /// Between two of these attempts; 10 s altogether.
 pub const DATABASE_OPEN_PAUSE_MS: u64 = 25;
-/// Bytes of the items of one page: with their framing they fit the 4 MiB that a client takes unless told
-/// otherwise. One item always fits: the longest is an entry, or a party with all its licences (100 kB).
+/// Bytes of the items of one page: with their framing they fit the 4 MiB that a client takes unless
+/// told otherwise. One item always fits: the longest is an entry, or a party with all its licences
+/// (100 kB).
 pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Entries read at a time for a page: 64 x 65,535 B = 4.2 MB at most in hand.
 pub const ENTRY_READ_AHEAD: usize = 64;
 /// Bytes of tables in one page.
 pub const TABLES_PAGE_BYTES: usize = 1024 * 1024;
-/// Calls in flight on all connections, health and reflection apart; beyond it callers get `Busy`. As many
-/// as the mailbox holds. 1,024 x 4 MiB of requests is the worst that callers can make us hold.
+/// Calls in flight on all connections, health and reflection apart; beyond it callers get `Busy`.
+/// As many as the mailbox holds. 1,024 x 4 MiB of requests is the worst that callers can make us
+/// hold.
 pub const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 /// Streams of one connection.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 512;
-/// Reads that run at a time, each on a thread of the blocking pool; others wait within their deadline.
+/// Reads that run at a time, each on a thread of the blocking pool; others wait within their
+/// deadline.
 pub const MAX_CONCURRENT_READS: usize = 16;
 /// A call without a deadline, or with a longer one, gets this one.
 pub const MAX_CALL_SECONDS: u64 = 60;
@@ -255,17 +261,18 @@ pub const MAX_DRAIN_SECONDS: u64 = 10;
 pub const KEEPALIVE_SECONDS: u64 = 60;
 /// See [`KEEPALIVE_SECONDS`].
 pub const KEEPALIVE_ANSWER_SECONDS: u64 = 20;
-/// Wrong fields listed in one error. Clients refuse trailers of more than 8 KiB, and details are base64:
-/// 4/3 x (8 x 3 x 100 of fields + 3 x 100 of numbers + 2 x 400 of sentences) = 4.7 kB.
+/// Wrong fields listed in one error. Clients refuse trailers of more than 8 KiB, and details are
+/// base64: 4/3 x (8 x 3 x 100 of fields + 3 x 100 of numbers + 2 x 400 of sentences) = 4.7 kB.
 pub const MAX_VIOLATIONS_LISTED: usize = 8;
 /// Bytes of one text of a wrong field in an error.
 pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
-/// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside the
-/// message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
+/// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside
+/// the message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
 pub const MAX_ERROR_TEXT_BYTES: usize = 768;
 /// Findings that one verification tells; more are counted, not told.
 pub const MAX_FINDINGS: usize = 1_000;
-/// Checkpoints that a verification holds until their entries have come: the latest, and a few pinned ones.
+/// Checkpoints that a verification holds until their entries have come: the latest, and a few
+/// pinned ones.
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;

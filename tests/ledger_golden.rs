@@ -1,5 +1,6 @@
-//! The stone is checked: golden vectors from fixed keys, a thousand generated entries in one constant,
-//! and `docs/FORMAT.md` holding the same bytes. When one of these fails, the format has changed.
+//! The stone is checked: golden vectors from fixed keys, a thousand generated entries in one
+//! constant, and `docs/FORMAT.md` holding the same bytes. When one of these fails, the format has
+//! changed.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

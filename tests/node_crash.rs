@@ -1,5 +1,5 @@
-//! A crash at every point of a commit: what was acknowledged stands to the byte, what was not is there
-//! whole or not at all, and the judge agrees after every step.
+//! A crash at every point of a commit: what was acknowledged stands to the byte, what was not is
+//! there whole or not at all, and the judge agrees after every step.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 

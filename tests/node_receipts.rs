@@ -1,4 +1,5 @@
-//! A receipt is the same to the byte for ever, and an event is recorded once, however often it is sent.
+//! A receipt is the same to the byte for ever, and an event is recorded once, however often it is
+//! sent.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 

@@ -1,5 +1,5 @@
-//! What a start refuses, so that a ledger never forks and never says what it did not sign; and what a
-//! running node does when it cannot go on.
+//! What a start refuses, so that a ledger never forks and never says what it did not sign; and what
+//! a running node does when it cannot go on.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
@@ -428,8 +428,8 @@ async fn a_full_mailbox_is_busy_and_who_hangs_up_leaves_nothing_half_done() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_was_not_begun_is_told_so() {
-    // While the first group waits, two groups' worth of callers queue up; the second group fails, and who
-    // did not fit into it was never begun.
+    // While the first group waits, two groups' worth of callers queue up; the second group fails,
+    // and who did not fit into it was never begun.
     let (mut kit, node) = Kit::new().await;
     kit.plan.shut();
     let events = kit.mixed(1 + 5 * 250);

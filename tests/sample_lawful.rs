@@ -1,5 +1,5 @@
-//! The sample through the rules, without a disk or a server: every event is accepted, and provenance agrees
-//! with the state about every gram.
+//! The sample through the rules, without a disk or a server: every event is accepted, and
+//! provenance agrees with the state about every gram.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -114,7 +114,8 @@ impl Sample {
         let mut signers = [key_id(&key("ledger")), key_id(&key("coordinator"))];
         signers.sort();
         sample.take(&genesis, b"genesis", &signers, 0);
-        // The tables are in force from here on; their publication is the node's and judge's to test.
+        // The tables are in force from here on; their publication is the node's and judge's to
+        // test.
         sample.state.ledger.as_mut().unwrap().are_tables_published = true;
         for batch in batches() {
             for (position, event) in batch.events.iter().enumerate() {

@@ -353,7 +353,8 @@ pub fn verdict(reason: Reason) -> Verdict {
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
         R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
-        | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested | R::TablesNotPublished
+        | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested
+        | R::TablesNotPublished
         | R::ActorUnknown | R::KeyUnknown | R::SignerUnexpected | R::SignerMissing
         | R::KeyNotValid | R::KeyRevoked | R::OccurredInFuture | R::RoleNotHeld
         | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty

@@ -42,8 +42,8 @@ impl Client {
         })
     }
 
-    /// Appends, and tries again while the server is busy or the outcome is unclear: the same bytes again
-    /// return the first receipt, so nothing is recorded twice.
+    /// Appends, and tries again while the server is busy or the outcome is unclear: the same bytes
+    /// again return the first receipt, so nothing is recorded twice.
     pub async fn append(&mut self, envelopes: Vec<Bytes>) -> Result<Vec<AppendedEvent>, Refused> {
         let mut pause = Duration::from_millis(100);
         let mut tries = 1;

@@ -42,7 +42,8 @@ pub struct InitArgs {
     /// JSON of the first coordinator's record (a party, as in the proto).
     #[arg(long, value_name = "FILE")]
     coordinator: PathBuf,
-    /// When the ledger was founded, as RFC 3339: the coordinator's key is valid from then [default: now]
+    /// When the ledger was founded, as RFC 3339: the coordinator's key is valid from then [default:
+    /// now]
     #[arg(long, value_name = "TIME")]
     founded_at: Option<String>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! Key files: PKCS#8, encrypted with a passphrase (PBES2, scrypt, AES-256), in PEM, as OpenSSL and every
-//! ERP's crypto library reads them.
+//! Key files: PKCS#8, encrypted with a passphrase (PBES2, scrypt, AES-256), in PEM, as OpenSSL and
+//! every ERP's crypto library reads them.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,8 @@ pub fn generate() -> SigningKey {
 
 /// Writes a key file that only its owner may read; never over one that exists.
 pub fn write(path: &Path, key: &SigningKey, passphrase: &str) -> anyhow::Result<()> {
-    // Without the public key: with it, it is PKCS#8 version 2, which OpenSSL 3.0 and Python do not read.
+    // Without the public key: with it, it is PKCS#8 version 2, which OpenSSL 3.0 and Python do not
+    // read.
     let secret = KeypairBytes { secret_key: *key.seed(), public_key: None };
     let pem = secret
         .to_pkcs8_encrypted_pem(passphrase, LineEnding::LF)

@@ -2,7 +2,8 @@
 //!
 //! *Owns:* the command line: arguments, key files, scripts of events, tables and bars, exit codes.
 //!
-//! *Never:* holds a rule, a format or a path of the write: it calls the rooms that do. anyhow lives here.
+//! *Never:* holds a rule, a format or a path of the write: it calls the rooms that do. anyhow lives
+//! here.
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 

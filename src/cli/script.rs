@@ -1,8 +1,8 @@
 //! Scripts of events: JSON lines, read whole, in batches, ready to be signed.
 //!
-//! One event a line; empty lines and lines that begin with `#` are passed over. Lines next to each other
-//! with the same `"batch"` go as one atomic batch. A corrective's `payload_sha256` may be left out, or name
-//! its event: it is then filled in from the line that follows.
+//! One event a line; empty lines and lines that begin with `#` are passed over. Lines next to each
+//! other with the same `"batch"` go as one atomic batch. A corrective's `payload_sha256` may be
+//! left out, or name its event: it is then filled in from the line that follows.
 
 use std::collections::BTreeMap;
 

@@ -19,8 +19,8 @@ use crate::wire::v1;
 
 /// Check a ledger: chain, tree, every signature strictly, lot links, and every rule again.
 ///
-/// Exit codes: 0 verified, 1 tampering found, 2 could not verify, 3 verified with warnings (nobody pinned
-/// the key), 64 wrong usage.
+/// Exit codes: 0 verified, 1 tampering found, 2 could not verify, 3 verified with warnings (nobody
+/// pinned the key), 64 wrong usage.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct VerifyArgs {

@@ -1,7 +1,8 @@
 //! From assay values to grams: exact, in 128 bits, rounded once, half to even (GB/T 8170).
 //!
-//! The bases differ in what they are a fraction of, and of what; see `AssayBasis` in the proto. With mass
-//! `m` in grams, fractions in 1e-8 parts, moisture `w`, total `t` and the oxide factor `k` (1e-6 parts):
+//! The bases differ in what they are a fraction of, and of what; see `AssayBasis` in the proto.
+//! With mass `m` in grams, fractions in 1e-8 parts, moisture `w`, total `t` and the oxide factor
+//! `k` (1e-6 parts):
 //!
 //! | basis | grams of the element |
 //! |---|---|
@@ -35,8 +36,8 @@ pub fn div_half_even(numerator: u128, denominator: u128) -> u128 {
     }
 }
 
-/// What a composition says is in a mass. A rare earth without an oxide factor in the tables cannot be
-/// said on an oxide basis; `composition_fault` refuses that before.
+/// What a composition says is in a mass. A rare earth without an oxide factor in the tables cannot
+/// be said on an oxide basis; `composition_fault` refuses that before.
 pub fn contents(composition: &Composition, mass: Grams, tables: &Tables) -> Contents {
     let items = composition.values.iter().map(|value| {
         let (contained, uncertainty) = grams(composition, value, mass, tables);
@@ -49,7 +50,8 @@ pub fn contents(composition: &Composition, mass: Grams, tables: &Tables) -> Cont
     Contents { of_mass: mass, items: items.collect() }
 }
 
-/// Whether a composition can be true: fractions of one whole do not exceed it by more than they may err.
+/// Whether a composition can be true: fractions of one whole do not exceed it by more than they may
+/// err.
 pub fn composition_fault(
     lot: LotId,
     composition: &Composition,

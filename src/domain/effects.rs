@@ -50,8 +50,8 @@ pub struct LedgerState {
     pub are_tables_published: bool,
     /// A set whose chunks are arriving: hash, next chunk, count.
     pub publishing: Option<(Hash32, u32, u32)>,
-    /// Events that must follow a declared error, in order: id and payload hash; and the time from which
-    /// they may be dated.
+    /// Events that must follow a declared error, in order: id and payload hash; and the time from
+    /// which they may be dated.
     pub expected_correctives: Vec<(EventId, Hash32)>,
     /// The occurrence of the event that they correct.
     pub corrected_occurred_at: super::units::TimeMs,
@@ -68,7 +68,8 @@ pub struct LotLink {
     pub previous: Option<EntryIndex>,
 }
 
-/// Everything that an accepted event changes: whole new values, so writing them twice changes nothing.
+/// Everything that an accepted event changes: whole new values, so writing them twice changes
+/// nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Effects {
     /// The ledger's own state, when it changes.

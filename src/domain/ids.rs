@@ -133,7 +133,8 @@ bytes32_type!(
 pub struct EntryIndex(pub u64);
 
 impl EntryIndex {
-    /// The entry after this one. A ledger of 2^64 entries is out of reach: 10^6 a second for 584,000 years.
+    /// The entry after this one. A ledger of 2^64 entries is out of reach: 10^6 a second for
+    /// 584,000 years.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -172,7 +173,8 @@ pub enum OriginFault {
 pub struct Origin(String);
 
 impl Origin {
-    /// Takes a schema-less URL without characters that a signed note's key name forbids (space, plus).
+    /// Takes a schema-less URL without characters that a signed note's key name forbids (space,
+    /// plus).
     pub fn parse(text: &str) -> Result<Self, OriginFault> {
         if text.is_empty() || text.len() > MAX_ORIGIN_BYTES {
             return Err(OriginFault::Length(text.len()));

@@ -265,9 +265,9 @@ impl Contents {
         self.items.iter().find(|item| item.substance == substance).copied()
     }
 
-    /// Grams contained in `mass` of it: `contained * mass / of_mass`, half to even. A function of the
-    /// mass alone, so what a draw takes is the difference of two values of it, and draws that empty a
-    /// lot take exactly what was in it.
+    /// Grams contained in `mass` of it: `contained * mass / of_mass`, half to even. A function of
+    /// the mass alone, so what a draw takes is the difference of two values of it, and draws that
+    /// empty a lot take exactly what was in it.
     pub fn at_mass(&self, contained: Grams, mass: Grams) -> Grams {
         if self.of_mass.is_zero() {
             return Grams::ZERO;

@@ -1,8 +1,9 @@
 //! What an event did to metal: the edges that provenance walks.
 //!
-//! A movement holds masses and the contents that were *fixed* in it (by declaration or assay). It holds no
-//! origin vectors: those are computed from movements, skipping the ones whose event was declared an error,
-//! so a trace after a correction equals a trace of a ledger in which the error never happened.
+//! A movement holds masses and the contents that were *fixed* in it (by declaration or assay). It
+//! holds no origin vectors: those are computed from movements, skipping the ones whose event was
+//! declared an error, so a trace after a correction equals a trace of a ledger in which the error
+//! never happened.
 
 use super::event::LotDraw;
 use super::ids::{EntryIndex, EventId, LotId};
@@ -21,7 +22,8 @@ pub struct Movement {
     pub kind: EventKind,
     /// Grams taken from lots (inputs and additions), in the order of the event.
     pub draws: Vec<LotDraw>,
-    /// Lots that came into being, in the order in which they draw from the pool: outputs, then residues.
+    /// Lots that came into being, in the order in which they draw from the pool: outputs, then
+    /// residues.
     pub births: Vec<Birth>,
     /// How many of `births` are outputs; the rest are residues.
     pub output_count: usize,

@@ -6,12 +6,14 @@ use super::ids::{
 use super::units::{Grams, TimeMs, Validity};
 use super::vocabulary::{AffiliationKind, LicenceKind, PartyRole};
 
-/// A party: the record that a coordinator signed. (Licences, affiliations and keys lie in [`PartyState`].)
+/// A party: the record that a coordinator signed. (Licences, affiliations and keys lie in
+/// [`PartyState`].)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Party {
     /// Its id.
     pub id: PartyId,
-    /// Unified Social Credit Code, 18 characters of its alphabet; the check digit is a rule of `apply`.
+    /// Unified Social Credit Code, 18 characters of its alphabet; the check digit is a rule of
+    /// `apply`.
     pub credit_code: String,
     /// Name in Chinese.
     pub name_zh: String,

@@ -1,7 +1,9 @@
-//! Why the rules refuse an event. In order of precedence: a refusal names the first rule that is broken.
+//! Why the rules refuse an event. In order of precedence: a refusal names the first rule that is
+//! broken.
 //!
-//! Numbers are public, stable and never reused (`docs/REASONS.md`); 1 to 99 belong to the border (bytes,
-//! envelope, fields), 900 and up to the service. A rejection carries the numbers that explain it.
+//! Numbers are public, stable and never reused (`docs/REASONS.md`); 1 to 99 belong to the border
+//! (bytes, envelope, fields), 900 and up to the service. A rejection carries the numbers that
+//! explain it.
 
 use super::ids::{
     AffiliationId, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId, SiteId,
@@ -45,11 +47,17 @@ pub enum Rejection {
     SignerUnexpected { key: KeyId, party: PartyId },
     #[error("party {party} has to sign, and did not")]
     SignerMissing { party: PartyId },
-    #[error("key {key} is valid from {f} ms (inside) to {t} (outside), and the event occurred at {o} ms", f = .from.get(), t = end(*.to), o = .occurred_at.get())]
+    #[error(
+        "key {key} is valid from {f} ms (inside) to {t} (outside), and the event occurred at {o} ms",
+        f = .from.get(), t = end(*.to), o = .occurred_at.get()
+    )]
     KeyNotValid { key: KeyId, occurred_at: TimeMs, from: TimeMs, to: Option<TimeMs> },
     #[error("key {key} was revoked by entry {by} as of {r} ms", r = .revoked_at.get())]
     KeyRevoked { key: KeyId, revoked_at: TimeMs, by: EntryIndex },
-    #[error("occurred at {o} ms, which is more than {skew_ms} ms after the ledger's clock, {rec} ms", o = .occurred_at.get(), rec = .recorded_at.get())]
+    #[error(
+        "occurred at {o} ms, which is more than {skew_ms} ms after the ledger's clock, {rec} ms",
+        o = .occurred_at.get(), rec = .recorded_at.get()
+    )]
     OccurredInFuture { occurred_at: TimeMs, recorded_at: TimeMs, skew_ms: u64 },
     #[error("party {party} holds no role that may {action} at the time of the event")]
     RoleNotHeld { party: PartyId, action: &'static str },
@@ -131,7 +139,10 @@ pub enum Rejection {
     LotElsewhere { lot: LotId, site: SiteId, event_site: SiteId },
     #[error("lot {lot} is on hold by event {hold}")]
     LotOnHold { lot: LotId, hold: EventId },
-    #[error("the event occurred at {o} ms, before the last event of lot {lot}, {l} ms", o = .occurred_at.get(), l = .last.get())]
+    #[error(
+        "the event occurred at {o} ms, before the last event of lot {lot}, {l} ms",
+        o = .occurred_at.get(), l = .last.get()
+    )]
     EventBeforeLot { lot: LotId, last: TimeMs, occurred_at: TimeMs },
     #[error("lot {lot} has no hold by event {hold}")]
     HoldUnknown { lot: LotId, hold: EventId },
@@ -142,18 +153,24 @@ pub enum Rejection {
     #[error("lot {lot} has {limit} holds already, the most that it can have")]
     TooManyHolds { lot: LotId, limit: usize },
     // --- metal ---
-    #[error("party {party} may not hold or use ore, primary rare earths or ore products; lot {lot} is of {kinds}", kinds = kinds(*.origin_kinds))]
+    #[error(
+        "party {party} may not hold or use ore, primary rare earths or ore products; \
+         lot {lot} is of {kinds}",
+        kinds = kinds(*.origin_kinds)
+    )]
     OreForbidden { party: PartyId, lot: LotId, origin_kinds: OriginKinds },
     #[error("{material} is productive scrap metal: the seller's certificate number is needed")]
     SellerCertificateMissing { material: String },
     #[error("{material} is hazardous waste {waste_code}: a manifest is needed")]
     ManifestMissing { material: String, waste_code: String },
     #[error(
-        "party {party} has no hazardous-waste licence that covers {waste_code} at the time of the event"
+        "party {party} has no hazardous-waste licence that covers {waste_code} at the time of the \
+         event"
     )]
     PermitMissing { party: PartyId, waste_code: String },
     #[error(
-        "hazardous lot {lot} would go from province {from_province} to {to_province}: an approval comes first"
+        "hazardous lot {lot} would go from province {from_province} to {to_province}: an approval \
+         comes first"
     )]
     ApprovalMissing { lot: LotId, from_province: String, to_province: String },
     #[error("lot {lot} is the property of party {owner}, the others of {other}")]
@@ -171,7 +188,8 @@ pub enum Rejection {
     #[error("lot {lot} has no assay of {substance}, which this process balances")]
     AssayMissing { lot: LotId, substance: Substance },
     #[error(
-        "{out} g of {substance} come out of {into} g that went in, and the uncertainties add up to {uncertainty} g"
+        "{out} g of {substance} come out of {into} g that went in, and the uncertainties add up to \
+         {uncertainty} g"
     )]
     ElementGained { substance: Substance, into: u128, out: u128, uncertainty: u128 },
     // --- corrections ---
@@ -183,7 +201,10 @@ pub enum Rejection {
     TargetNotCorrectable { target: EventId, kind: EventKind },
     #[error("event {target} was declared an error by event {by}")]
     TargetCorrected { target: EventId, by: EventId },
-    #[error("what event {target} did to lot {lot} was used since; in the way: {list}{rest}", list = list(.blocking), rest = rest(*.more))]
+    #[error(
+        "what event {target} did to lot {lot} was used since; in the way: {list}{rest}",
+        list = list(.blocking), rest = rest(*.more)
+    )]
     CorrectionBlocked { target: EventId, lot: LotId, blocking: Vec<EventId>, more: usize },
 }
 

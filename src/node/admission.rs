@@ -1,7 +1,9 @@
-//! The border of the write path: bytes become an [`Admitted`] event, in parallel, before the writer.
+//! The border of the write path: bytes become an [`Admitted`] event, in parallel, before the
+//! writer.
 //!
 //! Signatures by keys that the registry knows are checked here. A key that is not known yet may be
-//! registered by an event that waits before this one: its signature is left for the writer, which knows.
+//! registered by an event that waits before this one: its signature is left for the writer, which
+//! knows.
 
 use bytes::Bytes;
 
@@ -12,7 +14,8 @@ use crate::ledger::keys::{StrictKey, key_id};
 use crate::node::error::AppendError;
 use crate::wire;
 
-/// An event that is well-formed, with its signatures by known keys checked. Only [`admit`] makes one.
+/// An event that is well-formed, with its signatures by known keys checked. Only [`admit`] makes
+/// one.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     envelope_bytes: Bytes,
@@ -57,7 +60,8 @@ impl Admitted {
         mut key_of: impl FnMut(KeyId) -> Result<Option<PublicKey>, F>,
     ) -> Result<Result<(), AppendError>, F> {
         for &key in &self.unchecked {
-            // The rules refuse unknown keys before this; so a key that is not there is a bad signature.
+            // The rules refuse unknown keys before this; so a key that is not there is a bad
+            // signature.
             let good = key_of(key)?
                 .is_some_and(|public| check_signature(&self.envelope, key, &public).is_ok());
             if !good {

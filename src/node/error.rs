@@ -142,8 +142,8 @@ pub enum NodeFault {
     },
     /// There is no head guard where one must be.
     #[error(
-        "the head guard is gone, and the journal holds {journal} entries: without it an old copy cannot \
-         be told from the newest"
+        "the head guard is gone, and the journal holds {journal} entries: without it an old \
+         copy cannot be told from the newest"
     )]
     GuardMissing {
         /// Entries in the journal.

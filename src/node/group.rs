@@ -1,4 +1,5 @@
-//! A commit group in the making: requests are judged, sealed and kept until they are written together.
+//! A commit group in the making: requests are judged, sealed and kept until they are written
+//! together.
 
 use std::sync::Arc;
 
@@ -56,7 +57,8 @@ pub enum Placed {
     Before(EntryIndex),
 }
 
-/// Why a request gets no place. The reader's fault is fatal for the writer, the other is the caller's.
+/// Why a request gets no place. The reader's fault is fatal for the writer, the other is the
+/// caller's.
 pub enum Refused<F> {
     /// Told to the caller.
     Caller(BatchError),
@@ -156,7 +158,8 @@ impl<V: View> Trial<'_, V> {
         Ok(placed)
     }
 
-    /// What a declared error announced came in its own batch: the ledger waits for nothing afterwards.
+    /// What a declared error announced came in its own batch: the ledger waits for nothing
+    /// afterwards.
     fn check_correctives_came(&self, events: usize) -> Result<(), Refused<V::Fault>> {
         let ledger = self.view().ledger().map_err(Refused::Unreadable)?;
         let missing = ledger.map_or(0, |ledger| ledger.expected_correctives.len());
@@ -219,8 +222,8 @@ impl<V: View> Trial<'_, V> {
             }
             Err(Refusal::Unreadable(fault)) => return Err(Refused::Unreadable(fault)),
         };
-        // The rules let it pass, so every signer's key is registered now, if only in this batch; the
-        // genesis brings its own.
+        // The rules let it pass, so every signer's key is registered now, if only in this batch;
+        // the genesis brings its own.
         let rest = admitted.check_rest(|key| match admitted.genesis_key(key) {
             Some(public) => Ok(Some(public)),
             None => Ok(view.key(key)?.map(|state| state.public_key)),
@@ -251,8 +254,8 @@ impl<V: View> Trial<'_, V> {
             batch_first,
             batch_len: u16::try_from(batch_len).unwrap_or(u16::MAX), // limits.rs: at most 256
         };
-        // An admitted event with its links fits an entry by the arithmetic of limits.rs; if it does not,
-        // refusing it is right and nothing is recorded.
+        // An admitted event with its links fits an entry by the arithmetic of limits.rs; if it does
+        // not, refusing it is right and nothing is recorded.
         let sealed = draft.seal(place).map_err(|_| {
             let error = AppendError::BatchTooLarge { events: batch_len, bytes: 0 };
             Refused::Caller(BatchError::at(position, error))

@@ -153,7 +153,8 @@ impl Node {
     }
 }
 
-/// A panic of another thread while it held the lock leaves an `Option`, which cannot be half changed.
+/// A panic of another thread while it held the lock leaves an `Option`, which cannot be half
+/// changed.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

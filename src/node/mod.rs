@@ -1,10 +1,10 @@
 //! Who decides the order: one writer, and everybody reads.
 //!
-//! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay of the
-//! journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
+//! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay
+//! of the journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
 //!
-//! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or knows who
-//! calls (`api`).
+//! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
+//! knows who calls (`api`).
 //!
 //! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
 

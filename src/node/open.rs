@@ -1,11 +1,13 @@
-//! A node begins, and begins again: genesis, replay of the journal's tail, and the refusals of a start.
+//! A node begins, and begins again: genesis, replay of the journal's tail, and the refusals of a
+//! start.
 //!
 //! What may differ after a crash, and what it means:
 //! - the database is behind the journal: its tail is replayed by the same code as an append;
 //! - the head guard is behind the journal: a crash came between journal and guard; it is advanced;
-//! - the journal is behind the guard, or says something else at the guard's size: an old copy or a second
-//!   history. Refused, because going on would fork the ledger;
-//! - the database says something else than the journal: refused, with the entry. `rebuild` makes it anew.
+//! - the journal is behind the guard, or says something else at the guard's size: an old copy or a
+//!   second history. Refused, because going on would fork the ledger;
+//! - the database says something else than the journal: refused, with the entry. `rebuild` makes it
+//!   anew.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,8 +79,8 @@ pub fn genesis_envelope(signed: &Envelope, ledger_key: &SigningKey) -> Envelope 
 }
 
 impl Node {
-    /// Makes a new ledger from a genesis that its first coordinator signed. Its tables are published
-    /// next, by ordinary appends; until then nothing else is accepted.
+    /// Makes a new ledger from a genesis that its first coordinator signed. Its tables are
+    /// published next, by ordinary appends; until then nothing else is accepted.
     pub fn init(
         config: &NodeConfig,
         ledger_key: SigningKey,
@@ -125,14 +127,15 @@ impl Node {
         Self::start(writer)
     }
 
-    /// Opens a ledger: replays what the database lacks, checks what it must not differ in, and starts.
+    /// Opens a ledger: replays what the database lacks, checks what it must not differ in, and
+    /// starts.
     pub fn open(config: &NodeConfig, ledger_key: SigningKey) -> Result<Self, NodeFault> {
         let opened = Store::open(&config.store())?;
         Self::start(ready(opened, config, ledger_key)?)
     }
 
-    /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how many
-    /// entries it holds afterwards.
+    /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how
+    /// many entries it holds afterwards.
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
         check_rebuildable(config, &ledger_key)?;
         let opened = Store::open_rebuilding(&config.store())?;
@@ -149,7 +152,8 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
     check_ledger_key(*store.ledger_key(), &ledger_key)?;
     if let Some(torn) = &tail.torn {
         // Whether somebody was told of it is for the head guard to say, below.
-        warn!(kept_as = %torn.kept_as.display(), bytes = torn.bytes, "an unfinished write was set aside");
+        let (kept_as, bytes) = (torn.kept_as.display(), torn.bytes);
+        warn!(%kept_as, bytes, "an unfinished write was set aside");
     }
     if journal.0 == 0 {
         return Err(NodeFault::NoGenesis);
@@ -177,8 +181,8 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
     })
 }
 
-/// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole, and the
-/// guard has seen no more than they hold. Else the database may know what the journal lost.
+/// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole,
+/// and the guard has seen no more than they hold. Else the database may know what the journal lost.
 fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), NodeFault> {
     let mut journal = EntryCount(0);
     for group in read_journal(&config.data)? {
@@ -223,8 +227,8 @@ fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
     store.ledger()?.ok_or(NodeFault::NoGenesis)
 }
 
-/// The database's last group is the journal's: entries, chain value, the root that was signed over all
-/// before them, and the root with them.
+/// The database's last group is the journal's: entries, chain value, the root that was signed over
+/// all before them, and the root with them.
 fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
     let Some(last) = applied.0.checked_sub(1).map(EntryIndex) else { return Ok(()) };
     let Some(group) = group_of(store, last)? else {
@@ -409,8 +413,8 @@ fn check_same_bytes(group: &Group, pending: &PendingGroup) -> Result<(), NodeFau
     Ok(())
 }
 
-/// Takes an envelope apart without checking signatures by registered keys yet: they are checked when the
-/// batch is judged, against the registry as of its place.
+/// Takes an envelope apart without checking signatures by registered keys yet: they are checked
+/// when the batch is judged, against the registry as of its place.
 fn admit_known(envelope: Bytes) -> Result<Admitted, AppendError> {
     let nothing = |_| Ok::<_, std::convert::Infallible>(None);
     match admit(envelope, nothing) {

@@ -1,4 +1,5 @@
-//! What the writer looks at: the database, under the not yet written group, under the request at hand.
+//! What the writer looks at: the database, under the not yet written group, under the request at
+//! hand.
 
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};

@@ -137,7 +137,8 @@ impl Reader {
         let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
         let (said, checkpoint) = SignedCheckpoint::parse(&bytes)?;
         let proof = inclusion_proof(index, size, &*self.store).map_err(tree_fault)?;
-        // A start compares the newest group only; a receipt that proves nothing never leaves the house.
+        // A start compares the newest group only; a receipt that proves nothing never leaves the
+        // house.
         verify_inclusion(&leaf_hash(&entry), index, size, &proof, &said.root)
             .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
         Ok(Some(Receipt { entry, index, proof, checkpoint }))

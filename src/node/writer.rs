@@ -1,18 +1,18 @@
 //! The writer: one plain thread that decides the order and makes it last.
 //!
-//! A request waits in a bounded mailbox. The writer takes what is there, judges and seals it into one
-//! [`PendingGroup`], and commits the group:
+//! A request waits in a bounded mailbox. The writer takes what is there, judges and seals it into
+//! one [`PendingGroup`], and commits the group:
 //!
-//! 1. journal append, fdatasync. *A crash before: nobody was told, nothing is there. A crash after: the
-//!    group is durable, and the next start replays it.*
+//! 1. journal append, fdatasync. *A crash before: nobody was told, nothing is there. A crash after:
+//!    the group is durable, and the next start replays it.*
 //! 2. database write. *A crash here: replayed from the journal.*
 //! 3. re-read and compare. *What cannot be read back is never signed.*
 //! 4. sign the checkpoint, keep it. *A crash here: the next start signs the same bytes again.*
 //! 5. head guard. *A crash before: the journal is ahead of the guard, which is fine.*
 //! 6. reply. *A crash before: the client asks again, and R8 gives it the first receipt.*
 //!
-//! An error in 1 to 5 poisons the writer: its group's callers are told `Indeterminate`, everybody after
-//! `Poisoned`, until a restart finds out what is on disk.
+//! An error in 1 to 5 poisons the writer: its group's callers are told `Indeterminate`, everybody
+//! after `Poisoned`, until a restart finds out what is on disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -93,9 +93,11 @@ impl Writer {
     pub fn run(mut self, mailbox: &Receiver<Request>) {
         let fault = self.work(mailbox);
         if let Err(fault) = fault {
-            error!(fault = %chain_of(&fault), "the writer stops; restart to find out what is on disk");
+            let fault = chain_of(&fault);
+            error!(fault, "the writer stops; restart to find out what is on disk");
             self.shared.is_poisoned.store(true, Ordering::SeqCst);
-            // Whoever waits is told that nothing was recorded; whoever calls later is told by the handle.
+            // Whoever waits is told that nothing was recorded; whoever calls later is told by the
+            // handle.
             while let Ok(request) = mailbox.recv() {
                 let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
             }
@@ -138,8 +140,8 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut next = Some(first);
         let mut carried = None;
-        // Requests that add nothing to the group (refused, judged only, recorded before) never fill it, so
-        // they are counted: whoever waits in it must not wait for ever.
+        // Requests that add nothing to the group (refused, judged only, recorded before) never fill
+        // it, so they are counted: whoever waits in it must not wait for ever.
         for _ in 0..MAX_MAILBOX_REQUESTS {
             let Some(request) = next.take() else { break };
             if !fits(&group, &request) {
@@ -210,7 +212,8 @@ impl Writer {
             return Err(fault);
         }
         for caller in waiting {
-            // A crash before this line: recorded, and the client gets its receipt when it asks again.
+            // A crash before this line: recorded, and the client gets its receipt when it asks
+            // again.
             let _ = caller.reply.send(Ok(caller.placed));
         }
         if self.unsynced_bytes > MAX_UNSYNCED_BYTES {
@@ -219,7 +222,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The one function that makes entries last. See the module's list for what a crash in it means.
+    /// The one function that makes entries last. See the module's list for what a crash in it
+    /// means.
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
         let PendingGroup { first, head, entries, leaves, changes, retracted, bytes } = pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
@@ -291,14 +295,15 @@ impl Writer {
     }
 }
 
-/// The first event of a request that is in doubt; none when all of them were in the group or the ledger
-/// before this request.
+/// The first event of a request that is in doubt; none when all of them were in the group or the
+/// ledger before this request.
 fn unclear(placed: &[Placed]) -> BatchError {
     let position = placed.iter().position(|place| matches!(place, Placed::New(_)));
     BatchError { position, error: AppendError::Indeterminate }
 }
 
-/// Whether a request still fits the group; an empty group takes any request that the border let pass.
+/// Whether a request still fits the group; an empty group takes any request that the border let
+/// pass.
 fn fits(group: &PendingGroup, request: &Request) -> bool {
     const OVERHEAD: usize = ENTRY_HEADER_BYTES + MAX_LOTS_PER_EVENT * LOT_LINK_BYTES;
     const { assert!(OVERHEAD < MAX_ENTRY_BYTES) };

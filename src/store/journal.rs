@@ -168,9 +168,9 @@ impl Journal {
             .open(&path)
             .map_err(io_at("open for writing", &path))?;
         let reserved = restore_blank(&config, &path, &mut file, offset, torn.is_some())?;
-        // What was found is made durable before anybody relies on it: a process that was killed between
-        // write and sync leaves a whole frame that only the system's cache holds, and the replay would
-        // acknowledge it.
+        // What was found is made durable before anybody relies on it: a process that was killed
+        // between write and sync leaves a whole frame that only the system's cache holds, and the
+        // replay would acknowledge it.
         file.sync_all().map_err(io_at("sync", &path))?;
         files::sync_dir(&config.dir)?;
         let journal = Self { config, path, file, offset, reserved, next, is_poisoned: false };

@@ -142,8 +142,8 @@ impl StoreConfig {
 }
 
 impl Store {
-    /// Makes an empty store. Both directories must be new or empty. What a crash before the first entry
-    /// left is no ledger: nobody was told of it, and it is made anew.
+    /// Makes an empty store. Both directories must be new or empty. What a crash before the first
+    /// entry left is no ledger: nobody was told of it, and it is made anew.
     pub fn create(
         config: &StoreConfig,
         origin: &Origin,
@@ -376,19 +376,21 @@ impl ReadOnly {
     }
 }
 
-/// Entries under the guard's checkpoint, as it says; whether it is this ledger's is the node's to check.
+/// Entries under the guard's checkpoint, as it says; whether it is this ledger's is the node's to
+/// check.
 fn seen_by(guard: &Guard) -> Result<EntryIndex, StoreFault> {
     let seen = guard.current()?.and_then(|text| SignedCheckpoint::parse(&text).ok());
     Ok(seen.map_or(EntryIndex(0), |(said, _)| EntryIndex(said.size.0)))
 }
 
-/// Reads the groups of a data directory's journal: takes no lock, changes nothing, works beside a node.
+/// Reads the groups of a data directory's journal: takes no lock, changes nothing, works beside a
+/// node.
 pub fn read_journal(data: &Path) -> Result<Groups, StoreFault> {
     Store::open_read_only(&StoreConfig::new(data, data))?.journal_read(EntryIndex(0))
 }
 
-/// Removes what a crash between the making of a store and its first entry left; refuses where an entry is,
-/// or something that cannot be read.
+/// Removes what a crash between the making of a store and its first entry left; refuses where an
+/// entry is, or something that cannot be read.
 fn clear_stillborn(config: &StoreConfig) -> Result<(), StoreFault> {
     let (format_path, journal) = (config.data.join(FORMAT_NAME), config.data.join(JOURNAL_NAME));
     if !format_path.exists() && !journal.exists() {

@@ -269,7 +269,8 @@ impl Kit {
         patiently(|| Node::rebuild(&self.config(), ledger_key()))
     }
 
-    // --- events -------------------------------------------------------------------------------------
+    // --- events
+    // -------------------------------------------------------------------------------------
 
     /// A number that was not used before.
     pub fn fresh(&mut self) -> u64 {
@@ -311,7 +312,8 @@ impl Kit {
         (0..count).map(|n| if n % 2 == 0 { self.copper() } else { self.site() }).collect()
     }
 
-    // --- appends ------------------------------------------------------------------------------------
+    // --- appends
+    // ------------------------------------------------------------------------------------
 
     /// Appends an event; it is recorded now.
     pub async fn append(&mut self, node: &Node, event: &Event) -> Appended {
@@ -337,7 +339,8 @@ impl Kit {
         assert_eq!(*kept, text, "the receipt of {} changed", event.id);
     }
 
-    // --- checks -------------------------------------------------------------------------------------
+    // --- checks
+    // -------------------------------------------------------------------------------------
 
     /// All that was acknowledged is there, to the byte, and proves itself without the ledger.
     pub fn check_acknowledged(&self, node: &Node) {
@@ -371,7 +374,8 @@ impl Kit {
             });
         }
         let report = judge.finish();
-        // A crash came before the guard: entries that nobody was told of are not under its checkpoint.
+        // A crash came before the guard: entries that nobody was told of are not under its
+        // checkpoint.
         let is_tail = |kind| matches!(kind, FindingKind::TailUncovered);
         let is_uncovered = report.findings.iter().all(|finding| is_tail(finding.kind));
         let is_young = report.findings.iter().all(|it| it.kind == FindingKind::CheckpointMissing);
@@ -449,7 +453,8 @@ pub fn copy_directory(from: &Path, to: &Path) {
     }
 }
 
-// --- records ----------------------------------------------------------------------------------------
+// --- records
+// ----------------------------------------------------------------------------------------
 
 /// A key for a party.
 pub fn register_key(party: PartyId, seed: u8) -> Body {

@@ -1,9 +1,10 @@
-//! The tables that judge: code lists, thresholds and factors, versioned and published into the ledger.
+//! The tables that judge: code lists, thresholds and factors, versioned and published into the
+//! ledger.
 //!
 //! *Owns:* the typed form of a table set, its strict parser, and the set that this build carries.
 //!
-//! *Never:* says what a table is for (that is `apply`'s), or lets a half-understood set through: what does
-//! not parse is never published.
+//! *Never:* says what a table is for (that is `apply`'s), or lets a half-understood set through:
+//! what does not parse is never published.
 //!
 //! *See:* `docs/TABLES.md` for the text form and every file, `tables/*.csv` for the built-in set.
 
@@ -107,7 +108,8 @@ pub struct TableFault {
 impl Tables {
     /// Parses a whole table set.
     ///
-    /// A set that parses has every file, every row of its types, no duplicates and no dangling references.
+    /// A set that parses has every file, every row of its types, no duplicates and no dangling
+    /// references.
     pub fn parse(set: &str) -> Result<Self, TableFault> {
         parse::parse(set)
     }

@@ -119,8 +119,8 @@ fn materials_of(
     Ok(table)
 }
 
-/// Hazardous merges only with hazardous of the same code, and ore never with what is not ore: no merge
-/// group of a table mixes them.
+/// Hazardous merges only with hazardous of the same code, and ore never with what is not ore: no
+/// merge group of a table mixes them.
 fn check_merge_groups(
     file: File<'_>,
     table: &BTreeMap<String, Material>,

@@ -1,8 +1,12 @@
-//! Domain state as values of the database: every field in order, big-endian, no tags, no defaults,
-//! nothing left over. Words are stored by the numbers that the record gives them.
+//! Domain state as values of the database.
 //!
-//! These bytes are nobody's but ours and can be made again from the journal; a change of layout is
-//! a new format version of the database and a rebuild.
+//! *Owns:* every field in order, big-endian, no tags, no defaults, nothing left over. Words are
+//! stored by the numbers that the record gives them.
+//!
+//! *Never:* is part of the record: these bytes are nobody's but ours and can be made again from the
+//! journal. A change of layout is a new format version of the database and a rebuild.
+//!
+//! *See:* `store::keyspace` for the keys they lie under.
 
 mod ledger;
 mod lot;
