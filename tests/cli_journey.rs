@@ -1,4 +1,5 @@
-//! The binary from an empty directory to a verified ledger: keys, genesis, node, events, breaks, reads,
+//! The binary from an empty directory to a verified ledger: keys, genesis, node, events, breaks,
+//! reads,
 //! tampering and repair. Exit codes, stdout as data, stderr as talk.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
@@ -216,7 +217,10 @@ fn registry(public_key: &str) -> Vec<Json> {
         say(
             "key",
             "register_key",
-            json!({ "party_id": "@party/collector", "public_key": public_key, "valid_from_ms": FROM }),
+            json!({
+                "party_id": "@party/collector", "public_key": public_key,
+                "valid_from_ms": FROM,
+            }),
         ),
         say(
             "licence",
@@ -230,7 +234,8 @@ fn registry(public_key: &str) -> Vec<Json> {
             "site",
             "register_site",
             json!({ "site": {
-                "site_id": "@site/yard", "party_id": "@party/collector", "name_en": "Yard (fictional)",
+                "site_id": "@site/yard", "party_id": "@party/collector",
+                "name_en": "Yard (fictional)",
                 "region_code": "360702",
             }}),
         ),
@@ -245,10 +250,12 @@ fn collection(lot: &str) -> Json {
         &json!({
             "lot": {
                 "lot_id": format!("@lot/{lot}"), "material": "CU_SCRAP_NO2", "form": "BULK",
-                "origin_kind": "POST_CONSUMER", "net_mass_g": "12.5 t", "custody_model": "SEGREGATED",
+                "origin_kind": "POST_CONSUMER", "net_mass_g": "12.5 t",
+                "custody_model": "SEGREGATED",
             },
             "seller_kind": "ENTERPRISE", "seller_commitment": "@seller/one",
-            "weighing": { "gross_g": "20 t", "tare_g": "7500 kg", "net_g": "12.5 t", "ticket": "T-1" },
+            "weighing": { "gross_g": "20 t", "tare_g": "7500 kg", "net_g": "12.5 t",
+                          "ticket": "T-1" },
             "origin_region": "360702", "invoice_class": "VAT_SPECIAL",
         }),
     );
@@ -295,7 +302,8 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     assert!(receipts_in(&place.path("r")).is_empty());
     assert_eq!(verify(&["--server", &server.url], &place.pins(), 0)["entries"], json!(empty));
 
-    // Killed half-way, client first, then the node; a file that only looks like a receipt is left behind.
+    // Killed half-way, client first, then the node; a file that only looks like a receipt is left
+    // behind.
     let mut client = urbanmine(&place.submit(&server, "bulk.jsonl", Some("r")))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,4 +1,5 @@
-//! What bad input gets, line by line of the promise: a clear error, nothing recorded and nothing lost.
+//! What bad input gets, line by line of the promise: a clear error, nothing recorded and nothing
+//! lost.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
@@ -137,7 +138,7 @@ fn melt(inputs: LotId, grams: u64, output: NewLot) -> TransformLots {
     TransformLots { process: REFINE.to_owned(), ..melt }
 }
 
-// --- bytes ------------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_canonical_event() {
@@ -255,7 +256,7 @@ async fn fields_that_are_not_sound() {
     kit.stop().await;
 }
 
-// --- who --------------------------------------------------------------------------------------------
+// --- who -----------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_signatures_that_do_not_hold() {
@@ -319,7 +320,7 @@ async fn keys_and_signatures_that_do_not_hold() {
     kit.stop().await;
 }
 
-// --- sizes and ids ----------------------------------------------------------------------------------
+// --- sizes and ids -------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_and_batches_that_are_too_large_or_repeat() {
@@ -362,7 +363,7 @@ async fn messages_and_batches_that_are_too_large_or_repeat() {
     kit.stop().await;
 }
 
-// --- metal ------------------------------------------------------------------------------------------
+// --- metal ---------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metal_that_cannot_be() {
@@ -457,7 +458,7 @@ fn grams(grams: u64) -> Grams {
     Grams::of(grams)
 }
 
-// --- registry ---------------------------------------------------------------------------------------
+// --- registry ------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_that_are_none() {
@@ -502,7 +503,7 @@ async fn codes_that_are_none() {
     kit.stop().await;
 }
 
-// --- corrections ------------------------------------------------------------------------------------
+// --- corrections ---------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_way() {
@@ -540,7 +541,7 @@ async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_w
     kit.stop().await;
 }
 
-// --- later versions ---------------------------------------------------------------------------------
+// --- later versions ------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_of_later_versions_are_told_apart_from_nonsense() {

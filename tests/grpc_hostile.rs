@@ -132,7 +132,8 @@ async fn connections_that_never_speak_or_speak_nonsense_stop_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_not_the_message_of_their_call_are_told_so() {
     let kit = Kit::start().await;
-    // A number where an id is, bytes that are no UTF-8 where a token is, and a call that nobody has.
+    // A number where an id is, bytes that are no UTF-8 where a token is, and a call that nobody
+    // has.
     let number = v1::GetEntryRequest { entry_index: 5 };
     let refused = raw_call(&kit, "/urbanmine.v1.LotService/GetLot", number).await.unwrap_err();
     let refused = told(&refused);

@@ -1,4 +1,5 @@
-//! Every call of the three services, health and reflection, over real gRPC: what a sound request gets.
+//! Every call of the three services, health and reflection, over real gRPC: what a sound request
+//! gets.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
