@@ -1,7 +1,8 @@
 //! The binary from an empty directory to a verified ledger: keys, genesis, node, events, breaks,
-//! reads, tampering and repair. Exit codes, stdout as data, stderr as talk.
+//! reads,
+//! tampering and repair. Exit codes, stdout as data, stderr as talk.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -217,7 +218,8 @@ fn registry(public_key: &str) -> Vec<Json> {
             "key",
             "register_key",
             json!({
-                "party_id": "@party/collector", "public_key": public_key, "valid_from_ms": FROM,
+                "party_id": "@party/collector", "public_key": public_key,
+                "valid_from_ms": FROM,
             }),
         ),
         say(
@@ -252,9 +254,8 @@ fn collection(lot: &str) -> Json {
                 "custody_model": "SEGREGATED",
             },
             "seller_kind": "ENTERPRISE", "seller_commitment": "@seller/one",
-            "weighing": {
-                "gross_g": "20 t", "tare_g": "7500 kg", "net_g": "12.5 t", "ticket": "T-1",
-            },
+            "weighing": { "gross_g": "20 t", "tare_g": "7500 kg", "net_g": "12.5 t",
+                          "ticket": "T-1" },
             "origin_region": "360702", "invoice_class": "VAT_SPECIAL",
         }),
     );

@@ -1,6 +1,6 @@
 //! Command lines that cannot work: exit codes, and that stdout stays data.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use std::process::{Command, Output, Stdio};
 

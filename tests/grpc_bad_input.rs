@@ -1,7 +1,7 @@
 //! What bad input gets, line by line of the promise: a clear error, nothing recorded and nothing
 //! lost.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "common/forge.rs"]
 #[allow(dead_code, reason = "the forged ledgers are other tests'")]
@@ -138,8 +138,7 @@ fn melt(inputs: LotId, grams: u64, output: NewLot) -> TransformLots {
     TransformLots { process: REFINE.to_owned(), ..melt }
 }
 
-// --- bytes
-// ------------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_canonical_event() {
@@ -257,8 +256,7 @@ async fn fields_that_are_not_sound() {
     kit.stop().await;
 }
 
-// --- who
-// --------------------------------------------------------------------------------------------
+// --- who -----------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_signatures_that_do_not_hold() {
@@ -322,8 +320,7 @@ async fn keys_and_signatures_that_do_not_hold() {
     kit.stop().await;
 }
 
-// --- sizes and ids
-// ----------------------------------------------------------------------------------
+// --- sizes and ids -------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_and_batches_that_are_too_large_or_repeat() {
@@ -366,8 +363,7 @@ async fn messages_and_batches_that_are_too_large_or_repeat() {
     kit.stop().await;
 }
 
-// --- metal
-// ------------------------------------------------------------------------------------------
+// --- metal ---------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metal_that_cannot_be() {
@@ -462,8 +458,7 @@ fn grams(grams: u64) -> Grams {
     Grams::of(grams)
 }
 
-// --- registry
-// ---------------------------------------------------------------------------------------
+// --- registry ------------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_that_are_none() {
@@ -508,8 +503,7 @@ async fn codes_that_are_none() {
     kit.stop().await;
 }
 
-// --- corrections
-// ------------------------------------------------------------------------------------
+// --- corrections ---------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_way() {
@@ -547,8 +541,7 @@ async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_w
     kit.stop().await;
 }
 
-// --- later versions
-// ---------------------------------------------------------------------------------
+// --- later versions ------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_of_later_versions_are_told_apart_from_nonsense() {

@@ -1,6 +1,6 @@
 //! Callers that misbehave: they hang up, never speak, speak nonsense, or ask for what costs most.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "common/forge.rs"]
 #[allow(dead_code, reason = "the forged ledgers are other tests'")]

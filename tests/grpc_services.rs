@@ -1,7 +1,7 @@
 //! Every call of the three services, health and reflection, over real gRPC: what a sound request
 //! gets.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "common/forge.rs"]
 #[allow(dead_code, reason = "the forged ledgers are other tests'")]

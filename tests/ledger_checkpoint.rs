@@ -1,6 +1,6 @@
 //! Checkpoints and receipts: other people open ours, and each rule broken once is refused as such.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use proptest::prelude::*;

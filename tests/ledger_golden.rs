@@ -2,7 +2,7 @@
 //! constant, and `docs/FORMAT.md` holding the same bytes. When one of these fails, the format has
 //! changed.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 

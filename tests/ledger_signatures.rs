@@ -1,6 +1,6 @@
 //! Strict signatures: other people's vectors, and the cases on which libraries disagree.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::ops::{Add, Sub};
 

@@ -1,7 +1,7 @@
 //! Envelope and entry: each rule broken once is refused as such, every prefix is refused, nothing
 //! panics.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! The sample through the rules, without a disk or a server: every event is accepted, and
 //! provenance agrees with the state about every gram.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 

@@ -1,7 +1,7 @@
 //! The built-in tables parse, say what they should, and every rule of the parser refuses its case.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
-#![expect(clippy::format_collect, reason = "short texts, once")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::format_collect, reason = "short texts, once")]
 
 use urbanmine::domain::tables::{TableFault, builtin};
 use urbanmine::domain::vocabulary::{LicenceKind, PartyRole, Substance};

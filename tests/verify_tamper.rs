@@ -1,7 +1,7 @@
 //! Ledgers that somebody changed afterwards: every change is found, in the right words, and the
 //! untouched copy is never accused.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "common/forge.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]

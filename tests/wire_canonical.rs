@@ -1,6 +1,6 @@
 //! One row per rule of the canonical spelling: hand-made bytes, the rule they break and where.
 
-#![expect(clippy::expect_used, reason = "a test may stop")]
+#![allow(clippy::expect_used, reason = "a test may stop")]
 
 use urbanmine::wire::canonical::{self, CanonicalRule as Rule, MessageName, NonCanonical};
 use urbanmine::wire::{self, DecodeFault};

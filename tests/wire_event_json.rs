@@ -1,6 +1,6 @@
 //! Events as JSON: what people write becomes the bytes that are signed, and shows again as it was.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "common/events.rs"]
 mod events;

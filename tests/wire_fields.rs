@@ -1,7 +1,7 @@
 //! The field rules of the border, a table per family: a good event, one thing wrong, and what is
 //! told.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 use bytes::Bytes;
 use prost::Message as _;

@@ -1,7 +1,7 @@
 //! Random events through the border: what is written is admitted and read back the same, and
 //! whatever is admitted has exactly one spelling.
 
-#![expect(clippy::expect_used, reason = "a test may stop")]
+#![allow(clippy::expect_used, reason = "a test may stop")]
 
 #[path = "common/events.rs"]
 mod events;

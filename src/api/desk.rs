@@ -89,7 +89,6 @@ pub fn answer<T>(id: RequestId, outcome: Result<T, Failure>) -> Result<Response<
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
@@ -128,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_keeps_its_seat_until_it_ends() {
         let seats = Arc::new(Semaphore::new(1));
-        let (go, may_go) = mpsc::channel::<()>();
+        let (go, may_go) = mpsc::sync_channel::<()>(1);
         let first = seated(&seats, move || {
             may_go.recv().unwrap();
             Ok(())

@@ -179,7 +179,6 @@ fn explained(answer: Response<Body>, id: RequestId) -> Response<Body> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 

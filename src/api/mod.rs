@@ -21,7 +21,6 @@ pub mod pages;
 pub mod policy;
 mod registry;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 mod tests;
 mod traces;
 

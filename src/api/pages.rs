@@ -106,7 +106,6 @@ fn refused(rule: &'static str) -> Failure {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 

@@ -543,11 +543,13 @@ fn reasons_document() -> String {
     let mut text = "# Reasons\n\n\
         Why a call failed. `errors.proto` says how an error is built; this page is made from it \
         and from the tables in `src/api`,\nand a test holds it \
-        (`URBANMINE_WRITE_DOCS=1 cargo test --lib api::` writes it anew). Numbers are never reused.\n\n\
+        (`URBANMINE_WRITE_DOCS=1 cargo test --lib api::` writes it anew). Numbers are never \
+        reused.\n\n\
         *Nothing recorded* — yes: the ledger holds nothing of the request. no: an append may have \
         been recorded; send the same bytes again to learn.\n\
         *Then* — FIX_REQUEST: these bytes are never accepted. CHANGE_FIRST: the event, or the \
-        state of the ledger, has to be another one first.\nSAME_AGAIN: send the same bytes again, later. \
+        state of the ledger, has to be another one first.\n\
+        SAME_AGAIN: send the same bytes again, later. \
         AFTER_OPERATOR: an operator has to act first.\n"
         .to_owned();
     let mut section = String::new();

@@ -88,7 +88,6 @@ fn cap(limit: usize) -> u32 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use crate::domain::vocabulary::EventKind;

@@ -26,8 +26,10 @@ use crate::limits::MAX_BATCH_EVENTS;
 /// Sign events from JSON lines and send them.
 ///
 /// One event a line; lines next to each other with the same "batch" go as one atomic batch. Sending
-/// the same file again records nothing twice: every event keeps its id and bytes, and its first
-/// receipt comes back. So after a break, send the file again.
+/// the
+/// same file again records nothing twice: every event keeps its id and bytes, and its first receipt
+/// comes
+/// back. So after a break, send the file again.
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     /// File of JSON lines; `-` reads standard input.
@@ -194,7 +196,8 @@ fn receipt_path(args: &SubmitArgs, event: &script::ScriptEvent) -> Option<PathBu
 }
 
 /// Whether the receipt of this very event is there. Half of one, or another file of that name, is
-/// not it: the event is then sent again, and its receipt written over.
+/// not it:
+/// the event is then sent again, and its receipt written over.
 fn has_receipt(args: &SubmitArgs, event: &script::ScriptEvent) -> bool {
     let Some(path) = receipt_path(args, event) else { return false };
     if args.validate_only {

@@ -111,9 +111,9 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
     let progress = bar(signed, "verifying");
     let (mut damage, mut unsigned) = (None, 0);
     let mut held: Option<crate::ledger::frame::Group> = None;
-    let groups = read_journal(data)
+    let journal = read_journal(data)
         .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
-    for group in groups {
+    for group in journal {
         match group {
             Ok(group) => {
                 // A frame repeats the checkpoint of the group before it, so that one is signed.

@@ -48,7 +48,7 @@ pub enum Rejection {
     #[error("party {party} has to sign, and did not")]
     SignerMissing { party: PartyId },
     #[error(
-        "key {key} is valid from {f} ms (inside) to {t} (outside), and the event occurred at {o} ms",
+        "key {key} is valid from {f} ms (inside) to {t} (outside), the event occurred at {o} ms",
         f = .from.get(), t = end(*.to), o = .occurred_at.get()
     )]
     KeyNotValid { key: KeyId, occurred_at: TimeMs, from: TimeMs, to: Option<TimeMs> },

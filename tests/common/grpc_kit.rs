@@ -1,5 +1,6 @@
 //! A real node on real files, served over real gRPC on a free loopback port, with clients to it:
-//! built-in tables, the parties of the forged world with their keys, licences and sites.
+//! built-in
+//! tables, the parties of the forged world with their keys, licences and sites.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -164,8 +165,7 @@ impl Kit {
         self.address
     }
 
-    // --- events
-    // -------------------------------------------------------------------------------------
+    // --- events ----------------------------------------------------------------------------------
 
     /// A new id for a lot.
     pub fn lot(&mut self) -> LotId {
@@ -211,8 +211,7 @@ impl Kit {
         id
     }
 
-    // --- reads
-    // --------------------------------------------------------------------------------------
+    // --- reads -----------------------------------------------------------------------------------
 
     /// The last checkpoint, as signed.
     pub async fn checkpoint_text(&mut self) -> String {
@@ -243,8 +242,7 @@ pub fn check_receipt(text: &str) -> VerifiedReceipt {
     Receipt::parse(text.as_bytes()).unwrap().verify(&origin(), &ledger_key()).unwrap()
 }
 
-// --- errors
-// -----------------------------------------------------------------------------------------
+// --- errors --------------------------------------------------------------------------------------
 
 /// The rich error of a refusal, with what every refusal has.
 #[derive(Debug)]
@@ -288,8 +286,7 @@ pub fn told(status: &Status) -> Told {
     }
 }
 
-// --- the world
-// --------------------------------------------------------------------------------------
+// --- the world -----------------------------------------------------------------------------------
 
 /// Clock and ids of events.
 struct Mint {

@@ -1,8 +1,6 @@
 //! What the record's own schema never uses: packed scalars, narrow types, maps, floats, recursion.
 //! Held against hand-made descriptors, because the schema may grow.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
