@@ -101,24 +101,24 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
     // The guard first: what is appended meanwhile is newer than it, never older.
     let head = read_guard(&guard_of(data, guard)).context("the head guard cannot be read")?;
     let mut verifier = Verifier::new(pins);
-    let mut signed = match &head {
+    let mut covered = match &head {
         Some(text) => SignedCheckpoint::parse(text).map_or(0, |(head, _)| head.size.0),
         None => 0,
     };
     if let Some(text) = &head {
         verifier.checkpoint(text);
     }
-    let progress = bar(signed, "verifying");
+    let progress = bar(covered, "verifying");
     let (mut damage, mut unsigned) = (None, 0);
-    let mut held: Option<crate::ledger::frame::Group> = None;
+    let mut last_group: Option<crate::ledger::frame::Group> = None;
     let journal = read_journal(data)
         .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
     for group in journal {
         match group {
             Ok(group) => {
-                // A frame repeats the checkpoint of the group before it, so that one is signed.
-                signed = signed.max(group.first.0);
-                if let Some(before) = held.replace(group) {
+                // A frame repeats the checkpoint of the group before it, so that one is covered.
+                covered = covered.max(group.first.0);
+                if let Some(before) = last_group.replace(group) {
                     feed(&mut verifier, &before);
                     progress.set_position(before.end().0);
                 }
@@ -132,8 +132,8 @@ pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyho
             }
         }
     }
-    if let Some(last) = held {
-        if last.end().0 <= signed {
+    if let Some(last) = last_group {
+        if last.end().0 <= covered {
             feed(&mut verifier, &last);
         } else {
             unsigned = last.entries.len() as u64;
