@@ -36,7 +36,16 @@ const ROOMS: [Room; 10] = [
     Room {
         name: "ledger",
         rooms: &["domain", "wire"],
-        crates: &["blake3", "bytes", "crc32c", "ed25519_dalek", "sha2", "thiserror", "zeroize"],
+        crates: &[
+            "base64",
+            "blake3",
+            "bytes",
+            "crc32c",
+            "ed25519_dalek",
+            "sha2",
+            "thiserror",
+            "zeroize",
+        ],
         is_pure: true,
     },
     Room { name: "provenance", rooms: &["domain"], crates: &["thiserror"], is_pure: true },
