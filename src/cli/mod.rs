@@ -76,10 +76,11 @@ pub fn run() -> ExitCode {
         }
     };
     start_log();
+    keep_quiet_about_stdout();
     let is_verify = matches!(cli.command, Command::Verify(_));
     // Where stdout is full or gone a print panics, and a panic's own exit code is in no contract.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command)));
-    let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("stopped by a fault, told above")));
+    let done = done.unwrap_or_else(|told| Err(fault_of(told.as_ref())));
     done.unwrap_or_else(|error| {
         eprintln!("urbanmine: {error:#}");
         ExitCode::from(if is_verify { COULD_NOT_VERIFY } else { FAILED })
@@ -98,6 +99,31 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// What a print that fails panics with; `println!` gives no other sign.
+const STDOUT_FAILED: &str = "failed printing to stdout";
+
+/// A closed pipe (`urbanmine lot … | head`) is not worth a stack trace; every other panic is.
+fn keep_quiet_about_stdout() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !said(panic.payload()).starts_with(STDOUT_FAILED) {
+            tell(panic);
+        }
+    }));
+}
+
+fn fault_of(payload: &(dyn std::any::Any + Send)) -> anyhow::Error {
+    if said(payload).starts_with(STDOUT_FAILED) {
+        return anyhow::anyhow!("standard output took no more; the answer is not whole");
+    }
+    anyhow::anyhow!("stopped by a fault, told above")
+}
+
+fn said(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default()
 }
 
 /// Log lines go to stderr; `RUST_LOG` widens them.

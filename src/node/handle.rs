@@ -185,13 +185,16 @@ fn admit_all(store: &Store, batch: Vec<Bytes>) -> Result<Vec<Admitted>, BatchErr
 }
 
 fn receipts(reader: &Reader, placed: &[Placed]) -> Result<Vec<Appended>, AppendError> {
-    let receipt = |place: &Placed| {
-        let (index, was_recorded_before) = match place {
-            Placed::New(index) => (*index, false),
-            Placed::Before(index) => (*index, true),
-        };
-        let receipt = reader.receipt(index).ok().flatten().ok_or(AppendError::Indeterminate)?;
-        Ok(Appended { index, receipt, was_recorded_before })
+    let whereabouts = |place: &Placed| match place {
+        Placed::New(index) => (*index, false),
+        Placed::Before(index) => (*index, true),
     };
-    placed.iter().map(receipt).collect()
+    let found: Vec<(EntryIndex, bool)> = placed.iter().map(whereabouts).collect();
+    let indexes: Vec<EntryIndex> = found.iter().map(|(index, _)| *index).collect();
+    let receipts = reader.receipts(&indexes).map_err(|_| AppendError::Indeterminate)?;
+    let appended = found.into_iter().zip(receipts).map(|((index, before), receipt)| {
+        let receipt = receipt.ok_or(AppendError::Indeterminate)?;
+        Ok(Appended { index, receipt, was_recorded_before: before })
+    });
+    appended.collect()
 }

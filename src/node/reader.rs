@@ -18,7 +18,7 @@ use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{LotQuery, Store, StoreFault};
+use crate::store::{LotQuery, Store, StoreFault, TreeReader};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -133,10 +133,24 @@ impl Reader {
 
     /// The receipt of an entry: against its group's end checkpoint, so it is the same for ever.
     pub fn receipt(&self, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
+        Ok(self.receipts(&[index])?.pop().flatten())
+    }
+
+    /// Receipts of several entries. Their proofs share most of the tree, which is read once.
+    pub fn receipts(&self, indexes: &[EntryIndex]) -> Result<Vec<Option<Receipt>>, ReadFault> {
+        let tree = self.store.tree();
+        indexes.iter().map(|index| self.receipt_from(&tree, *index)).collect()
+    }
+
+    fn receipt_from(
+        &self,
+        tree: &TreeReader<'_>,
+        index: EntryIndex,
+    ) -> Result<Option<Receipt>, ReadFault> {
         let Some(entry) = self.entry(index)? else { return Ok(None) };
         let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
         let (said, checkpoint) = SignedCheckpoint::parse(&bytes)?;
-        let proof = inclusion_proof(index, size, &*self.store).map_err(tree_fault)?;
+        let proof = inclusion_proof(index, size, tree).map_err(tree_fault)?;
         // A start compares the newest group only; a receipt that proves nothing never leaves the
         // house.
         verify_inclusion(&leaf_hash(&entry), index, size, &proof, &said.root)
@@ -161,7 +175,7 @@ impl Reader {
         if size > self.size() || index.0 >= size.0 {
             return Ok(None);
         }
-        inclusion_proof(index, size, &*self.store).map(Some).map_err(tree_fault)
+        inclusion_proof(index, size, &self.store.tree()).map(Some).map_err(tree_fault)
     }
 
     /// A proof that one tree is the beginning of another; `None` when the ledger is not that large.
@@ -173,7 +187,7 @@ impl Reader {
         if new > self.size() || old > new {
             return Ok(None);
         }
-        consistency_proof(old, new, &*self.store).map(Some).map_err(tree_fault)
+        consistency_proof(old, new, &self.store.tree()).map(Some).map_err(tree_fault)
     }
 
     /// A lot.

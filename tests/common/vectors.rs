@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::Movement;
 use urbanmine::domain::vocabulary::Substance;
-use urbanmine::domain::{EntryIndex, LotId};
+use urbanmine::domain::{EntryIndex, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
 struct Movements<'a>(&'a MemoryState);
@@ -24,7 +24,7 @@ impl Graph for Movements<'_> {
 }
 
 fn check_sum(found: &Origins, expected: u64, what: &str) {
-    assert_eq!(found.total.map(|total| total.get()), Some(expected), "{what}");
+    assert_eq!(found.total.map(Grams::get), Some(expected), "{what}");
     if found.is_attributed {
         let sum: u64 = found.shares.iter().map(|(_, share)| share.get()).sum();
         assert_eq!(sum, expected, "shares of {what}");
