@@ -23,24 +23,49 @@ pub struct PassphraseArgs {
 pub const PASSPHRASE_VARIABLE: &str = "URBANMINE_PASSPHRASE";
 
 impl PassphraseArgs {
+    /// A passphrase for a new key file: as [`Self::read`], but typed twice at the terminal, because a
+    /// slip would lock the key away.
+    pub fn read_new(&self, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+        if let Some(given) = self.given()? {
+            return Ok(given);
+        }
+        let typed = ask(prompt)?;
+        let again = ask("The same again: ")?;
+        if *typed != *again {
+            bail!("the two passphrases differ; nothing was written");
+        }
+        Ok(typed)
+    }
+
     /// The passphrase: from the file, else from the environment, else from the terminal.
     pub fn read(&self, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+        match self.given()? {
+            Some(given) => Ok(given),
+            None => ask(prompt),
+        }
+    }
+
+    fn given(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
         if let Some(path) = &self.passphrase_file {
             let text = Zeroizing::new(
                 std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read passphrase file {}", path.display()))?,
             );
             let line = text.lines().next().unwrap_or_default();
-            return not_empty(Zeroizing::new(line.to_owned()));
+            return not_empty(Zeroizing::new(line.to_owned())).map(Some);
         }
-        if let Ok(text) = std::env::var(PASSPHRASE_VARIABLE) {
-            return not_empty(Zeroizing::new(text));
+        match std::env::var(PASSPHRASE_VARIABLE) {
+            Ok(text) => not_empty(Zeroizing::new(text)).map(Some),
+            Err(_) => Ok(None),
         }
-        let typed = rpassword::prompt_password(prompt).with_context(|| {
-            format!("no passphrase: give --passphrase-file or {PASSPHRASE_VARIABLE}")
-        })?;
-        not_empty(Zeroizing::new(typed))
     }
+}
+
+fn ask(prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+    let typed = rpassword::prompt_password(prompt).with_context(|| {
+        format!("no passphrase: give --passphrase-file or {PASSPHRASE_VARIABLE}")
+    })?;
+    not_empty(Zeroizing::new(typed))
 }
 
 fn not_empty(passphrase: Zeroizing<String>) -> anyhow::Result<Zeroizing<String>> {

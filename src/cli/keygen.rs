@@ -22,7 +22,7 @@ pub struct KeygenArgs {
 }
 
 pub(super) fn run(args: &KeygenArgs) -> anyhow::Result<()> {
-    let passphrase = args.passphrase.read("Passphrase for the new key file: ")?;
+    let passphrase = args.passphrase.read_new("Passphrase for the new key file: ")?;
     let key = keyfile::generate();
     keyfile::write(&args.out, &key, &passphrase)?;
     let public_key = hex(key.public_key().as_bytes());
