@@ -77,7 +77,8 @@ fn random_histories_balance_replay_and_link() {
     assert_eq!(undone.len(), 12, "every kind that can be undone: {undone:?}");
 }
 
-/// Provenance computes from movements what the rules keep in lots: element by element, gram by gram.
+/// Provenance computes from movements what the rules keep in lots: element by element, gram by
+/// gram.
 #[test]
 fn vectors_of_elements_sum_to_what_is_contained() {
     let mut contents = 0;

@@ -23,8 +23,8 @@ pub struct PassphraseArgs {
 pub const PASSPHRASE_VARIABLE: &str = "URBANMINE_PASSPHRASE";
 
 impl PassphraseArgs {
-    /// A passphrase for a new key file: as [`Self::read`], but typed twice at the terminal, because a
-    /// slip would lock the key away.
+    /// A passphrase for a new key file: as [`Self::read`], but typed twice at the terminal, because
+    /// a slip would lock the key away.
     pub fn read_new(&self, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
         if let Some(given) = self.given()? {
             return Ok(given);

@@ -31,11 +31,12 @@ fn check_sum(found: &Origins, expected: u64, what: &str) {
     }
 }
 
-/// Holds the vector of every lot that stands against the state: by mass always, by substance where the
-/// state knows what is in the lot. How many of each were compared.
+/// Holds the vector of every lot that stands against the state: by mass always, by substance where
+/// the state knows what is in the lot. How many of each were compared.
 ///
-/// After a correction a trace is that of a ledger in which the error never happened, while lots keep the
-/// contents that they were born with; so `substances` compares only where nothing was corrected.
+/// After a correction a trace is that of a ledger in which the error never happened, while lots
+/// keep the contents that they were born with; so `substances` compares only where nothing was
+/// corrected.
 pub fn check_vectors(state: &MemoryState, substances: bool) -> (usize, usize) {
     let graph = Movements(state);
     let (mut masses, mut contents) = (0, 0);
