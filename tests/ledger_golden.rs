@@ -18,6 +18,7 @@ use urbanmine::ledger::{
     ChainValue, Checkpoint, Draft, EVENT_PAYLOAD_TYPE, Entry, EntryKind, Envelope, Frontier,
     Position, Receipt, STATEMENT_PAYLOAD_TYPE, Sealed, SignedCheckpoint, SigningKey,
 };
+use urbanmine::wire::canonical::{MessageName, check};
 use urbanmine::wire::v1;
 
 /// SHA-256 over a thousand generated entries, the last chain value and the root.
@@ -259,6 +260,14 @@ fn the_encoders_still_write_the_golden_vectors() {
     assert_eq!(chain_file(), CHAIN);
     assert_eq!(golden_checkpoint().text(), CHECKPOINT);
     assert_eq!(golden_receipt().encode(), RECEIPT);
+}
+
+#[test]
+fn the_golden_payloads_are_canonical() {
+    for (name, payload) in [("genesis", genesis()), ("collect", collect()), ("hold", hold())] {
+        assert_eq!(check(MessageName::Event, &payload), Ok(()), "{name}");
+    }
+    assert_eq!(check(MessageName::Statement, &statement()), Ok(()));
 }
 
 #[test]
