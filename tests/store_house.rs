@@ -293,3 +293,46 @@ fn a_fault_in_rotation_leaves_a_journal_that_goes_on() {
         assert!(read.eq(written), "{point:?}");
     }
 }
+
+/// `init` makes anew what a crash before the first entry left, and nothing that ever held an entry:
+/// not when its small files are gone, and not when another guard is named.
+#[test]
+fn a_ledger_that_lost_its_format_file_or_guard_is_not_made_anew() {
+    let house = House::new();
+    let store = house.create();
+    commit(&store, &group(0, 1)).unwrap();
+    drop(store);
+    let data = &house.config.data;
+    let segment = data.join("journal/00000000000000000000.umj");
+    let whole = std::fs::read(&segment).unwrap();
+    let guard = house.dir.path().join("another guard");
+    let elsewhere = StoreConfig { guard, ..house.config.clone() };
+
+    let with_name = std::fs::read(data.join("FORMAT")).unwrap();
+    for config in [&house.config, &elsewhere] {
+        for has_name in [true, false] {
+            std::fs::write(data.join("FORMAT"), &with_name).unwrap();
+            if !has_name {
+                std::fs::remove_file(data.join("FORMAT")).unwrap();
+            }
+            let refused = Store::create(config, &origin(), &KEY).unwrap_err();
+            assert!(matches!(refused, StoreFault::NotEmpty(_)), "{refused}");
+            assert_eq!(std::fs::read(&segment).unwrap(), whole, "the journal was touched");
+            assert!(data.join("sled").exists(), "the database was touched");
+        }
+    }
+}
+
+#[test]
+fn a_stillborn_store_is_made_anew_and_set_aside() {
+    let house = House::new();
+    drop(house.create());
+    // Once with its name, once as a crash before the name leaves it.
+    drop(house.create());
+    std::fs::remove_file(house.config.data.join("FORMAT")).unwrap();
+    let store = house.create();
+    commit(&store, &group(0, 1)).unwrap();
+    for number in 1..=2 {
+        assert!(house.config.data.join(format!("journal.stillborn-{number}")).exists());
+    }
+}

@@ -152,11 +152,12 @@ impl Store {
         files::make_dir(&config.data)?;
         let format_path = config.data.join(FORMAT_NAME);
         let lock = DirectoryLock::acquire(&config.data)?;
-        clear_stillborn(config)?;
+        // The guard first: where it has seen anything, nothing is moved.
         let guard = Guard::open(&config.guard, config.faults.clone())?;
         if guard.current()?.is_some() {
             return Err(StoreFault::NotEmpty(config.guard.clone()));
         }
+        set_stillborn_aside(config)?;
         let format = Format::new(origin, ledger_key);
         let journal = Journal::create(config.journal(&format))?;
         let database_dir = config.data.join(DATABASE_NAME);
@@ -389,34 +390,43 @@ pub fn read_journal(data: &Path) -> Result<Groups, StoreFault> {
     Store::open_read_only(&StoreConfig::new(data, data))?.journal_read(EntryIndex(0))
 }
 
-/// Removes what a crash between the making of a store and its first entry left; refuses where an
-/// entry is, or something that cannot be read.
-fn clear_stillborn(config: &StoreConfig) -> Result<(), StoreFault> {
-    let (format_path, journal) = (config.data.join(FORMAT_NAME), config.data.join(JOURNAL_NAME));
-    if !format_path.exists() && !journal.exists() {
-        return Ok(());
+/// Sets aside what a crash between the making of a store and its first entry left; refuses anything
+/// that may ever have held an entry. Nothing is deleted.
+fn set_stillborn_aside(config: &StoreConfig) -> Result<(), StoreFault> {
+    if !is_stillborn(config)? {
+        return Err(StoreFault::NotEmpty(config.data.clone()));
     }
-    let first = match Format::read(&format_path) {
-        Ok(format) => Groups::new(&journal, format.ledger_hash(), EntryIndex(0), None)?.next(),
-        // Without its name nothing was ever appended.
-        Err(_) if !format_path.exists() => None,
-        Err(fault) => return Err(fault),
-    };
-    match first {
-        None => {}
-        Some(Err(fault)) if matches!(fault.cause, JournalCause::Torn(_)) => {}
-        Some(_) => return Err(StoreFault::NotEmpty(config.data.clone())),
-    }
-    for name in [JOURNAL_NAME, DATABASE_NAME] {
+    // The journal after the database and before the name: what a crash in between leaves is
+    // stillborn as well.
+    for name in [DATABASE_NAME, JOURNAL_NAME, FORMAT_NAME] {
         let path = config.data.join(name);
         if path.exists() {
-            std::fs::remove_dir_all(&path).map_err(fault::io_at("remove", &path))?;
+            let aside = files::free_name(&config.data, &format!("{name}.stillborn-"))?;
+            std::fs::rename(&path, &aside).map_err(fault::io_at("rename to", &aside))?;
+            files::sync_dir(&config.data)?;
         }
     }
-    if format_path.exists() {
-        std::fs::remove_file(&format_path).map_err(fault::io_at("remove", &format_path))?;
+    Ok(())
+}
+
+/// Whether nothing was ever appended here: there is no journal and no database, or one segment that
+/// is blank, or, under a name that can be read, one whose first frame was never finished.
+fn is_stillborn(config: &StoreConfig) -> Result<bool, StoreFault> {
+    let (format_path, journal) = (config.data.join(FORMAT_NAME), config.data.join(JOURNAL_NAME));
+    let segments = if journal.exists() { segment::list(&journal)? } else { Vec::new() };
+    let [first] = segments.as_slice() else {
+        return Ok(segments.is_empty() && !config.data.join(DATABASE_NAME).exists());
+    };
+    if !format_path.exists() {
+        return segment::is_blank(&journal, *first);
     }
-    files::sync_dir(&config.data)
+    let format = Format::read(&format_path)?;
+    let mut groups = Groups::new(&journal, format.ledger_hash(), EntryIndex(0), None)?;
+    Ok(match groups.next() {
+        None => true,
+        Some(Err(fault)) => matches!(fault.cause, JournalCause::Torn(_)),
+        Some(Ok(_)) => false,
+    })
 }
 
 /// Reads a head guard without taking its lock or making anything.

@@ -70,6 +70,25 @@ pub(super) fn list(dir: &Path) -> Result<Vec<EntryIndex>, StoreFault> {
     Ok(found)
 }
 
+/// Whether a segment holds nothing but its header and zeros: no frame was ever begun in it.
+pub(super) fn is_blank(dir: &Path, first: EntryIndex) -> Result<bool, StoreFault> {
+    let path = dir.join(name(first));
+    let mut file = File::open(&path).map_err(io_at("open", &path))?;
+    let begin = SEGMENT_HEADER_BYTES as u64;
+    file.seek(SeekFrom::Start(begin)).map_err(io_at("seek in", &path))?;
+    let mut part = vec![0; 1 << 20];
+    // Each turn reads at least a byte, to the end of the file.
+    loop {
+        let count = file.read(&mut part).map_err(io_at("read", &path))?;
+        if count == 0 {
+            return Ok(true);
+        }
+        if part[..count].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+}
+
 /// The header of a segment: magic, version, ledger hash, first index, crc32c of these.
 pub(super) fn header(ledger: &Hash32, first: EntryIndex) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEGMENT_HEADER_BYTES);
