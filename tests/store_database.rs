@@ -79,6 +79,7 @@ fn record(n: u8, index: u64) -> EventRecord {
         kind: EventKind::CollectLot,
         actor: party_id(1),
         occurred_at: TimeMs::of(1),
+        flags: vec![],
         deltas: vec![],
         corrected_by: None,
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::errors::Failure;
 use crate::domain::effects::LedgerState;
 use crate::domain::event::GradeRef;
+use crate::domain::flag::Flag;
 use crate::domain::ids::IdFault;
 use crate::domain::lot::{EventRecord, Hold, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::party::{Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site};
@@ -92,7 +93,12 @@ pub fn lot_event(ordinal: u32, index: EntryIndex, record: &EventRecord) -> v1::L
         actor_party_id: raw(record.actor.as_bytes()),
         occurred_at_ms: record.occurred_at.get(),
         corrected_by_event_id: raw_or_none(record.corrected_by.as_ref().map(EventId::as_bytes)),
+        flags: record.flags.iter().map(|flag| flag_of(*flag)).collect(),
     }
+}
+
+fn flag_of(flag: Flag) -> v1::Flag {
+    v1::Flag { rule: flag.rule().to_owned(), detail: flag.to_string() }
 }
 
 /// The status that a filter asks for; `None` when it asks for none.

@@ -20,6 +20,7 @@ use tower::{Layer, Service};
 
 use super::errors::{DOMAIN, Failure};
 use super::policy::{Authorised, Caller, Load, Method, authorise};
+use super::viewer::Viewer;
 use crate::limits::{MAX_CALL_SECONDS, MAX_CALLS_IN_FLIGHT};
 
 /// Names a call in the log and in an error, within one run of the service.
@@ -101,6 +102,8 @@ where
             }
         };
         request.extensions_mut().insert(id);
+        // Callers are on this machine until they can identify themselves.
+        request.extensions_mut().insert(Viewer::Overseer);
         let is_ours = is_ours(request.uri().path());
         let answer = self.inner.call(request);
         Box::pin(async move {

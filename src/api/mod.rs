@@ -23,6 +23,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 mod traces;
+pub mod viewer;
 
 use std::future::Future;
 use std::io;

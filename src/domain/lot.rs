@@ -1,6 +1,7 @@
 //! A lot, a transfer and the memory of an event, as they stand at an index.
 
 use super::event::GradeRef;
+use super::flag::Flag;
 use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
 use super::units::{Grams, TimeMs};
 use super::vocabulary::{
@@ -178,6 +179,8 @@ pub struct EventRecord {
     pub occurred_at: TimeMs,
     /// What it did, so that it can be undone; empty for kinds that cannot be.
     pub deltas: Vec<Delta>,
+    /// What the rules remarked when they let it pass.
+    pub flags: Vec<Flag>,
     /// The event that declared it an error.
     pub corrected_by: Option<EventId>,
 }

@@ -12,6 +12,7 @@ pub mod apply;
 pub mod composition;
 pub mod effects;
 pub mod event;
+pub mod flag;
 pub mod ids;
 pub mod lot;
 pub mod memory;

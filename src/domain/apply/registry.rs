@@ -49,6 +49,7 @@ pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects,
         actor: event.actor,
         occurred_at: event.occurred_at,
         deltas: Vec::new(),
+        flags: Vec::new(),
         corrected_by: None,
     };
     Ok(Effects {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
+use super::super::flag::Flag;
 use super::super::ids::{EventId, LotId, PartyId, SiteId};
 use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Transfer};
 use super::super::movement::Movement;
@@ -29,6 +30,7 @@ pub(super) struct Work<'a, V: View> {
     lots: BTreeMap<LotId, Lot>,
     transfers: BTreeMap<EventId, Transfer>,
     deltas: Vec<Delta>,
+    flags: Vec<Flag>,
     pub(super) effects: Effects,
 }
 
@@ -61,6 +63,7 @@ impl<'a, V: View> Work<'a, V> {
             lots: BTreeMap::new(),
             transfers: BTreeMap::new(),
             deltas: Vec::new(),
+            flags: Vec::new(),
             effects: Effects::default(),
         }
     }
@@ -126,6 +129,12 @@ impl<'a, V: View> Work<'a, V> {
 
     pub(super) fn delta(&mut self, delta: Delta) {
         self.deltas.push(delta);
+    }
+
+    /// Lets the event pass, with a remark.
+    #[expect(dead_code, reason = "campaigns and R9 remark")]
+    pub(super) fn flag(&mut self, flag: Flag) {
+        self.flags.push(flag);
     }
 
     // --- checks, each over all lots of the event -------------------------------------------------
@@ -409,6 +418,7 @@ impl<'a, V: View> Work<'a, V> {
             actor: self.event.actor,
             occurred_at: self.event.occurred_at,
             deltas: std::mem::take(&mut self.deltas),
+            flags: std::mem::take(&mut self.flags),
             corrected_by: None,
         };
         self.effects.events.push(record);

@@ -2,6 +2,7 @@
 
 use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary};
 use crate::domain::event::GradeRef;
+use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
     Content, Contents, Delta, EventRecord, Hold, Life, Lot, Standing, Transfer, TransferStatus,
 };
@@ -75,6 +76,11 @@ codec_enum!(Delta {
     8 Held(lot, event),
     9 Released(lot, hold),
 });
+codec_struct!(Variance { substance, into, out, limit_e8 });
+codec_enum!(Flag {
+    1 InvoiceClassUnmatched(bought, sold),
+    2 PeriodVariance(variance),
+});
 codec_struct!(EventRecord {
     id,
     index,
@@ -83,6 +89,7 @@ codec_struct!(EventRecord {
     actor,
     occurred_at,
     deltas,
+    flags,
     corrected_by,
 });
 
@@ -213,6 +220,16 @@ pub(super) mod tests {
             Delta::Held(LOT, EVENT),
             Delta::Released(LOT, hold(None)),
         ];
+        let variance = Variance {
+            substance: Substance::Nd,
+            into: Grams::of(100),
+            out: Grams::of(97),
+            limit_e8: 2_000_000,
+        };
+        let flags = [
+            Flag::InvoiceClassUnmatched(InvoiceClass::None, InvoiceClass::VatSpecial),
+            Flag::PeriodVariance(variance),
+        ];
         for kind in EventKind::ALL {
             assert_round_trip(&EventRecord {
                 id: EVENT,
@@ -222,6 +239,7 @@ pub(super) mod tests {
                 actor: PARTY,
                 occurred_at: TimeMs::of(3),
                 deltas: if *kind == EventKind::SplitLot { deltas.clone() } else { vec![] },
+                flags: if *kind == EventKind::CloseCampaign { flags.to_vec() } else { vec![] },
                 corrected_by: (*kind == EventKind::HoldLot).then_some(EVENT),
             });
         }
