@@ -60,6 +60,7 @@ pub const POLICY: &[Row] = &[
     open("urbanmine.v1.LotService/GetTransfer"),
     open("urbanmine.v1.LotService/ListLotEvents"),
     open("urbanmine.v1.LotService/ListLots"),
+    open("urbanmine.v1.LotService/ListTransfers"),
     open("urbanmine.v1.LotService/TraceDestinations"),
     open("urbanmine.v1.LotService/TraceOrigins"),
     open("urbanmine.v1.RegistryService/GetParty"),

@@ -43,10 +43,15 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2c`, lot id, offer's event id -> nothing: the transfers that a lot was offered by, or
+    /// arrived by. A row may outlive an arrival that was declared an error.
+    LotTransfer(LotId, EventId),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
+    PartyTransfer(PartyId, EventId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -68,8 +73,10 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    LotTransfer = 0x2c,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    PartyTransfer = 0x34,
 }
 
 impl Key {
@@ -92,8 +99,10 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::LotTransfer(..) => Tag::LotTransfer,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyTransfer(..) => Tag::PartyTransfer,
         }
     }
 
@@ -121,6 +130,14 @@ impl Key {
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
+            }
+            Self::LotTransfer(lot, offer) => {
+                out.extend(lot.as_bytes());
+                out.extend(offer.as_bytes());
+            }
+            Self::PartyTransfer(party, offer) => {
+                out.extend(party.as_bytes());
+                out.extend(offer.as_bytes());
             }
             Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
                 out.extend(party.as_bytes());
@@ -156,8 +173,22 @@ impl Key {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }
-            0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
-            0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x2c => {
+                let (lot, offer) = two_ids(rest)?;
+                Self::LotTransfer(LotId::from_bytes(lot), EventId::from_bytes(offer))
+            }
+            0x30 => {
+                let (party, lot) = two_ids(rest)?;
+                Self::OwnedLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
+            }
+            0x31 => {
+                let (party, lot) = two_ids(rest)?;
+                Self::HeldLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
+            }
+            0x34 => {
+                let (party, offer) = two_ids(rest)?;
+                Self::PartyTransfer(PartyId::from_bytes(party), EventId::from_bytes(offer))
+            }
             _ => return None,
         };
         Some(key)
@@ -178,9 +209,9 @@ fn be_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn two_ids(bytes: &[u8]) -> Option<(PartyId, LotId)> {
-    let (party, lot) = bytes.split_first_chunk::<16>()?;
-    Some((PartyId::from_bytes(*party), LotId::from_bytes(lot.try_into().ok()?)))
+fn two_ids(bytes: &[u8]) -> Option<([u8; 16], [u8; 16])> {
+    let (first, second) = bytes.split_first_chunk::<16>()?;
+    Some((*first, second.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -210,6 +241,14 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            (id(), id()).prop_map(|(lot, offer)| Key::LotTransfer(
+                LotId::from_bytes(lot),
+                EventId::from_bytes(offer)
+            )),
+            (id(), id()).prop_map(|(party, offer)| Key::PartyTransfer(
+                PartyId::from_bytes(party),
+                EventId::from_bytes(offer)
+            )),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
