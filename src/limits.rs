@@ -276,3 +276,8 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+
+/// Bytes of a configuration file: every setting with its comments takes a tenth.
+pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;
+/// Bytes of a file with one key: an encrypted PKCS#8 key in PEM has 400.
+pub const MAX_KEY_FILE_BYTES: usize = 16 * 1024;
