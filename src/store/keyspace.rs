@@ -50,8 +50,14 @@ pub enum Key {
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x32`, party id, entry index u64 -> nothing: the entries that concern a party.
+    Concerned(PartyId, EntryIndex),
+    /// `0x33`, party id, lot id -> how the party is related to the lot.
+    RelatedLot(PartyId, LotId),
     /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
     PartyTransfer(PartyId, EventId),
+    /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
+    Acquainted(PartyId, PartyId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -76,7 +82,10 @@ pub enum Tag {
     LotTransfer = 0x2c,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    Concerned = 0x32,
+    RelatedLot = 0x33,
     PartyTransfer = 0x34,
+    Acquainted = 0x36,
 }
 
 impl Key {
@@ -102,7 +111,10 @@ impl Key {
             Self::LotTransfer(..) => Tag::LotTransfer,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::Concerned(..) => Tag::Concerned,
+            Self::RelatedLot(..) => Tag::RelatedLot,
             Self::PartyTransfer(..) => Tag::PartyTransfer,
+            Self::Acquainted(..) => Tag::Acquainted,
         }
     }
 
@@ -139,9 +151,19 @@ impl Key {
                 out.extend(party.as_bytes());
                 out.extend(offer.as_bytes());
             }
-            Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
+            Self::OwnedLot(party, lot)
+            | Self::HeldLot(party, lot)
+            | Self::RelatedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
+            }
+            Self::Concerned(party, index) => {
+                out.extend(party.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::Acquainted(party, other) => {
+                out.extend(party.as_bytes());
+                out.extend(other.as_bytes());
             }
         }
         out
@@ -185,9 +207,21 @@ impl Key {
                 let (party, lot) = two_ids(rest)?;
                 Self::HeldLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
             }
+            0x32 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x33 => {
+                let (party, lot) = two_ids(rest)?;
+                Self::RelatedLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
+            }
             0x34 => {
                 let (party, offer) = two_ids(rest)?;
                 Self::PartyTransfer(PartyId::from_bytes(party), EventId::from_bytes(offer))
+            }
+            0x36 => {
+                let (party, other) = two_ids(rest)?;
+                Self::Acquainted(PartyId::from_bytes(party), PartyId::from_bytes(other))
             }
             _ => return None,
         };
@@ -256,6 +290,16 @@ mod tests {
             (id(), id()).prop_map(|(party, lot)| Key::HeldLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
+            (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (id(), id()).prop_map(|(party, other)| Key::Acquainted(
+                PartyId::from_bytes(party),
+                PartyId::from_bytes(other)
             )),
         ]
     }

@@ -119,6 +119,7 @@ pub const REFINE: &str = "CU_FIRE_REFINE";
 const TABLE_FILES: &[(&str, &str)] = &[
     ("forms.csv", "code,name_zh,name_en,source\nBULK,散料,Bulk,test\n"),
     ("grades.csv", "scheme,code,note,source\nReMA,Birch,Mixed copper,test\n"),
+    ("invoices.csv", "bought,sold,match,source\nVAT_SPECIAL,NONE,no,test\n"),
     (
         "materials.csv",
         "code,name_zh,name_en,family,merge_group,waste_code,ore_product,productive_scrap,\
@@ -130,7 +131,12 @@ const TABLE_FILES: &[(&str, &str)] = &[
          RE_ORE,稀土矿,Ore,RARE_EARTH,RE_ORE,,yes,no,1000000,2016-01-01,test\n",
     ),
     ("oxides.csv", include_str!("../../tables/oxides.csv")),
-    ("parameters.csv", "name,value,unit,source\nCLOCK_SKEW_MS,300000,ms,test\n"),
+    (
+        "parameters.csv",
+        "name,value,unit,source\n\
+         CLOCK_SKEW_MS,300000,ms,test\n\
+         STOCKTAKE_TOLERANCE_E8,500000,e8,test\n",
+    ),
     (
         "permissions.csv",
         "action,role,licence,source\n\
@@ -139,11 +145,15 @@ const TABLE_FILES: &[(&str, &str)] = &[
          ASSAY_LOT,LABORATORY,LABORATORY_ACCREDITATION,test\n\
          COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
          COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
+         DISPOSE_RESIDUE,COLLECTOR,-,test\n\
+         EXIT_LOT,COLLECTOR,-,test\n\
          HOLD_LOT,COORDINATOR,-,test\n\
          MERGE_LOTS,SMELTER,-,test\n\
          OFFER_TRANSFER,COLLECTOR,-,test\n\
          OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
+         OFFER_TRANSFER,SMELTER,-,test\n\
          SPLIT_LOT,COLLECTOR,-,test\n\
+         STOCKTAKE,COLLECTOR,-,test\n\
          TRANSFORM_LOTS,SMELTER,-,test\n",
     ),
     (

@@ -14,6 +14,7 @@ mod holds;
 mod lots;
 mod registry;
 mod settlements;
+mod sight;
 mod signers;
 mod transfers;
 mod transform;
@@ -121,5 +122,5 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::ExitLot(exit) => endings::exit(&mut work, exit)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
     }
-    Ok(work.into_effects())
+    work.into_effects()
 }

@@ -1,4 +1,5 @@
-//! Grams are offered, taken over, refused, withdrawn, given back. Custody and ownership move separately (R10).
+//! Grams are offered, taken over, refused, withdrawn, given back. Custody and ownership move
+//! separately (R10).
 
 use super::super::effects::View;
 use super::super::event::{

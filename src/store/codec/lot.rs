@@ -152,7 +152,7 @@ pub(super) mod tests {
         Tally { at: Some(EntryIndex(7)), gained: Grams::of(3), missing: Grams::of(4) }
     }
 
-    fn full_lot() -> Lot {
+    pub(in super::super) fn full_lot() -> Lot {
         let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
         Lot {
             id: LOT,
