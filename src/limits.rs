@@ -128,6 +128,8 @@ pub const MAX_WASTE_CODES: usize = 64;
 pub const MAX_SITE_PROCESSES: usize = 32;
 /// Holds on one lot at a time.
 pub const MAX_HOLDS: usize = 16;
+/// Approvals of one lot at a time; one that has ended makes room.
+pub const MAX_APPROVALS: usize = 16;
 /// Correctives of one declared error.
 pub const MAX_CORRECTIVES: usize = 16;
 /// Blocking events listed in one refusal; more are counted, not listed.

@@ -22,6 +22,7 @@ pub mod rejection;
 pub mod tables;
 pub mod units;
 pub mod vocabulary;
+pub mod waiver;
 
 pub use apply::{Moment, Signed, apply};
 pub use effects::{Effects, View};
