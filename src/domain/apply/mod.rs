@@ -13,6 +13,7 @@ mod grants;
 mod holds;
 mod lots;
 mod registry;
+mod sight;
 mod transfers;
 mod transform;
 mod work;
@@ -113,5 +114,5 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::ReleaseLot(release) => holds::release(&mut work, release)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
     }
-    Ok(work.into_effects())
+    work.into_effects()
 }

@@ -150,7 +150,7 @@ pub(super) mod tests {
         }
     }
 
-    fn full_lot() -> Lot {
+    pub(in super::super) fn full_lot() -> Lot {
         let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
         Lot {
             id: LOT,
