@@ -168,6 +168,37 @@ fn a_part_of_the_property_alone_is_not_weighed() {
     agree(&world);
 }
 
+#[test]
+fn what_is_refused_gives_its_approval_back() {
+    let mut world = World::new();
+    let known = lot(world.fresh());
+    let mut body = collecting(new_lot(known, "PB_WASTE", 100));
+    let manifest = urbanmine::domain::event::Manifest {
+        number: "20163607000001".to_owned(),
+        carrier: None,
+        vehicle: String::new(),
+    };
+    body.manifest = Some(manifest.clone());
+    world.must(COLLECTOR, Body::CollectLot(Box::new(body)));
+    world.must(COORD, approving(known, COLLECTOR, SMELTER, 100));
+    let mut far = offering(known, 100, SMELTER, TransferScope::CustodyAndOwnership);
+    far.manifest = Some(manifest);
+    far.consignee_site = Some(far_site(SMELTER));
+    let sent = world.must(COLLECTOR, Body::OfferTransfer(far.clone()));
+    let mut answer = world.attempt(SMELTER, partly(sent, 60, 40, lot(1)));
+    answer.event.site = Some(far_site(SMELTER));
+    world.take(&answer).unwrap();
+    let used = |world: &World| world.lot_state(known).approvals[0].used.get();
+    assert_eq!(used(&world), 60);
+    far.mass = Grams::of(40);
+    let again = world.must(COLLECTOR, Body::OfferTransfer(far));
+    assert_eq!(used(&world), 100);
+    undo(&mut world, COLLECTOR, again);
+    assert_eq!(used(&world), 60);
+    undo(&mut world, SMELTER, answer.event.id);
+    assert_eq!(used(&world), 100);
+}
+
 // --- returns -------------------------------------------------------------------------------------
 
 #[test]
@@ -470,6 +501,49 @@ fn an_analysis_after_a_gain_is_undone_before_it() {
     agree(&world);
 }
 
+#[test]
+fn a_large_difference_needs_an_approval_of_what_was_counted() {
+    for counted in [700, 1_300] {
+        let mut world = World::new();
+        let known = world.copper(COLLECTOR, 1_000);
+        world.must(COLLECTOR, counting(known, 995));
+        let count = world.attempt(COLLECTOR, counting(known, counted));
+        let judge = |world: &World| reason(world.judge(&count));
+        for (to, grams) in [(SMELTER, counted), (COLLECTOR, counted - 1), (COLLECTOR, 2_000)] {
+            assert_eq!(judge(&world), "STOCKTAKE_BEYOND_TOLERANCE");
+            world.must(COORD, approving(known, COLLECTOR, to, grams));
+        }
+        assert_eq!(judge(&world), "STOCKTAKE_BEYOND_TOLERANCE");
+        world.must(COORD, approving(known, COLLECTOR, COLLECTOR, counted));
+        let before = standing(&world);
+        let count = world.must(COLLECTOR, counting(known, counted));
+        assert_eq!(grams(&world, known), (counted, 0));
+        agree(&world);
+        let tally = world.lot_state(known).tally;
+        let tolerated = (tally.gained, tally.missing);
+        assert_eq!(tolerated, (Grams::ZERO, Grams::of(5)), "what is approved is not tolerated");
+        // It is used once.
+        world.must(COLLECTOR, counting(known, counted - 5));
+        let again = world.attempt(COLLECTOR, counting(known, counted + 6));
+        assert_eq!(reason(world.judge(&again)), "STOCKTAKE_BEYOND_TOLERANCE");
+        let back = world.must(COLLECTOR, counting(known, counted));
+        let small = world.lot_state(known).born_by;
+        for target in [back, small] {
+            let blocked = world.attempt(COLLECTOR, error(target, &[]));
+            let expected = if target == back { "accepted" } else { "CORRECTION_BLOCKED" };
+            assert_eq!(reason(world.judge(&blocked)), expected);
+        }
+        let early = world.attempt(COLLECTOR, error(count, &[]));
+        assert_eq!(reason(world.judge(&early)), "CORRECTION_BLOCKED");
+        let newest: Vec<EventId> =
+            world.state.events.values().filter(|it| it.id > count).map(|it| it.id).collect();
+        for target in newest.into_iter().rev().chain([count]) {
+            undo(&mut world, COLLECTOR, target);
+        }
+        assert_eq!(standing(&world), before);
+    }
+}
+
 // --- endings -------------------------------------------------------------------------------------
 
 #[test]
@@ -524,7 +598,7 @@ fn hazardous_waste_is_disposed_of_with_manifest_permit_and_in_its_province() {
     body.manifest = Some(manifest.clone());
     world.must(COLLECTOR, Body::CollectLot(Box::new(body)));
     let mut dispose = disposing(known, 100, NOBODY);
-    let mut judge = |world: &mut World, dispose: &_| {
+    let judge = |world: &mut World, dispose: &_| {
         let attempt = world.attempt(COLLECTOR, Body::DisposeResidue(Clone::clone(dispose)));
         reason(world.judge(&attempt))
     };
@@ -539,6 +613,17 @@ fn hazardous_waste_is_disposed_of_with_manifest_permit_and_in_its_province() {
     let far = world.state.parties.get_mut(&SMELTER).unwrap();
     far.party.credit_code.replace_range(2..4, "44");
     assert_eq!(judge(&mut world, &dispose), "APPROVAL_MISSING");
+    world.must(COORD, approving(known, COLLECTOR, SMELTER, 100));
+    dispose.residue.mass = Grams::of(60);
+    let end = world.must(COLLECTOR, Body::DisposeResidue(dispose.clone()));
+    dispose.residue.mass = Grams::of(40);
+    let rest = world.must(COLLECTOR, Body::DisposeResidue(dispose));
+    assert_eq!(world.lot_state(known).status(), LotStatus::Disposed);
+    for (target, used) in [(end, 40), (rest, 0)] {
+        undo(&mut world, COLLECTOR, target);
+        assert_eq!(world.lot_state(known).approvals[0].used, Grams::of(used));
+    }
+    assert_eq!(grams(&world, known), (100, 0));
 }
 
 // --- R9 ------------------------------------------------------------------------------------------

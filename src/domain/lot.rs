@@ -3,7 +3,7 @@
 use super::event::GradeRef;
 use super::flag::Flag;
 use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
-use super::units::{Grams, TimeMs};
+use super::units::{Grams, TimeMs, Validity};
 use super::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
 };
@@ -57,6 +57,8 @@ pub struct Lot {
     pub ended: Option<Ending>,
     /// What stocktakes changed.
     pub tally: Tally,
+    /// What authorities let happen to it, in the order of their events.
+    pub approvals: Vec<LotApproval>,
     /// Set when its birth was declared an error.
     pub retracted_by: Option<EventId>,
     /// Latest `occurred_at` of the events that used it.
@@ -126,6 +128,26 @@ pub struct Tally {
     pub missing: Grams,
 }
 
+/// What an authority lets happen to a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotApproval {
+    /// The event that gave it. A later one with the same number and parties replaces mass and
+    /// validity, and leaves this name to the transfers that use it.
+    pub event: EventId,
+    /// From whom.
+    pub from: PartyId,
+    /// To whom; the same as `from` for a stocktake.
+    pub to: PartyId,
+    /// How much.
+    pub mass: Grams,
+    /// How much of it is used.
+    pub used: Grams,
+    /// The authority's number.
+    pub number: String,
+    /// When it may be used.
+    pub validity: Validity,
+}
+
 /// How a lot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LotStatus {
@@ -174,6 +196,8 @@ pub struct Transfer {
     pub offered_at: EntryIndex,
     /// When it was offered, as the sender says.
     pub occurred_at: TimeMs,
+    /// The approval of which it uses as many grams; `None` where none is needed.
+    pub approval: Option<EventId>,
     /// How it stands.
     pub status: TransferStatus,
     /// Grams that the consignee refused when it took over the others.
@@ -260,6 +284,8 @@ pub enum Delta {
     Held(LotId, EventId),
     /// A hold was ended.
     Released(LotId, Hold),
+    /// Grams of a lot's approval, named by its event, were used.
+    ApprovalUsed(LotId, EventId, Grams),
     /// The discrepancy of a transfer was settled.
     Settled(EventId, Settlement),
     /// A lot was counted.
@@ -359,6 +385,13 @@ impl TransferStatus {
             Self::Settled => "SETTLED",
             Self::PartlyAccepted => "PARTLY_ACCEPTED",
         }
+    }
+}
+
+impl LotApproval {
+    /// Grams that are approved and not used. (A replacement may approve less than was used.)
+    pub fn unused(&self) -> Grams {
+        self.mass.checked_sub(self.used).unwrap_or_default()
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Key {
     /// `0x2c`, lot id, offer's event id -> nothing: the transfers that a lot was offered by, or
     /// arrived by. A row may outlive an arrival that was declared an error.
     LotTransfer(LotId, EventId),
+    /// `0x2d`, reason as text, 0, subject as text -> a waiver.
+    Waiver(String, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -80,6 +82,7 @@ pub enum Tag {
     Movement = 0x28,
     TableChunk = 0x29,
     LotTransfer = 0x2c,
+    Waiver = 0x2d,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
@@ -109,6 +112,7 @@ impl Key {
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
             Self::LotTransfer(..) => Tag::LotTransfer,
+            Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
             Self::Concerned(..) => Tag::Concerned,
@@ -150,6 +154,11 @@ impl Key {
             Self::PartyTransfer(party, offer) => {
                 out.extend(party.as_bytes());
                 out.extend(offer.as_bytes());
+            }
+            Self::Waiver(reason_code, subject) => {
+                out.extend(reason_code.as_bytes());
+                out.push(0);
+                out.extend(subject.as_bytes());
             }
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
@@ -198,6 +207,10 @@ impl Key {
             0x2c => {
                 let (lot, offer) = two_ids(rest)?;
                 Self::LotTransfer(LotId::from_bytes(lot), EventId::from_bytes(offer))
+            }
+            0x2d => {
+                let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+                Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
             0x30 => {
                 let (party, lot) = two_ids(rest)?;
@@ -283,6 +296,7 @@ mod tests {
                 PartyId::from_bytes(party),
                 EventId::from_bytes(offer)
             )),
+            waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -304,6 +318,10 @@ mod tests {
         ]
     }
 
+    fn waiver() -> impl Strategy<Value = Key> {
+        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
+    }
+
     proptest! {
         #[test]
         fn a_key_comes_back_as_it_went(key in any_key()) {
@@ -320,7 +338,8 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_))));
+            let is_text = matches!(longer, Some(Key::CreditCode(_) | Key::Waiver(..)));
+            prop_assert!(longer.is_none() || is_text);
         }
     }
 }

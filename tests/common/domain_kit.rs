@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use urbanmine::domain::apply::Refusal;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, AssayValue, CollectLot, Composition, DeclareError, DisposeResidue, ExitLot,
-    LotDraw, NewLot, OfferTransfer, PartlyAcceptTransfer, ReturnTransfer, SettleDiscrepancy,
-    Stocktake, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, DisposeResidue,
+    ExitLot, LotDraw, NewLot, OfferTransfer, PartlyAcceptTransfer, ReturnTransfer,
+    SettleDiscrepancy, Stocktake, TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, Site};
@@ -387,6 +387,11 @@ pub fn tables() -> Tables {
     permissions.entry("ASSAY_LOT".to_owned()).or_default().extend(may(&[R::Laboratory]));
     permissions.insert("COLLECT_ORE".to_owned(), may(&[R::RareEarthSeparationPlant]));
     permissions.insert("HOLD_LOT".to_owned(), may(&[R::Coordinator, R::Auditor]));
+    for action in ["APPROVAL", "SUCCEED_PARTY", "VISIBILITY_GRANT", "WAIVER"] {
+        permissions.insert(action.to_owned(), may(&[R::Coordinator]));
+    }
+    permissions.insert("ATTEST".to_owned(), may(&[R::Auditor, R::Regulator]));
+    permissions.insert("CLAIM_CREDIT".to_owned(), may(&[R::Smelter, R::RareEarthRecoveryPlant]));
 
     let names = || (String::new(), String::new());
     let grade = (("ReMA".to_owned(), "Birch".to_owned()), String::new());
@@ -602,6 +607,18 @@ pub fn leaving(of: LotId, grams: u64) -> Body {
         buyer_kind: BuyerKind::Manufacturer,
         customs_number: String::new(),
         buyer_commitment: Hash32([4; 32]),
+    })
+}
+
+/// An approval without end, whose number is its mass.
+pub fn approving(of: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
+    Body::Approval(Approval {
+        lot: of,
+        from,
+        to,
+        mass: Grams::of(grams),
+        number: grams.to_string(),
+        valid_to: None,
     })
 }
 

@@ -226,6 +226,8 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         Body::DisposeResidue(_) => "DISPOSE_RESIDUE",
         Body::Stocktake(_) => "STOCKTAKE",
         Body::ExitLot(_) => "EXIT_LOT",
+        Body::Waiver(_) => "WAIVER",
+        Body::Approval(_) => "APPROVAL",
         Body::HoldLot(hold) => {
             // The owner may always stop its own lot.
             let lot = work.read(|view| view.lot(hold.lot))?;

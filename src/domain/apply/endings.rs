@@ -2,7 +2,8 @@
 
 use super::super::effects::View;
 use super::super::event::{DisposeResidue, ExitLot, LotDraw, Stocktake};
-use super::super::lot::{Count, Delta, Ending, Lot, Tally};
+use super::super::ids::EventId;
+use super::super::lot::{Count, Delta, Ending, Lot, LotApproval, Tally};
 use super::super::party::PartyState;
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
@@ -28,11 +29,14 @@ pub(super) fn stocktake<V: View>(work: &mut Work<'_, V>, count: &Stocktake) -> V
     // is.
     let draw = LotDraw { lot: lot.id, mass: missing.max(Grams::of(1)) };
     work.check_available(&[draw], std::slice::from_ref(&lot))?;
-    let tally = check_tolerance(work, &lot, counted, gained, missing)?;
+    let (tally, approval) = check_tolerance(work, &lot, counted, gained, missing)?;
 
     let before = lot.contents.clone();
     let delta = Count { booked, counted, contents: before, tally: lot.tally };
     work.delta(Delta::Counted(lot.id, delta));
+    if let Some(approval) = approval {
+        work.use_approval(&mut lot, approval, counted);
+    }
     let mut movement = work.movement();
     if !missing.is_zero() {
         movement.draws.push(LotDraw { lot: lot.id, mass: missing });
@@ -51,14 +55,14 @@ pub(super) fn stocktake<V: View>(work: &mut Work<'_, V>, count: &Stocktake) -> V
     Ok(())
 }
 
-/// Small differences adjust; larger ones need an approval.
+/// Small differences adjust; larger ones need an approval, and leave what is tolerated as it was.
 fn check_tolerance<V: View>(
     work: &Work<'_, V>,
     lot: &Lot,
     counted: Grams,
     gained: Grams,
     missing: Grams,
-) -> Result<Tally, Rejection> {
+) -> Result<(Tally, Option<EventId>), Rejection> {
     let tolerance_e8 = work.tables()?.parameters.get(TOLERANCE).copied().unwrap_or_default();
     let whole = u128::from(lot.initial_mass.get()) * u128::from(tolerance_e8);
     let limit = Grams::of(u64::try_from(whole / u128::from(WHOLE_E8)).unwrap_or(u64::MAX));
@@ -70,11 +74,19 @@ fn check_tolerance<V: View>(
     };
     let is_over = (!gained.is_zero() && tally.gained > limit)
         || (!missing.is_zero() && tally.missing > limit);
-    if is_over {
+    if !is_over {
+        return Ok((tally, None));
+    }
+    let (actor, at) = (work.event.actor, work.at());
+    let approves = |held: &&LotApproval| {
+        let is_count = held.from == actor && held.to == actor && held.mass == counted;
+        is_count && held.used.is_zero() && held.validity.contains(at)
+    };
+    let Some(approval) = lot.approvals.iter().find(approves) else {
         let booked = lot.remaining;
         return Err(Rejection::StocktakeBeyondTolerance { lot: lot.id, counted, booked, limit });
-    }
-    Ok(tally)
+    };
+    Ok((Tally { at: tally.at, ..lot.tally }, Some(approval.event)))
 }
 
 /// R7: hazardous waste goes to who is licensed for it, with a manifest, and across a province with
@@ -83,15 +95,21 @@ pub(super) fn dispose<V: View>(work: &mut Work<'_, V>, dispose: &DisposeResidue)
     let facility = work.party(dispose.facility)?;
     check_carrier(work, dispose.manifest.as_ref())?;
     work.check_materials_of([dispose.residue.lot])?;
-    let lot = work.lot(dispose.residue.lot)?;
+    let mut lot = work.lot(dispose.residue.lot)?;
     check_own(work, &lot)?;
     let material = work.material(&lot.material)?;
     check_manifest(&lot.material, material, dispose.manifest.as_ref())?;
     work.check_permit(&facility, &material.waste_code)?;
+    let mut approval = None;
     if !material.waste_code.is_empty() {
-        check_same_province(work, &lot, &facility)?;
+        approval = check_provinces(work, &lot, &facility, dispose.residue.mass)?;
     }
-    end(work, lot, dispose.residue.mass, Ending::Disposed)
+    work.check_available(&[dispose.residue], std::slice::from_ref(&lot))?;
+    if let Some(approval) = approval {
+        work.use_approval(&mut lot, approval, dispose.residue.mass);
+    }
+    end(work, lot, dispose.residue.mass, Ending::Disposed);
+    Ok(())
 }
 
 /// The lot, or grams of it, leave the ledger for good.
@@ -104,7 +122,8 @@ pub(super) fn exit<V: View>(work: &mut Work<'_, V>, exit: &ExitLot) -> Verdict<(
     if !waste_code.is_empty() {
         return Err(Rejection::HazardousExit { lot: lot.id, waste_code }.into());
     }
-    end(work, lot, exit.lot.mass, Ending::Exited)
+    end(work, lot, exit.lot.mass, Ending::Exited);
+    Ok(())
 }
 
 /// Who ends a lot has it in hand and owns it.
@@ -124,27 +143,29 @@ fn check_own<V: View>(work: &Work<'_, V>, lot: &Lot) -> Result<(), Rejection> {
 }
 
 /// A facility is where its credit code was issued: characters 3 and 4 are the province (GB 32100).
-fn check_same_province<V: View>(
+/// The approval that is used, when it is another one than the lot's.
+fn check_provinces<V: View>(
     work: &Work<'_, V>,
     lot: &Lot,
     facility: &PartyState,
-) -> Verdict<(), V> {
+    asked: Grams,
+) -> Verdict<Option<EventId>, V> {
     let from_province: String = work.site_of(lot.site)?.region_code.chars().take(2).collect();
     let to_province: String = facility.party.credit_code.chars().skip(2).take(2).collect();
     if from_province == to_province {
-        return Ok(());
+        return Ok(None);
     }
-    Err(Rejection::ApprovalMissing { lot: lot.id, from_province, to_province }.into())
+    match work.approval_for(lot, (work.event.actor, facility.party.id), asked) {
+        Ok(approval) => Ok(Some(approval)),
+        Err(unused) => {
+            let lot = lot.id;
+            Err(Rejection::ApprovalMissing { lot, from_province, to_province, asked, unused }
+                .into())
+        }
+    }
 }
 
-fn end<V: View>(
-    work: &mut Work<'_, V>,
-    mut lot: Lot,
-    mass: Grams,
-    ending: Ending,
-) -> Verdict<(), V> {
-    let draw = LotDraw { lot: lot.id, mass };
-    work.check_available(&[draw], std::slice::from_ref(&lot))?;
+fn end<V: View>(work: &mut Work<'_, V>, mut lot: Lot, mass: Grams, ending: Ending) {
     if lot.remaining == mass {
         lot.ended = Some(ending);
     }
@@ -152,5 +173,4 @@ fn end<V: View>(
     movement.loss = mass;
     work.draw_into(&mut movement, lot, mass);
     work.effects.movement = Some(movement);
-    Ok(())
 }

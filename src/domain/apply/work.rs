@@ -379,6 +379,7 @@ impl<'a, V: View> Work<'a, V> {
             holds: Vec::new(),
             ended: None,
             tally: Tally::default(),
+            approvals: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
             life: Life { count: 0, last: self.moment.index },

@@ -22,9 +22,12 @@ const NAMES: [&str; 10] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 18] = [
     "ACCEPT_TRANSFER",
+    "APPROVAL",
     "ASSAY_LOT",
+    "ATTEST",
+    "CLAIM_CREDIT",
     "COLLECT_LOT",
     "COLLECT_ORE",
     "DISPOSE_RESIDUE",
@@ -34,7 +37,10 @@ const ACTIONS: [&str; 12] = [
     "OFFER_TRANSFER",
     "SPLIT_LOT",
     "STOCKTAKE",
+    "SUCCEED_PARTY",
     "TRANSFORM_LOTS",
+    "VISIBILITY_GRANT",
+    "WAIVER",
 ];
 
 /// Parameters that the rules ask for.

@@ -4,8 +4,8 @@ use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary
 use crate::domain::event::GradeRef;
 use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
-    Arrived, Content, Contents, Count, Delta, Ending, EventRecord, Hold, Life, Lot, Settlement,
-    Standing, Tally, Transfer, TransferStatus,
+    Arrived, Content, Contents, Count, Delta, Ending, EventRecord, Hold, Life, Lot, LotApproval,
+    Settlement, Standing, Tally, Transfer, TransferStatus,
 };
 use crate::domain::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -19,6 +19,7 @@ codec_struct!(Contents { of_mass, items });
 codec_struct!(Hold { event, reason, placed_by });
 codec_enum!(Ending { 1 Disposed, 2 Exited });
 codec_struct!(Tally { at, gained, missing });
+codec_struct!(LotApproval { event, from, to, mass, used, number, validity });
 codec_struct!(Lot {
     id,
     material,
@@ -43,6 +44,7 @@ codec_struct!(Lot {
     holds,
     ended,
     tally,
+    approvals,
     retracted_by,
     last_occurred_at,
     life,
@@ -72,6 +74,7 @@ codec_struct!(Transfer {
     bought_class,
     offered_at,
     occurred_at,
+    approval,
     status,
     refused,
     arrived,
@@ -92,6 +95,7 @@ codec_enum!(Delta {
     9 Released(lot, hold),
     30 Settled(offer, settlement),
     31 Counted(lot, count),
+    40 ApprovalUsed(lot, approval, mass),
 });
 codec_struct!(Variance { substance, into, out, limit_e8 });
 codec_enum!(Flag {
@@ -126,6 +130,7 @@ impl Codec for OriginKinds {
 pub(super) mod tests {
     use super::super::{assert_round_trip, decode, encode};
     use super::*;
+    use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
     use crate::domain::{EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs};
 
@@ -150,6 +155,19 @@ pub(super) mod tests {
 
     fn tally() -> Tally {
         Tally { at: Some(EntryIndex(7)), gained: Grams::of(3), missing: Grams::of(4) }
+    }
+
+    fn approval() -> LotApproval {
+        let validity = Validity { from: TimeMs::of(3), to: Some(TimeMs::of(4)) };
+        LotApproval {
+            event: EVENT,
+            from: PARTY,
+            to: PARTY,
+            mass: Grams::of(5),
+            used: Grams::of(4),
+            number: "赣环 1".to_owned(),
+            validity,
+        }
     }
 
     pub(in super::super) fn full_lot() -> Lot {
@@ -179,6 +197,7 @@ pub(super) mod tests {
             holds: holds.chain([hold(None)]).collect(),
             ended: Some(Ending::Exited),
             tally: tally(),
+            approvals: vec![approval()],
             retracted_by: Some(EVENT),
             last_occurred_at: TimeMs::of(45),
             life: Life { count: 3, last: EntryIndex(8) },
@@ -196,6 +215,7 @@ pub(super) mod tests {
             assayed_by: None,
             holds: vec![],
             ended: None,
+            approvals: vec![],
             retracted_by: None,
             ..full.clone()
         });
@@ -224,6 +244,7 @@ pub(super) mod tests {
                 bought_class: Some(InvoiceClass::Reverse),
                 offered_at: EntryIndex(9),
                 occurred_at: TimeMs::of(1),
+                approval: (status == Open).then_some(EVENT),
                 status,
                 refused: Grams::of(1),
                 arrived: answered.contains(&status).then_some(arrived),
@@ -272,6 +293,7 @@ pub(super) mod tests {
                     tally: tally(),
                 },
             ),
+            Delta::ApprovalUsed(LOT, EVENT, Grams::of(4)),
         ];
         let variance = Variance {
             substance: Substance::Nd,
