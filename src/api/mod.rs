@@ -12,6 +12,7 @@
 mod convert;
 pub mod desk;
 pub mod errors;
+mod eyes;
 pub mod gate;
 pub mod identity;
 mod ledger;
@@ -25,6 +26,7 @@ mod registry;
 mod tests;
 mod traces;
 pub mod viewer;
+mod visibility;
 
 use std::future::Future;
 use std::io;

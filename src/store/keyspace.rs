@@ -53,6 +53,10 @@ pub enum Key {
     RelatedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
+    /// `0x3a`, party id, site id -> nothing: the sites of a party.
+    SiteOf(PartyId, SiteId),
+    /// `0x3b`, party id -> nothing: parties whose record is public.
+    PublicParty(PartyId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -79,6 +83,8 @@ pub enum Tag {
     Concerned = 0x32,
     RelatedLot = 0x33,
     Acquainted = 0x36,
+    SiteOf = 0x3a,
+    PublicParty = 0x3b,
 }
 
 impl Key {
@@ -106,6 +112,8 @@ impl Key {
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::Acquainted(..) => Tag::Acquainted,
+            Self::SiteOf(..) => Tag::SiteOf,
+            Self::PublicParty(_) => Tag::PublicParty,
         }
     }
 
@@ -120,7 +128,7 @@ impl Key {
                 out.extend(number.to_be_bytes());
             }
             Self::Checkpoint(size) => out.extend(size.0.to_be_bytes()),
-            Self::Party(id) => out.extend(id.as_bytes()),
+            Self::Party(id) | Self::PublicParty(id) => out.extend(id.as_bytes()),
             Self::CreditCode(code) => out.extend(code.as_bytes()),
             Self::Site(id) => out.extend(id.as_bytes()),
             Self::Signer(id) => out.extend(id.as_bytes()),
@@ -147,6 +155,10 @@ impl Key {
             Self::Acquainted(party, other) => {
                 out.extend(party.as_bytes());
                 out.extend(other.as_bytes());
+            }
+            Self::SiteOf(party, site) => {
+                out.extend(party.as_bytes());
+                out.extend(site.as_bytes());
             }
         }
         out
@@ -190,6 +202,12 @@ impl Key {
                 let other = PartyId::from_bytes(other.try_into().ok()?);
                 Self::Acquainted(PartyId::from_bytes(*party), other)
             }
+            0x3a => {
+                let (party, site) = rest.split_first_chunk::<16>()?;
+                let site = SiteId::from_bytes(site.try_into().ok()?);
+                Self::SiteOf(PartyId::from_bytes(*party), site)
+            }
+            0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         };
         Some(key)
@@ -260,6 +278,11 @@ mod tests {
                 PartyId::from_bytes(party),
                 PartyId::from_bytes(other)
             )),
+            (id(), id()).prop_map(|(party, site)| Key::SiteOf(
+                PartyId::from_bytes(party),
+                SiteId::from_bytes(site)
+            )),
+            id().prop_map(|raw| Key::PublicParty(PartyId::from_bytes(raw))),
         ]
     }
 
