@@ -45,6 +45,9 @@ pub struct SeenLots {
     pub stopped_at: Option<LotId>,
 }
 
+/// Entries that are seen, and the index with which they go on.
+pub type SeenEntries = (Vec<(EntryIndex, Bytes)>, Option<EntryIndex>);
+
 impl<'a> Eyes<'a> {
     /// A viewer before a reader.
     pub const fn new(reader: &'a Reader, viewer: Viewer) -> Self {
@@ -69,11 +72,7 @@ impl<'a> Eyes<'a> {
     }
 
     /// Entries that the viewer may read, from one on, and where they go on.
-    pub fn entries(
-        &self,
-        from: EntryIndex,
-        max: usize,
-    ) -> Result<(Vec<(EntryIndex, Bytes)>, Option<EntryIndex>), ReadFault> {
+    pub fn entries(&self, from: EntryIndex, max: usize) -> Result<SeenEntries, ReadFault> {
         let party = match self.viewer {
             Viewer::Overseer => {
                 let found = self.reader.entries(from, max)?;

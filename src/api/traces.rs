@@ -217,7 +217,8 @@ fn classed(
             *sum = sum.saturating_add(share.mass_g);
         }
     }
-    let class = |((origin_kind, material), mass_g)| v1::ClassShare { origin_kind, material, mass_g };
+    let class =
+        |((origin_kind, material), mass_g)| v1::ClassShare { origin_kind, material, mass_g };
     held.shares = shares;
     held.classes = classes.into_iter().map(class).collect();
     Ok(held)
@@ -321,6 +322,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a reader may fail")]
     fn class(_: LotId) -> Result<Class, Failure> {
         Ok((1, "CU".to_owned()))
     }
