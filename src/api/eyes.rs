@@ -180,8 +180,8 @@ impl<'a> Eyes<'a> {
         }
     }
 
-    /// Parties that a party sees, after one, in order of their ids: itself, those that it knows, and
-    /// the public ones.
+    /// Parties that a party sees, after one, in order of their ids: itself, those that it knows,
+    /// and the public ones.
     pub fn parties(
         &self,
         own: PartyId,

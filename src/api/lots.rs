@@ -157,7 +157,8 @@ fn lots_seen(
         Viewer::Party(own) => Some(own),
         Viewer::Stranger => return Ok(SeenLots::default()),
     };
-    // The store looks by owner first; a filter that names another owner would walk the other's rows.
+    // The store looks by owner first; a filter that names another owner would walk that one's
+    // rows.
     if let Some(own) = own
         && filter.owner.or(filter.possessor) != Some(own)
     {

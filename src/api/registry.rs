@@ -124,8 +124,8 @@ fn parties_seen(
     Ok(parties)
 }
 
-/// For overseers it looks at one page of all sites and shows those of the party: so a page costs the
-/// same with a filter, and may be empty although the list goes on.
+/// For overseers it looks at one page of all sites and shows those of the party: so a page costs
+/// the same with a filter, and may be empty although the list goes on.
 fn site_page(
     eyes: Eyes<'_>,
     request: &v1::ListSitesRequest,
