@@ -1,7 +1,7 @@
 //! Who sees what: the rules, and nothing but the rules.
 //!
-//! Everything here is a function of facts that are handed in: who looks, how a lot stands, how
-//! the party is related to it. [`super::eyes`] gets the facts, and no handler decides by itself. What
+//! Everything here is a function of facts that are handed in: who looks, how a lot stands, how the
+//! party is related to it. [`super::eyes`] gets the facts, and no handler decides by itself. What
 //! is not seen is told as if it were not there, in the same bytes.
 
 use super::viewer::Viewer;
