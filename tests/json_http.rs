@@ -544,7 +544,7 @@ async fn verbs_are_those_of_the_path_and_no_page_of_the_web_may_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deadlines_are_kept_and_told() {
+async fn how_long_a_caller_waits_is_whole_seconds() {
     let kit = Kit::start().await;
     let ask = |header: &str| {
         let mut wire = Wire::to(kit.address());
@@ -552,8 +552,6 @@ async fn deadlines_are_kept_and_told() {
         wire.send(format!("GET /v1/ledger HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n"));
         wire.answer(true).unwrap()
     };
-    let late = ask("grpc-timeout: 1n");
-    assert_eq!((late.status, late.refusal().0.as_str()), (504, "DEADLINE_EXCEEDED"));
     assert_eq!(ask("X-Server-Timeout: 5").status, 200);
     for wrong in ["0", "-1", "1.5", "soon", ""] {
         let answer = ask(&format!("X-Server-Timeout: {wrong}"));

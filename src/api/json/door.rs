@@ -238,11 +238,8 @@ fn call(id: RequestId, route: &Route, parts: Parts, body: Body) -> Result<Reques
     Ok(call)
 }
 
-/// How long the call may take: as the caller says in either spelling, else the gate's own limit.
+/// How long the call may take, as the caller says; else the gate's own limit holds.
 fn timeout(headers: &HeaderMap) -> Result<Option<HeaderValue>, Failure> {
-    if let Some(spelled) = headers.get(GRPC_TIMEOUT) {
-        return Ok(Some(spelled.clone()));
-    }
     let Some(seconds) = headers.get(TIMEOUT_HEADER) else { return Ok(None) };
     let text = seconds.to_str().unwrap_or("not text");
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -553,6 +553,19 @@ async fn what_the_transport_knows_of_a_caller_reaches_the_call() {
 }
 
 #[tokio::test]
+async fn a_caller_that_waits_a_second_is_told_after_a_second() {
+    let never = service_fn(async |_: Request<Body>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>().await
+    });
+    let gated = GateLayer::new().layer(never);
+    let mut asked = request(Verb::GET, "/v1/ledger", "127.0.0.1:5", HttpBody::empty());
+    asked.headers_mut().insert("x-server-timeout", "1".parse().unwrap());
+    let late = door::answer(gated, asked).await;
+    assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(told(late).await["error"]["details"][0]["reason"], "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
 async fn a_name_that_points_to_this_machine_is_not_answered_as_its_operator() {
     let never = service_fn(async |_: Request<Body>| {
         Ok::<_, Infallible>(Failure::Busy.into_status(RequestId(1)).into_http())
