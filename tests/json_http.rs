@@ -669,12 +669,70 @@ async fn grpc_and_json_share_the_port_and_the_page_is_served() {
     kit.stop().await;
 }
 
+/// The script of docs/JSON.md, as it stands there.
+fn script() -> String {
+    let page = include_str!("../docs/JSON.md");
+    let (_, rest) = page.split_once("```bash\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// The key of a seed as openssl reads it.
+fn key_file(seed: u8) -> String {
+    let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let der = [&head[..], &[seed; 32]].concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
+}
+
 // --- curl ----------------------------------------------------------------------------------------
+
+/// Whether tools are there; a line says so when one is not.
+fn has(tools: &[&str]) -> bool {
+    let mut there = tools.iter().map(|tool| {
+        let mut command = Command::new(tool);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let is_there = command.status().is_ok();
+        if !is_there {
+            println!("SKIPPED: {tool} is not there");
+        }
+        is_there
+    });
+    there.all(|is_there| is_there)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_of_the_manual_signs_and_appends() {
+    if !has(&["bash", "curl", "openssl", "xxd", "base64"]) {
+        return;
+    }
+    let mut kit = Kit::start().await;
+    let lot = kit.lot();
+    let event = kit.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("event.bin"), forge::payload(&event)).unwrap();
+    std::fs::write(file("key.pem"), key_file(forge::seed_of(COLLECTOR))).unwrap();
+    std::fs::write(file("append.sh"), script()).unwrap();
+    let done = Command::new("bash")
+        .arg(file("append.sh"))
+        .env("EVENT", file("event.bin"))
+        .env("KEY", file("key.pem"))
+        .env("RECEIPT", file("receipt.json"))
+        .env("SERVER", format!("http://{}", kit.address()))
+        .env("NO_PROXY", "*")
+        .env_remove("TOKEN")
+        .output()
+        .unwrap();
+    let told = std::fs::read(file("receipt.json")).unwrap_or_default();
+    assert!(done.status.success(), "{done:?} {}", String::from_utf8_lossy(&told));
+    let told: Json = serde_json::from_slice(&told).unwrap();
+    check_receipt(told["appended"]["receipt"].as_str().unwrap());
+    assert_eq!(kit.lot_now(lot).await.initial_mass_g, 1_000);
+    kit.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_appends_and_reads() {
-    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("SKIPPED: curl is not there");
+    if !has(&["curl"]) {
         return;
     }
     let mut kit = Kit::start().await;

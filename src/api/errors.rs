@@ -236,8 +236,9 @@ impl Failure {
             Self::Append(error) | Self::Batch(BatchError { error, .. }) => {
                 numbers_of(error, request)
             }
-            Self::Busy | Self::DeadlineExceeded => Vec::new(),
-            Self::Denied(Denied::IdentityMissing) => Vec::new(),
+            Self::Busy | Self::DeadlineExceeded | Self::Denied(Denied::IdentityMissing) => {
+                Vec::new()
+            }
             Self::Denied(Denied::NotAllowed { rule }) => vec![("rule", rule.to_string())],
             Self::Denied(Denied::ScopeMissing { needed }) => vec![("scope", needed.to_string())],
             Self::Http(fault) => fault.numbers(),
@@ -365,6 +366,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
         | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
+        | R::HttpContentType | R::HttpJsonMalformed
             => row(Code::InvalidArgument, no, FixRequest, None),
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
@@ -403,15 +405,12 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::DeadlineExceeded => row(Code::DeadlineExceeded, Effect::Unknown, SameAgain, None),
         R::Internal | R::Unspecified => row(Code::Internal, Effect::Unknown, SameAgain, None),
         R::StateUnreadable => row(Code::Internal, no, AfterOperator, None),
-        R::PermissionDenied | R::ScopeMissing
+        R::PermissionDenied | R::ScopeMissing | R::HttpHostNotLocal
             => row(Code::PermissionDenied, no, FixRequest, None),
         R::IdentityMissing => row(Code::Unauthenticated, no, FixRequest, None),
         R::MethodUnknown | R::HttpMethodNotAllowed
             => row(Code::Unimplemented, no, FixRequest, None),
         R::HttpPathUnknown => row(Code::NotFound, no, FixRequest, None),
-        R::HttpContentType | R::HttpJsonMalformed
-            => row(Code::InvalidArgument, no, FixRequest, None),
-        R::HttpHostNotLocal => row(Code::PermissionDenied, no, FixRequest, None),
     }
 }
 

@@ -48,7 +48,7 @@ where
     let refused = |failure: Failure| refusal::response(&failure.into_status(id));
     let answer = match read(id, request) {
         Ok(Read::Call(route, call)) => {
-            let told = sent(inner, route, call).await;
+            let told = sent(inner, route, *call).await;
             told.unwrap_or_else(|status| refusal::response(&explained(status, id)))
         }
         Ok(Read::Verbs(verbs)) => verbs_only(&verbs),
@@ -60,7 +60,7 @@ where
 /// What a request asks for.
 enum Read {
     /// A call, ready to be sent.
-    Call(&'static Route, Request<Body>),
+    Call(&'static Route, Box<Request<Body>>),
     /// Which verbs its path takes.
     Verbs(String),
 }
@@ -95,7 +95,7 @@ fn read(id: RequestId, request: Request<HttpBody>) -> Result<Read, Failure> {
         let message = message.map_err(|violation| Failure::Request(vec![violation]))?;
         Body::new(Lazy::new(std::future::ready(framed(&message))))
     };
-    Ok(Read::Call(route, call(id, route, parts, body)?))
+    Ok(Read::Call(route, Box::new(call(id, route, parts, body)?)))
 }
 
 /// Two lengths of one body: this end and one before it may read two requests where there is one.

@@ -92,19 +92,16 @@ impl Pieces {
             self.is_first = false;
             0
         };
-        match found.get(item) {
-            Some((_, value)) => {
-                if item > 0 {
-                    out.push(',');
-                }
-                write_value(out, field, value, &self.bytes, 1)?;
-                self.at = Place::Item(at, item + 1);
-            }
-            None => {
-                out.push(']');
-                self.at = Place::Field(at + 1);
-            }
+        let Some((_, value)) = found.get(item) else {
+            out.push(']');
+            self.at = Place::Field(at + 1);
+            return Ok(());
+        };
+        if item > 0 {
+            out.push(',');
         }
+        write_value(out, field, value, &self.bytes, 1)?;
+        self.at = Place::Item(at, item + 1);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The same calls as JSON over HTTP, for what cannot speak gRPC.
 //!
 //! *Owns:* paths and verbs, read from the annotations in the protos; JSON to messages and back;
-//! errors as AIP-193 JSON; the OpenAPI page. There is no code per call.
+//! errors as AIP-193 JSON; the `OpenAPI` page. There is no code per call.
 //!
 //! *Never:* answers a call itself: every one goes through the gate to the service that gRPC calls,
 //! so policy, limits, viewer and deadline are the same. Never signs or reads what is signed: an

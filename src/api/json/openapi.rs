@@ -1,6 +1,7 @@
 //! `/openapi.json`: the calls as `OpenAPI` 3.1, from the protos and their comments.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::body::Body;
@@ -176,18 +177,18 @@ enum Use {
 }
 
 /// Notes a message and all that hangs on it.
-fn reach(message: &MessageDescriptor, used: Use, uses: &mut BTreeMap<String, BTreeSet<Use>>) {
+fn reach(message: &MessageDescriptor, how: Use, uses: &mut BTreeMap<String, BTreeSet<Use>>) {
     let mut left = vec![message.clone()];
     // A message is looked at once for each use.
     while let Some(message) = left.pop() {
-        if !uses.entry(message.full_name().to_owned()).or_default().insert(used) {
+        if !uses.entry(message.full_name().to_owned()).or_default().insert(how) {
             continue;
         }
         for field in message.fields() {
             match field.kind() {
                 Kind::Message(inner) => left.push(inner),
                 Kind::Enum(words) => {
-                    uses.entry(words.full_name().to_owned()).or_default().insert(used);
+                    uses.entry(words.full_name().to_owned()).or_default().insert(how);
                 }
                 _ => {}
             }
@@ -253,7 +254,8 @@ fn enum_schema(words: &EnumDescriptor, comments: &Comments) -> Json {
     for word in words.values() {
         let text = comments.of(&file, word.path());
         if !text.is_empty() {
-            about.push_str(&format!("\n- `{}`: {}", word.name(), text.replace('\n', " ")));
+            // Writing to a String does not fail.
+            let _ = write!(about, "\n- `{}`: {}", word.name(), text.replace('\n', " "));
         }
     }
     json!({ "type": "string", "description": about, "enum": names })
