@@ -67,7 +67,8 @@ impl HttpFault {
                 format!("a body is `content-type: application/json`, UTF-8, uncompressed; {found}")
             }
             Self::HostNotLocal { host } => format!(
-                "on this machine the service is called by its address or as localhost, not as {host}"
+                "on this machine the service is called by its address, or as localhost, and not \
+                 as {host}"
             ),
             Self::JsonMalformed { detail } => format!("the body is not JSON: {detail}"),
             Self::MethodNotAllowed { verb, allowed } => {
