@@ -47,6 +47,13 @@ pub enum Key {
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
+    /// it.
+    PartyVersion(PartyId, EntryIndex),
+    /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
+    SiteVersion(SiteId, EntryIndex),
+    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    KindEntry(u8, EntryIndex),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -70,6 +77,9 @@ pub enum Tag {
     TableChunk = 0x29,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    PartyVersion = 0x37,
+    SiteVersion = 0x38,
+    KindEntry = 0x39,
 }
 
 impl Key {
@@ -94,6 +104,9 @@ impl Key {
             Self::TableChunk(..) => Tag::TableChunk,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyVersion(..) => Tag::PartyVersion,
+            Self::SiteVersion(..) => Tag::SiteVersion,
+            Self::KindEntry(..) => Tag::KindEntry,
         }
     }
 
@@ -125,6 +138,18 @@ impl Key {
             Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
+            }
+            Self::PartyVersion(party, index) => {
+                out.extend(party.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::SiteVersion(site, index) => {
+                out.extend(site.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::KindEntry(kind, index) => {
+                out.push(*kind);
+                out.extend(index.0.to_be_bytes());
             }
         }
         out
@@ -158,6 +183,18 @@ impl Key {
             }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x37 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x38 => {
+                let (site, index) = rest.split_first_chunk::<16>()?;
+                Self::SiteVersion(SiteId::from_bytes(*site), EntryIndex(be_u64(index)?))
+            }
+            0x39 => {
+                let (kind, index) = rest.split_first()?;
+                Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
+            }
             _ => return None,
         };
         Some(key)
@@ -218,6 +255,13 @@ mod tests {
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),
+            (0..3_u8, any::<u64>()).prop_map(|(n, at)| Key::PartyVersion(
+                PartyId::from_bytes([n; 16]),
+                EntryIndex(at)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
+            (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
         ]
     }
 

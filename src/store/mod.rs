@@ -43,7 +43,7 @@ pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{LotQuery, Page};
 pub use tree::TreeReader;
-pub use write::GroupRows;
+pub use write::{GroupRows, Trail};
 
 pub use crate::ledger::frame::Group;
 

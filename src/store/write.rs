@@ -10,8 +10,11 @@ use super::database::Database;
 use super::fault::StoreFault;
 use super::keyspace::Key;
 use super::{reads, tree};
+use crate::domain::effects::Effects;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
+use crate::domain::party::{PartyState, Site};
+use crate::domain::vocabulary::EventKind;
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
@@ -30,6 +33,33 @@ pub struct GroupRows<'a> {
     pub changes: &'a MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: &'a [EntryIndex],
+    /// What is kept of each of its entries.
+    pub trail: &'a Trail,
+}
+
+/// What is kept of each entry by its index, beside the last values of everything: the registry as
+/// it stood after it, and its kind.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    parties: Vec<(EntryIndex, PartyState)>,
+    sites: Vec<(EntryIndex, Site)>,
+    kinds: Vec<(EntryIndex, EventKind)>,
+}
+
+impl Trail {
+    /// Keeps what the next entry did.
+    pub fn note(&mut self, index: EntryIndex, kind: EventKind, effects: &Effects) {
+        self.kinds.push((index, kind));
+        self.parties.extend(effects.parties.iter().map(|party| (index, party.clone())));
+        self.sites.extend(effects.sites.iter().map(|site| (index, site.clone())));
+    }
+
+    /// Takes over what another kept of later entries.
+    pub fn append(&mut self, mut other: Self) {
+        self.parties.append(&mut other.parties);
+        self.sites.append(&mut other.sites);
+        self.kinds.append(&mut other.kinds);
+    }
 }
 
 /// Writes a group that follows the last. One that is there already is compared, never written
@@ -63,6 +93,7 @@ pub(super) fn write_group(
     put_lots(database, &mut batch, &rows.changes.lots)?;
     put_lives(database, &mut batch, rows.changes)?;
     put_history(&mut batch, rows);
+    put_trail(&mut batch, rows.trail);
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
     Ok(EntryCount(end.0))
@@ -199,5 +230,18 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     // counts.
     for index in rows.retracted {
         batch.remove(Key::Movement(*index).bytes());
+    }
+}
+
+/// Rows by entry are never written again and never removed.
+fn put_trail(batch: &mut Batch, trail: &Trail) {
+    for (index, party) in &trail.parties {
+        batch.insert(Key::PartyVersion(party.party.id, *index).bytes(), codec::encode(party));
+    }
+    for (index, site) in &trail.sites {
+        batch.insert(Key::SiteVersion(site.id, *index).bytes(), codec::encode(site));
+    }
+    for (index, kind) in &trail.kinds {
+        batch.insert(Key::KindEntry(kind.number(), *index).bytes(), &[]);
     }
 }

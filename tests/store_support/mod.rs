@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, Origin, PublicKey};
 use urbanmine::ledger::hash::{ChainValue, leaf_hash};
-use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault};
+use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault, Trail};
 
 pub const SEGMENT_BYTES: u64 = 16 * 1024;
 pub const KEY: PublicKey = PublicKey([7; 32]);
@@ -81,7 +81,8 @@ pub fn write_retracting(
 ) -> Result<(), StoreFault> {
     let leaves = leaves(group);
     let chain = chain(group);
-    store.write_group(&GroupRows { group, leaves: &leaves, chain, changes, retracted })
+    let trail = &Trail::default();
+    store.write_group(&GroupRows { group, leaves: &leaves, chain, changes, retracted, trail })
 }
 
 /// All that a node does with a group, except judging and signing.
