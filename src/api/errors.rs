@@ -137,7 +137,9 @@ impl Failure {
             Self::Append(error) | Self::Batch(BatchError { error, .. }) => code_of(error),
             Self::Busy => verdict(Reason::Busy),
             Self::DeadlineExceeded => verdict(Reason::DeadlineExceeded),
-            Self::Denied(_) => verdict(Reason::PermissionDenied),
+            Self::Denied(Denied::IdentityMissing) => verdict(Reason::IdentityMissing),
+            Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
+            Self::Denied(Denied::ScopeMissing { .. }) => verdict(Reason::ScopeMissing),
             Self::MethodUnknown { .. } => verdict(Reason::MethodUnknown),
             Self::NotFound { .. } => verdict(Reason::NotFound),
             Self::PageToken { .. } => verdict(Reason::PageTokenInvalid),
@@ -230,7 +232,9 @@ impl Failure {
                 numbers_of(error, request)
             }
             Self::Busy | Self::DeadlineExceeded => Vec::new(),
-            Self::Denied(denied) => vec![("rule", denied.to_string())],
+            Self::Denied(Denied::IdentityMissing) => Vec::new(),
+            Self::Denied(Denied::NotAllowed { rule }) => vec![("rule", rule.to_string())],
+            Self::Denied(Denied::ScopeMissing { needed }) => vec![("scope", needed.to_string())],
             Self::MethodUnknown { path } => vec![("method", path.clone())],
             Self::NotFound { kind, name } => {
                 vec![("kind", (*kind).to_owned()), ("name", name.clone())]
@@ -279,7 +283,15 @@ impl Failure {
                 "the deadline passed; an append may go on, send the same bytes again to learn"
                     .to_owned()
             }
-            Self::Denied(denied) => format!("this call is not yours to make: {denied}"),
+            Self::Denied(Denied::IdentityMissing) => {
+                "this call is for identified parties: send a client certificate, or a token as \
+                 `authorization: Bearer`"
+                    .to_owned()
+            }
+            Self::Denied(Denied::NotAllowed { rule }) => format!("this call is for {rule}"),
+            Self::Denied(Denied::ScopeMissing { needed }) => {
+                format!("the token was not given for such calls: it lacks {needed}")
+            }
             Self::MethodUnknown { path } => format!("there is no call {path}"),
             Self::NotFound { kind, name } => format!("no {kind} {name} is recorded"),
             Self::PageToken { rule } => format!("the page token is not valid: {rule}"),
@@ -384,7 +396,9 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::DeadlineExceeded => row(Code::DeadlineExceeded, Effect::Unknown, SameAgain, None),
         R::Internal | R::Unspecified => row(Code::Internal, Effect::Unknown, SameAgain, None),
         R::StateUnreadable => row(Code::Internal, no, AfterOperator, None),
-        R::PermissionDenied => row(Code::PermissionDenied, no, FixRequest, None),
+        R::PermissionDenied | R::ScopeMissing
+            => row(Code::PermissionDenied, no, FixRequest, None),
+        R::IdentityMissing => row(Code::Unauthenticated, no, FixRequest, None),
         R::MethodUnknown => row(Code::Unimplemented, no, FixRequest, None),
     }
 }

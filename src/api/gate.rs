@@ -19,7 +19,8 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::errors::{DOMAIN, Failure};
-use super::policy::{Authorised, Caller, Load, Method, authorise};
+use super::identity::{Caller, Identity};
+use super::policy::{Authorised, Load, Method, authorise};
 use super::viewer::Viewer;
 use crate::limits::{MAX_CALL_SECONDS, MAX_CALLS_IN_FLIGHT};
 
@@ -72,6 +73,8 @@ pub struct Gate<S> {
 /// A call that may go on: its place among the calls in flight, given back when the answer begins.
 struct Admitted {
     _authorised: Authorised,
+    caller: Caller,
+    viewer: Viewer,
     place: Option<OwnedSemaphorePermit>,
     deadline: Duration,
 }
@@ -102,8 +105,8 @@ where
             }
         };
         request.extensions_mut().insert(id);
-        // Callers are on this machine until they can identify themselves.
-        request.extensions_mut().insert(Viewer::Overseer);
+        request.extensions_mut().insert(admitted.caller);
+        request.extensions_mut().insert(admitted.viewer);
         let is_ours = is_ours(request.uri().path());
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -123,8 +126,9 @@ impl GateLayer {
         let method = Method::of_path(path)
             .ok_or_else(|| Failure::MethodUnknown { path: path.to_owned() })?;
         let connection = request.extensions().get::<TcpConnectInfo>();
-        let caller = Caller { peer: connection.and_then(TcpConnectInfo::remote_addr) };
-        let authorised = authorise(&caller, method)?;
+        let caller = Caller::unasked(connection.and_then(TcpConnectInfo::remote_addr));
+        let viewer = viewer_for(&caller);
+        let authorised = authorise(&caller, viewer, method)?;
         let place = match method.load() {
             Load::Free => None,
             Load::Counted => {
@@ -132,7 +136,17 @@ impl GateLayer {
                 Some(place.map_err(|_| Failure::Busy)?)
             }
         };
-        Ok(Admitted { _authorised: authorised, place, deadline: deadline(request.headers()) })
+        let deadline = deadline(request.headers());
+        Ok(Admitted { _authorised: authorised, caller, viewer, place, deadline })
+    }
+}
+
+/// As whom a caller is answered.
+fn viewer_for(caller: &Caller) -> Viewer {
+    match caller.identity {
+        Identity::LocalOperator | Identity::Operator { .. } => Viewer::Overseer,
+        Identity::Party { party, .. } => Viewer::Party(party),
+        Identity::Unknown => Viewer::Stranger,
     }
 }
 

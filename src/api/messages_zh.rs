@@ -163,4 +163,6 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::StateUnreadable, "服务无法读取自身存储，未记录任何内容；请求编号 {request}"),
     (Reason::PermissionDenied, "无权调用：{rule}"),
     (Reason::MethodUnknown, "没有此方法：{method}"),
+    (Reason::IdentityMissing, "此方法须表明身份：请使用客户端证书，或以 Bearer 令牌调用"),
+    (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
 ];

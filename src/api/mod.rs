@@ -14,6 +14,7 @@ mod convert;
 pub mod desk;
 pub mod errors;
 pub mod gate;
+pub mod identity;
 mod ledger;
 mod lots;
 pub mod messages_zh;

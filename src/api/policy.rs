@@ -1,16 +1,24 @@
 //! Who may make which call: one table, one function, asked before every call.
 //!
 //! Transport identity (who calls) is not signing identity (who says so): nothing here looks at an
-//! event.
+//! event. Any member may hand in an event of another party, as ERPs and service firms do; the
+//! event's own signatures are what it is judged by.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+
+use super::identity::{Caller, Scope};
+use super::viewer::Viewer;
 
 /// When a call is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// To everybody on the same machine.
-    OpenOnLoopback,
+    /// To anybody, identified or not.
+    Public,
+    /// To a party that is identified, and to overseers.
+    Member,
+    /// To a coordinator, auditor or regulator, and to an operator.
+    Overseer,
 }
 
 /// Whether a call counts towards the calls in flight.
@@ -29,16 +37,41 @@ pub struct Row {
     pub method: &'static str,
     /// When it is allowed.
     pub rule: Rule,
+    /// What a token needs to be good for.
+    pub scope: Scope,
     /// Whether it counts.
     pub load: Load,
 }
 
+/// Anybody may call: what is public, checkpoints and hashes.
+const fn public(method: &'static str) -> Row {
+    Row { method, rule: Rule::Public, scope: Scope::Read, load: Load::Counted }
+}
+
+/// An identified party may call, and is answered what it may see.
+const fn member(method: &'static str) -> Row {
+    Row { method, rule: Rule::Member, scope: Scope::Read, load: Load::Counted }
+}
+
+/// An identified party may send events.
+const fn append(method: &'static str) -> Row {
+    Row { method, rule: Rule::Member, scope: Scope::Append, load: Load::Counted }
+}
+
+/// Overseers only.
+#[expect(dead_code, reason = "the table has no call yet that is the overseers' alone")]
+const fn overseer(method: &'static str) -> Row {
+    Row { method, rule: Rule::Overseer, scope: Scope::Admin, load: Load::Counted }
+}
+
+/// The name that [`member`] had; for rows that are on their way.
+#[expect(dead_code, reason = "rows on their way may still be called so")]
 const fn open(method: &'static str) -> Row {
-    Row { method, rule: Rule::OpenOnLoopback, load: Load::Counted }
+    member(method)
 }
 
 const fn free(method: &'static str) -> Row {
-    Row { method, rule: Rule::OpenOnLoopback, load: Load::Free }
+    Row { method, rule: Rule::Public, scope: Scope::Read, load: Load::Free }
 }
 
 /// The table. A test walks the descriptors and fails if a call has no row, or a row no call.
@@ -47,27 +80,27 @@ pub const POLICY: &[Row] = &[
     free("grpc.health.v1.Health/Watch"),
     free("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
     free("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
-    open("urbanmine.v1.LedgerService/AppendEvent"),
-    open("urbanmine.v1.LedgerService/BatchAppendEvents"),
-    open("urbanmine.v1.LedgerService/GetCheckpoint"),
-    open("urbanmine.v1.LedgerService/GetConsistencyProof"),
-    open("urbanmine.v1.LedgerService/GetEntry"),
-    open("urbanmine.v1.LedgerService/GetInclusionProof"),
-    open("urbanmine.v1.LedgerService/GetLedger"),
-    open("urbanmine.v1.LedgerService/GetReceipt"),
-    open("urbanmine.v1.LedgerService/ListEntries"),
-    open("urbanmine.v1.LotService/GetLot"),
-    open("urbanmine.v1.LotService/GetTransfer"),
-    open("urbanmine.v1.LotService/ListLotEvents"),
-    open("urbanmine.v1.LotService/ListLots"),
-    open("urbanmine.v1.LotService/TraceDestinations"),
-    open("urbanmine.v1.LotService/TraceOrigins"),
-    open("urbanmine.v1.RegistryService/GetParty"),
-    open("urbanmine.v1.RegistryService/GetSite"),
-    open("urbanmine.v1.RegistryService/GetTables"),
-    open("urbanmine.v1.RegistryService/ListKeys"),
-    open("urbanmine.v1.RegistryService/ListParties"),
-    open("urbanmine.v1.RegistryService/ListSites"),
+    append("urbanmine.v1.LedgerService/AppendEvent"),
+    append("urbanmine.v1.LedgerService/BatchAppendEvents"),
+    public("urbanmine.v1.LedgerService/GetCheckpoint"),
+    public("urbanmine.v1.LedgerService/GetConsistencyProof"),
+    member("urbanmine.v1.LedgerService/GetEntry"),
+    public("urbanmine.v1.LedgerService/GetInclusionProof"),
+    public("urbanmine.v1.LedgerService/GetLedger"),
+    member("urbanmine.v1.LedgerService/GetReceipt"),
+    member("urbanmine.v1.LedgerService/ListEntries"),
+    member("urbanmine.v1.LotService/GetLot"),
+    member("urbanmine.v1.LotService/GetTransfer"),
+    member("urbanmine.v1.LotService/ListLotEvents"),
+    member("urbanmine.v1.LotService/ListLots"),
+    member("urbanmine.v1.LotService/TraceDestinations"),
+    member("urbanmine.v1.LotService/TraceOrigins"),
+    member("urbanmine.v1.RegistryService/GetParty"),
+    member("urbanmine.v1.RegistryService/GetSite"),
+    public("urbanmine.v1.RegistryService/GetTables"),
+    member("urbanmine.v1.RegistryService/ListKeys"),
+    member("urbanmine.v1.RegistryService/ListParties"),
+    member("urbanmine.v1.RegistryService/ListSites"),
 ];
 
 /// A call that has a row.
@@ -81,17 +114,21 @@ impl Method {
         POLICY.iter().find(|row| row.method == name).map(Self)
     }
 
+    /// A call of a row of its own.
+    #[cfg(test)]
+    pub const fn of_row(row: &'static Row) -> Self {
+        Self(row)
+    }
+
     /// Whether it counts towards the calls in flight.
     pub const fn load(self) -> Load {
         self.0.load
     }
-}
 
-/// Who calls, as far as the transport knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// The other end of the connection; `None` when it is not an IP connection.
-    pub peer: Option<SocketAddr>,
+    /// Who may make it.
+    pub const fn rule(self) -> Rule {
+        self.0.rule
+    }
 }
 
 /// A caller was let through. Only [`authorise`] makes one.
@@ -100,18 +137,35 @@ pub struct Authorised(());
 
 /// A caller was not let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Denied {
-    /// The rule that was not met.
-    pub rule: Rule,
+pub enum Denied {
+    /// It has to say who it is.
+    IdentityMissing,
+    /// It is known, and the call is others'.
+    NotAllowed {
+        /// The rule that was not met.
+        rule: Rule,
+    },
+    /// Its token was not given for such calls.
+    ScopeMissing {
+        /// What the token would have to be good for.
+        needed: Scope,
+    },
 }
 
-/// Whether a caller may make a call.
-pub fn authorise(caller: &Caller, method: Method) -> Result<Authorised, Denied> {
-    let rule = method.0.rule;
-    let is_allowed = match rule {
-        Rule::OpenOnLoopback => caller.peer.is_some_and(|peer| is_loopback(peer.ip())),
+/// Whether a caller, who is looked at as a viewer, may make a call.
+pub fn authorise(caller: &Caller, viewer: Viewer, method: Method) -> Result<Authorised, Denied> {
+    let (rule, needed) = (method.0.rule, method.0.scope);
+    let is_met = match rule {
+        Rule::Public => return Ok(Authorised(())),
+        Rule::Member => viewer != Viewer::Stranger,
+        Rule::Overseer => viewer == Viewer::Overseer,
     };
-    if is_allowed { Ok(Authorised(())) } else { Err(Denied { rule }) }
+    match is_met {
+        false if viewer == Viewer::Stranger => Err(Denied::IdentityMissing),
+        false => Err(Denied::NotAllowed { rule }),
+        true if !caller.identity.has(needed) => Err(Denied::ScopeMissing { needed }),
+        true => Ok(Authorised(())),
+    }
 }
 
 /// Whether an address never leaves the machine. `::ffff:127.0.0.1` counts: a caller on an IPv4
@@ -120,10 +174,12 @@ pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-impl fmt::Display for Denied {
+impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.rule {
-            Rule::OpenOnLoopback => f.write_str("only callers on the same machine, for now"),
-        }
+        f.write_str(match self {
+            Self::Public => "anybody",
+            Self::Member => "identified parties",
+            Self::Overseer => "coordinators, auditors, regulators and operators",
+        })
     }
 }

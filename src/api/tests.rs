@@ -20,9 +20,11 @@ use super::errors::{
     DOMAIN, Effect, Failure, Retry, Verdict, Violation, code_of, name_of, verdict,
 };
 use super::gate::{GateLayer, RequestId};
+use super::identity::{Caller, Identity, Scope, Scopes};
 use super::messages_zh::SENTENCES;
 use super::numbers::FIELDS;
-use super::policy::{Caller, Denied, Method, POLICY, Rule, authorise};
+use super::policy::{Denied, Load, Method, POLICY, Row, Rule, authorise};
+use super::viewer::Viewer;
 use super::{Listener, ServeFault};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::{EntryIndex, EventId, Grams, LotId, PartyId, Rejection, TimeMs};
@@ -288,7 +290,9 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
     let mut failures = vec![
         Failure::Busy,
         Failure::DeadlineExceeded,
-        Failure::Denied(Denied { rule: Rule::OpenOnLoopback }),
+        Failure::Denied(Denied::IdentityMissing),
+        Failure::Denied(Denied::NotAllowed { rule: Rule::Overseer }),
+        Failure::Denied(Denied::ScopeMissing { needed: Scope::Admin }),
         Failure::MethodUnknown { path: "/x".to_owned() },
         Failure::NotFound { kind: "lot", name: lot(1).to_string() },
         Failure::PageToken { rule: "r" },
@@ -356,8 +360,7 @@ fn every_call_has_one_policy_row_and_every_row_a_call() {
 }
 
 #[test]
-fn only_the_same_machine_is_let_through() {
-    let method = Method::of_path("/urbanmine.v1.LotService/GetLot").unwrap();
+fn whoever_sits_at_the_machine_is_its_operator_when_nobody_asks() {
     let rows = [
         ("127.0.0.1:5", true),
         ("127.8.0.1:5", true),
@@ -368,14 +371,52 @@ fn only_the_same_machine_is_let_through() {
         ("[::]:5", false),
         ("[::ffff:10.0.0.1]:5", false),
     ];
-    for (peer, is_allowed) in rows {
-        let caller = Caller { peer: Some(peer.parse().unwrap()) };
-        assert_eq!(authorise(&caller, method).is_ok(), is_allowed, "{peer}");
+    for (peer, is_here) in rows {
+        let caller = Caller::unasked(Some(peer.parse().unwrap()));
+        assert_eq!(caller.identity == Identity::LocalOperator, is_here, "{peer}");
     }
-    assert!(authorise(&Caller { peer: None }, method).is_err());
+    assert_eq!(Caller::unasked(None).identity, Identity::Unknown);
     for path in ["", "/", "urbanmine.v1.LotService/GetLot", "/urbanmine.v1.LotService/getLot"] {
         assert_eq!(Method::of_path(path), None);
     }
+}
+
+#[test]
+fn every_rule_meets_every_viewer() {
+    let viewers = [Viewer::Overseer, Viewer::Party(party(1)), Viewer::Stranger];
+    let not_allowed = |rule| Err(Denied::NotAllowed { rule });
+    let missing = Err(Denied::IdentityMissing);
+    let rows = [
+        (Rule::Public, [Ok(()), Ok(()), Ok(())]),
+        (Rule::Member, [Ok(()), Ok(()), missing]),
+        (Rule::Overseer, [Ok(()), not_allowed(Rule::Overseer), missing]),
+    ];
+    let whole = Caller { peer: None, identity: Identity::Operator { scopes: Scopes::ALL } };
+    let none = Identity::Party { party: party(1), scopes: Scopes::default() };
+    let none = Caller { peer: None, identity: none };
+    for (rule, expected) in rows {
+        let row = Row { method: "x/Y", rule, scope: Scope::Append, load: Load::Counted };
+        let method = Method::of_row(Box::leak(Box::new(row)));
+        for (viewer, expected) in viewers.into_iter().zip(expected) {
+            assert_eq!(authorise(&whole, viewer, method).map(|_| ()), expected, "{rule:?}");
+            // Without a scope only what is public is left; who may not call at all is told that.
+            let needed = Scope::Append;
+            let lacking = match rule {
+                Rule::Public => Ok(()),
+                _ => expected.and(Err(Denied::ScopeMissing { needed })),
+            };
+            assert_eq!(authorise(&none, viewer, method).map(|_| ()), lacking, "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn scopes_hold_what_they_were_given() {
+    let some = Scopes::of(&[Scope::Read, Scope::Admin]);
+    assert_eq!(some.to_string(), "READ,ADMIN");
+    assert!(some.has(Scope::Read) && some.has(Scope::Admin) && !some.has(Scope::Append));
+    assert_eq!(Scopes::ALL.to_string(), "READ,APPEND,ADMIN");
+    assert_eq!(Scopes::default().to_string(), "");
 }
 
 #[tokio::test]
@@ -411,9 +452,8 @@ async fn the_gate_refuses_before_a_handler_is_reached() {
         panic!("the handler was reached")
     });
     let rows = [
-        (GET_LOT, "10.0.0.1:1", "PERMISSION_DENIED"),
+        (GET_LOT, "10.0.0.1:1", "IDENTITY_MISSING"),
         ("/urbanmine.v1.LotService/Melt", "127.0.0.1:1", "METHOD_UNKNOWN"),
-        ("/grpc.health.v1.Health/Check", "10.0.0.1:1", "PERMISSION_DENIED"),
     ];
     for (path, peer, expected) in rows {
         let gate = GateLayer::new().layer(reached);

@@ -11,6 +11,7 @@ use super::overlay::Overlay;
 use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply};
 use crate::domain::effects::{Effects, View};
 use crate::domain::memory::MemoryState;
+use crate::domain::sight::EntrySight;
 use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
@@ -47,6 +48,8 @@ pub struct PendingGroup {
     pub retracted: Vec<EntryIndex>,
     /// What is kept of each entry.
     pub trail: Trail,
+    /// What the entries let parties see, in their order.
+    pub sights: Vec<EntrySight>,
     /// Bytes of the entries.
     pub bytes: usize,
 }
@@ -80,6 +83,7 @@ impl PendingGroup {
             changes: MemoryState::default(),
             retracted: Vec::new(),
             trail: Trail::default(),
+            sights: Vec::new(),
             bytes: 0,
         }
     }
@@ -103,6 +107,7 @@ impl PendingGroup {
             sealed: Vec::new(),
             retracted: Vec::new(),
             trail: Trail::default(),
+            sights: Vec::new(),
             now: now.max(self.head.recorded_at),
         }
     }
@@ -116,11 +121,12 @@ impl PendingGroup {
     ) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let mut trial = self.trial(base, now);
         let placed = trial.run(batch)?;
-        let Trial { own, head, sealed, retracted, trail, .. } = trial;
+        let Trial { own, head, sealed, retracted, trail, sights, .. } = trial;
         self.head = head;
         self.changes.merge(own);
         self.retracted.extend(retracted);
         self.trail.append(trail);
+        self.sights.extend(sights);
         for entry in sealed {
             self.bytes += entry.bytes().len();
             self.leaves.push(entry.leaf());
@@ -139,6 +145,7 @@ struct Trial<'a, V> {
     sealed: Vec<Sealed>,
     retracted: Vec<EntryIndex>,
     trail: Trail,
+    sights: Vec<EntrySight>,
     now: TimeMs,
 }
 
@@ -158,7 +165,7 @@ impl<V: View> Trial<'_, V> {
             let index = self.head.next;
             let effects = self.judge(admitted, following, position)?;
             self.seal(admitted, &effects, first, new_count, position)?;
-            self.take_over(&effects, admitted, index);
+            self.take_over(effects, admitted, index);
             placed.push(Placed::New(index));
         }
         self.check_correctives_came(batch.len())?;
@@ -274,16 +281,18 @@ impl<V: View> Trial<'_, V> {
         Ok(())
     }
 
-    fn take_over(&mut self, effects: &Effects, admitted: &Admitted, index: EntryIndex) {
-        self.own.absorb(effects, admitted.event().id);
+    fn take_over(&mut self, effects: Effects, admitted: &Admitted, index: EntryIndex) {
+        self.own.absorb(&effects, admitted.event().id);
         self.retracted.extend(effects.retracted_movement);
-        self.trail.note(index, admitted.event().body.kind(), effects);
+        self.trail.note(index, admitted.event().body.kind(), &effects);
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }
         if let Some(ledger) = &effects.ledger {
             self.head.tables_hash = ledger.tables_hash;
         }
+        let Effects { concerned, acquainted, sights, .. } = effects;
+        self.sights.push(EntrySight { index, concerned, acquainted, sights });
     }
 }
 

@@ -359,6 +359,7 @@ impl<'a> Tail<'a> {
             changes: &pending.changes,
             retracted: &pending.retracted,
             trail: &pending.trail,
+            sights: &pending.sights,
         })?;
         for leaf in &pending.leaves {
             self.frontier.push(*leaf);

@@ -233,7 +233,7 @@ impl Writer {
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
-        let PendingGroup { first, head, entries, leaves, changes, retracted, trail, bytes } =
+        let PendingGroup { first, head, entries, leaves, changes, retracted, trail, sights, bytes } =
             pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
@@ -249,6 +249,7 @@ impl Writer {
             changes: &changes,
             retracted: &retracted,
             trail: &trail,
+            sights: &sights,
         })?;
         self.read_back(&group, &leaves)?;
 

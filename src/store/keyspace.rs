@@ -47,6 +47,12 @@ pub enum Key {
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x32`, party id, entry index u64 -> nothing: the entries that concern a party.
+    Concerned(PartyId, EntryIndex),
+    /// `0x33`, party id, lot id -> how the party is related to the lot.
+    RelatedLot(PartyId, LotId),
+    /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
+    Acquainted(PartyId, PartyId),
     /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
     /// it.
     PartyVersion(PartyId, EntryIndex),
@@ -77,6 +83,9 @@ pub enum Tag {
     TableChunk = 0x29,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    Concerned = 0x32,
+    RelatedLot = 0x33,
+    Acquainted = 0x36,
     PartyVersion = 0x37,
     SiteVersion = 0x38,
     KindEntry = 0x39,
@@ -107,6 +116,9 @@ impl Key {
             Self::PartyVersion(..) => Tag::PartyVersion,
             Self::SiteVersion(..) => Tag::SiteVersion,
             Self::KindEntry(..) => Tag::KindEntry,
+            Self::Concerned(..) => Tag::Concerned,
+            Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::Acquainted(..) => Tag::Acquainted,
         }
     }
 
@@ -135,9 +147,19 @@ impl Key {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
             }
-            Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
+            Self::OwnedLot(party, lot)
+            | Self::HeldLot(party, lot)
+            | Self::RelatedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
+            }
+            Self::Concerned(party, index) => {
+                out.extend(party.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::Acquainted(party, other) => {
+                out.extend(party.as_bytes());
+                out.extend(other.as_bytes());
             }
             Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
@@ -183,6 +205,16 @@ impl Key {
             }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x32 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
+            0x36 => {
+                let (party, other) = rest.split_first_chunk::<16>()?;
+                let other = PartyId::from_bytes(other.try_into().ok()?);
+                Self::Acquainted(PartyId::from_bytes(*party), other)
+            }
             0x37 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
@@ -262,6 +294,16 @@ mod tests {
             (0..3_u8, any::<u64>())
                 .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
             (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
+            (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (id(), id()).prop_map(|(party, other)| Key::Acquainted(
+                PartyId::from_bytes(party),
+                PartyId::from_bytes(other)
+            )),
         ]
     }
 

@@ -26,6 +26,8 @@ mod keyspace;
 mod lock;
 mod reads;
 mod segment;
+mod sights;
+mod trail;
 mod tree;
 mod write;
 
@@ -42,8 +44,9 @@ pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{LotQuery, Page};
+pub use trail::Trail;
 pub use tree::TreeReader;
-pub use write::{GroupRows, Trail};
+pub use write::GroupRows;
 
 pub use crate::ledger::frame::Group;
 

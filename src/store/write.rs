@@ -1,7 +1,8 @@
 //! What one commit group writes into the database: a single batch, so that the database always
 //! stands at the end of a group.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sled::Batch;
 
@@ -9,13 +10,12 @@ use super::codec;
 use super::database::Database;
 use super::fault::StoreFault;
 use super::keyspace::Key;
+use super::trail::{Trail, put_trail};
 use super::{reads, tree};
-use crate::domain::effects::Effects;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
-use crate::domain::party::{PartyState, Site};
-use crate::domain::vocabulary::EventKind;
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, PartyId};
+use crate::domain::sight::{EntrySight, Relation};
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, LotId, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
@@ -35,31 +35,8 @@ pub struct GroupRows<'a> {
     pub retracted: &'a [EntryIndex],
     /// What is kept of each of its entries.
     pub trail: &'a Trail,
-}
-
-/// What is kept of each entry by its index, beside the last values of everything: the registry as
-/// it stood after it, and its kind.
-#[derive(Debug, Clone, Default)]
-pub struct Trail {
-    parties: Vec<(EntryIndex, PartyState)>,
-    sites: Vec<(EntryIndex, Site)>,
-    kinds: Vec<(EntryIndex, EventKind)>,
-}
-
-impl Trail {
-    /// Keeps what the next entry did.
-    pub fn note(&mut self, index: EntryIndex, kind: EventKind, effects: &Effects) {
-        self.kinds.push((index, kind));
-        self.parties.extend(effects.parties.iter().map(|party| (index, party.clone())));
-        self.sites.extend(effects.sites.iter().map(|site| (index, site.clone())));
-    }
-
-    /// Takes over what another kept of later entries.
-    pub fn append(&mut self, mut other: Self) {
-        self.parties.append(&mut other.parties);
-        self.sites.append(&mut other.sites);
-        self.kinds.append(&mut other.kinds);
-    }
+    /// What the entries let parties see, in their order.
+    pub sights: &'a [EntrySight],
 }
 
 /// Writes a group that follows the last. One that is there already is compared, never written
@@ -94,6 +71,7 @@ pub(super) fn write_group(
     put_lives(database, &mut batch, rows.changes)?;
     put_history(&mut batch, rows);
     put_trail(&mut batch, rows.trail);
+    put_sights(database, &mut batch, rows.sights)?;
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
     Ok(EntryCount(end.0))
@@ -166,7 +144,7 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
 fn put_lots(
     database: &Database,
     batch: &mut Batch,
-    lots: &BTreeMap<crate::domain::LotId, Lot>,
+    lots: &BTreeMap<LotId, Lot>,
 ) -> Result<(), StoreFault> {
     for (id, lot) in lots {
         let before: Option<Lot> = database.value(&Key::Lot(*id))?;
@@ -216,6 +194,43 @@ fn index_of(database: &Database, key: &Key, event: EventId) -> Result<EntryIndex
     index.ok_or_else(|| StoreFault::value(key, format!("event {event} is not recorded")))
 }
 
+/// Who sees what. A relation is read, changed and written; pairs that know each other already are
+/// left alone, so that trading on does not grow the file.
+fn put_sights(
+    database: &Database,
+    batch: &mut Batch,
+    entries: &[EntrySight],
+) -> Result<(), StoreFault> {
+    let mut relations: BTreeMap<(PartyId, LotId), Relation> = BTreeMap::new();
+    let mut pairs = BTreeSet::new();
+    for entry in entries {
+        for party in &entry.concerned {
+            batch.insert(Key::Concerned(*party, entry.index).bytes(), &[]);
+        }
+        pairs.extend(entry.acquainted.iter().copied());
+        for sight in &entry.sights {
+            let relation = match relations.entry((sight.party, sight.lot)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let key = Key::RelatedLot(sight.party, sight.lot);
+                    place.insert(database.value(&key)?.unwrap_or_default())
+                }
+            };
+            relation.take(&sight.turn);
+        }
+    }
+    for ((party, lot), relation) in &relations {
+        batch.insert(Key::RelatedLot(*party, *lot).bytes(), codec::encode(relation));
+    }
+    for (one, other) in pairs {
+        if database.get(&Key::Acquainted(one, other))?.is_none() {
+            batch.insert(Key::Acquainted(one, other).bytes(), &[]);
+            batch.insert(Key::Acquainted(other, one).bytes(), &[]);
+        }
+    }
+    Ok(())
+}
+
 fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     for (id, transfer) in &rows.changes.transfers {
         batch.insert(Key::Transfer(*id).bytes(), codec::encode(transfer));
@@ -230,18 +245,5 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     // counts.
     for index in rows.retracted {
         batch.remove(Key::Movement(*index).bytes());
-    }
-}
-
-/// Rows by entry are never written again and never removed.
-fn put_trail(batch: &mut Batch, trail: &Trail) {
-    for (index, party) in &trail.parties {
-        batch.insert(Key::PartyVersion(party.party.id, *index).bytes(), codec::encode(party));
-    }
-    for (index, site) in &trail.sites {
-        batch.insert(Key::SiteVersion(site.id, *index).bytes(), codec::encode(site));
-    }
-    for (index, kind) in &trail.kinds {
-        batch.insert(Key::KindEntry(kind.number(), *index).bytes(), &[]);
     }
 }
