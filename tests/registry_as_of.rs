@@ -768,7 +768,7 @@ async fn ask_everything(office: &mut Office, said: &[Said], now: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 8, ..ProptestConfig::with_cases(3) })]
 
     #[test]
     fn as_of_is_a_replay_to_that_time(steps in prop::collection::vec(step(), 30..60)) {

@@ -233,8 +233,7 @@ impl Writer {
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
-        let PendingGroup { first, head, entries, leaves, changes, retracted, trail, sights, bytes } =
-            pending;
+        let PendingGroup { first, head, entries, leaves, bytes, .. } = pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
             first,
@@ -246,10 +245,10 @@ impl Writer {
             group: &group,
             leaves: &leaves,
             chain: head.chain,
-            changes: &changes,
-            retracted: &retracted,
-            trail: &trail,
-            sights: &sights,
+            changes: &pending.changes,
+            retracted: &pending.retracted,
+            trail: &pending.trail,
+            sights: &pending.sights,
         })?;
         self.read_back(&group, &leaves)?;
 

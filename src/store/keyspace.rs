@@ -153,17 +153,13 @@ impl Key {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
             }
-            Self::Concerned(party, index) => {
+            Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
                 out.extend(party.as_bytes());
                 out.extend(other.as_bytes());
-            }
-            Self::PartyVersion(party, index) => {
-                out.extend(party.as_bytes());
-                out.extend(index.0.to_be_bytes());
             }
             Self::SiteVersion(site, index) => {
                 out.extend(site.as_bytes());
