@@ -9,6 +9,7 @@
 //! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
 //! `docs/REASONS.md`.
 
+mod as_of;
 mod convert;
 pub mod desk;
 pub mod errors;

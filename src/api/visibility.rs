@@ -132,7 +132,12 @@ impl PartySight {
             credit_code_waiver_event_id: bytes::Bytes::new(),
             ..party
         });
-        v1::Party { party, key_ids: whole.key_ids, ..v1::Party::default() }
+        let in_force = whole.in_force.map(|held| v1::PartyInForce {
+            roles: held.roles,
+            key_ids: held.key_ids,
+            ..v1::PartyInForce::default()
+        });
+        v1::Party { party, key_ids: whole.key_ids, in_force, ..v1::Party::default() }
     }
 
     /// What is told of a site of the party: of others', where it is.
