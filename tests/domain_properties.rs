@@ -501,8 +501,8 @@ impl Story {
     }
 
     /// Copper is said to be there by collections, inventories and analyses; nothing else makes any,
-    /// but for what the analyses of a melt may err. (A correction may bring back what was there, and
-    /// a settlement what was booked as lost.)
+    /// but for what the analyses of a melt may err. (A correction may bring back what was there,
+    /// and a settlement what was booked as lost.)
     fn check_copper(&self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
         let slack = match &attempt.event.body {
             Body::CollectLot(_)

@@ -207,6 +207,8 @@ impl From<&Lot> for v1::Lot {
             entry_count: lot.life.count,
             last_entry_index: lot.life.last.0,
             last_occurred_at_ms: lot.last_occurred_at.get(),
+            view: v1::LotView::Whole.into(),
+            counterparty_party_id: Bytes::new(),
         }
     }
 }
@@ -263,6 +265,7 @@ impl From<&PartyState> for v1::Party {
             affiliations: affiliations.collect(),
             key_ids: state.keys.iter().map(|key| raw(key.as_bytes())).collect(),
             registered_entry_index: state.registered_at.0,
+            in_force: None,
         }
     }
 }
@@ -318,6 +321,7 @@ impl From<&KeyState> for v1::PartyKey {
             valid_to_ms,
             registered_entry_index: key.registered_at.0,
             revocation,
+            is_in_force: false,
         }
     }
 }

@@ -1,17 +1,19 @@
 //! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::clock::Clock;
 use super::writer::Shared;
 use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::domain::{
+    EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
+};
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
@@ -36,6 +38,9 @@ pub enum ReadFault {
     /// A trace did not come to an end.
     #[error("the movements of the lot do not add up: {0}")]
     Trace(String),
+    /// A stored entry is not one.
+    #[error("a stored entry does not parse: {0}")]
+    Entry(String),
     /// A proof could not be built from the stored tree.
     #[error("the stored tree gives no proof: {0}")]
     Tree(String),
@@ -71,6 +76,8 @@ impl LotFilter {
 /// Which transfers a list is about; `None` means any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransferFilter {
+    /// Who sends or receives: nobody else's are looked at.
+    pub party: Option<PartyId>,
     /// Who offers.
     pub sender: Option<PartyId>,
     /// To whom.
@@ -102,18 +109,24 @@ pub struct LotScan {
 /// A view for readers; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>) -> Self {
-        Self { store, shared }
+    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, shared, clock }
+    }
+
+    /// What the node's clock says.
+    pub fn now(&self) -> TimeMs {
+        self.clock.now()
     }
 
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
-        EntryCount(self.shared.size.load(Ordering::SeqCst))
+        *self.shared.size.borrow()
     }
 
     /// The ledger's own state.
@@ -252,8 +265,8 @@ impl Reader {
         max: usize,
         filter: &TransferFilter,
     ) -> Result<TransferScan, ReadFault> {
-        let TransferFilter { sender, consignee, lot, status } = *filter;
-        let query = TransferQuery { sender, consignee, lot, status };
+        let TransferFilter { party, sender, consignee, lot, status } = *filter;
+        let query = TransferQuery { party, sender, consignee, lot, status };
         let page = self.store.transfers(&query, after, max)?;
         Ok(TransferScan { transfers: page.items, stopped_at: page.next })
     }
@@ -263,23 +276,9 @@ impl Reader {
         Ok(self.store.party(id)?)
     }
 
-    /// Parties after one, in order of their ids.
-    pub fn parties(
-        &self,
-        after: Option<PartyId>,
-        max: usize,
-    ) -> Result<Vec<PartyState>, ReadFault> {
-        Ok(self.store.parties(after, max)?.items)
-    }
-
     /// A site.
     pub fn site(&self, id: SiteId) -> Result<Option<Site>, ReadFault> {
         Ok(self.store.site(id)?)
-    }
-
-    /// Sites after one, in order of their ids.
-    pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
-        Ok(self.store.sites(None, after, max)?.items)
     }
 
     /// A key.
@@ -322,6 +321,25 @@ impl Reader {
         Ok(self.store.related_lots(party, after, max)?)
     }
 
+    /// Parties whose record is public, after one, in order of their ids.
+    pub fn public_parties(
+        &self,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, ReadFault> {
+        Ok(self.store.public_parties(after, max)?)
+    }
+
+    /// Sites of a party, after one, in order of their ids.
+    pub fn sites_of(
+        &self,
+        party: PartyId,
+        after: Option<SiteId>,
+        max: usize,
+    ) -> Result<Vec<SiteId>, ReadFault> {
+        Ok(self.store.sites_of(party, after, max)?)
+    }
+
     /// Whether two parties share an entry.
     pub fn are_acquainted(&self, party: PartyId, other: PartyId) -> Result<bool, ReadFault> {
         Ok(self.store.are_acquainted(party, other)?)
@@ -335,19 +353,6 @@ impl Reader {
         max: usize,
     ) -> Result<Vec<PartyId>, ReadFault> {
         Ok(self.store.acquaintances(party, after, max)?)
-    }
-
-    /// The text of the table set in force; empty until it is published.
-    pub fn tables_text(&self) -> Result<String, ReadFault> {
-        let ledger = self.ledger()?;
-        let mut text = Vec::new();
-        for chunk in 0..crate::limits::MAX_TABLE_CHUNKS {
-            match self.store.table_chunk(ledger.tables_hash, chunk)? {
-                Some(bytes) => text.extend(bytes),
-                None => break,
-            }
-        }
-        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Where a lot's metal came from.

@@ -60,6 +60,17 @@ pub enum Key {
     PartyTransfer(PartyId, EventId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
+    /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
+    /// it.
+    PartyVersion(PartyId, EntryIndex),
+    /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
+    SiteVersion(SiteId, EntryIndex),
+    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    KindEntry(u8, EntryIndex),
+    /// `0x3a`, party id, site id -> nothing: the sites of a party.
+    SiteOf(PartyId, SiteId),
+    /// `0x3b`, party id -> nothing: parties whose record is public.
+    PublicParty(PartyId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -89,6 +100,11 @@ pub enum Tag {
     RelatedLot = 0x33,
     PartyTransfer = 0x34,
     Acquainted = 0x36,
+    PartyVersion = 0x37,
+    SiteVersion = 0x38,
+    KindEntry = 0x39,
+    SiteOf = 0x3a,
+    PublicParty = 0x3b,
 }
 
 impl Key {
@@ -115,10 +131,15 @@ impl Key {
             Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyVersion(..) => Tag::PartyVersion,
+            Self::SiteVersion(..) => Tag::SiteVersion,
+            Self::KindEntry(..) => Tag::KindEntry,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::PartyTransfer(..) => Tag::PartyTransfer,
             Self::Acquainted(..) => Tag::Acquainted,
+            Self::SiteOf(..) => Tag::SiteOf,
+            Self::PublicParty(_) => Tag::PublicParty,
         }
     }
 
@@ -133,7 +154,7 @@ impl Key {
                 out.extend(number.to_be_bytes());
             }
             Self::Checkpoint(size) => out.extend(size.0.to_be_bytes()),
-            Self::Party(id) => out.extend(id.as_bytes()),
+            Self::Party(id) | Self::PublicParty(id) => out.extend(id.as_bytes()),
             Self::CreditCode(code) => out.extend(code.as_bytes()),
             Self::Site(id) => out.extend(id.as_bytes()),
             Self::Signer(id) => out.extend(id.as_bytes()),
@@ -166,13 +187,25 @@ impl Key {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
             }
-            Self::Concerned(party, index) => {
+            Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
                 out.extend(party.as_bytes());
                 out.extend(other.as_bytes());
+            }
+            Self::SiteVersion(site, index) => {
+                out.extend(site.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::KindEntry(kind, index) => {
+                out.push(*kind);
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::SiteOf(party, site) => {
+                out.extend(party.as_bytes());
+                out.extend(site.as_bytes());
             }
         }
         out
@@ -236,6 +269,24 @@ impl Key {
                 let (party, other) = two_ids(rest)?;
                 Self::Acquainted(PartyId::from_bytes(party), PartyId::from_bytes(other))
             }
+            0x37 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x38 => {
+                let (site, index) = rest.split_first_chunk::<16>()?;
+                Self::SiteVersion(SiteId::from_bytes(*site), EntryIndex(be_u64(index)?))
+            }
+            0x39 => {
+                let (kind, index) = rest.split_first()?;
+                Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
+            }
+            0x3a => {
+                let (party, site) = rest.split_first_chunk::<16>()?;
+                let site = SiteId::from_bytes(site.try_into().ok()?);
+                Self::SiteOf(PartyId::from_bytes(*party), site)
+            }
+            0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         };
         Some(key)
@@ -305,6 +356,13 @@ mod tests {
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),
+            (0..3_u8, any::<u64>()).prop_map(|(n, at)| Key::PartyVersion(
+                PartyId::from_bytes([n; 16]),
+                EntryIndex(at)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
+            (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
             (0..3_u8, any::<u64>())
                 .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
             (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
@@ -315,6 +373,11 @@ mod tests {
                 PartyId::from_bytes(party),
                 PartyId::from_bytes(other)
             )),
+            (id(), id()).prop_map(|(party, site)| Key::SiteOf(
+                PartyId::from_bytes(party),
+                SiteId::from_bytes(site)
+            )),
+            id().prop_map(|raw| Key::PublicParty(PartyId::from_bytes(raw))),
         ]
     }
 
