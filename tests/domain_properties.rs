@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kit::*;
 use urbanmine::domain::event::{
     AssayLot, CloseTransfer, HoldLot, LotDraw, MergeLots, OfferTransfer, OpeningInventory,
-    ReleaseLot, SplitLot,
+    ReleaseLot, ReturnTransfer, SettleDiscrepancy, SplitLot, Stocktake,
 };
 use urbanmine::domain::lot::{Contents, Lot, TransferStatus};
 use urbanmine::domain::vocabulary::{
@@ -235,44 +235,9 @@ impl Balance {
                 let net = it.received.as_ref().map(|weighing| weighing.net);
                 self.arrive(event, it.offer, net, Some(it.received_lot), g(it.refused));
             }
-            Body::ReturnTransfer(it) => {
-                let Some(back) = self.taken.get(&it.offer).cloned() else {
-                    // It was refused, and then the arrival struck out: an offer of nothing.
-                    let scope = TransferScope::Custody;
-                    self.offer(event, offering(it.lot, it.mass.get(), COORD, scope));
-                    return;
-                };
-                assert_eq!((back.offer.consignee, back.lot), (event.actor, it.lot));
-                assert!(!back.is_held, "what is in dispute does not go back");
-                let consignee_site = back.offer.scope.moves_custody().then_some(back.from);
-                let offer = OfferTransfer {
-                    lot: it.lot,
-                    mass: it.mass,
-                    consignee: back.sender,
-                    consignee_site,
-                    ..back.offer
-                };
-                self.offer(event, offer);
-            }
-            Body::SettleDiscrepancy(it) => {
-                let taken = self.taken.get_mut(&it.offer).expect("what arrived is settled");
-                assert!(taken.is_held && g(it.agreed) <= taken.sent);
-                assert!([taken.sender, taken.offer.consignee].contains(&event.actor));
-                let account = self.lots.get_mut(&taken.lot).unwrap();
-                assert_eq!(account.grams, taken.booked, "a held lot is as it came");
-                assert!(account.holds.remove(&taken.by), "the discrepancy ends");
-                account.grams = g(it.agreed);
-                self.lost += taken.booked - g(it.agreed);
-                (taken.booked, taken.is_held) = (g(it.agreed), false);
-            }
-            Body::Stocktake(it) => {
-                let account = self.lots.get_mut(&it.lot).expect("a lot that is counted is there");
-                assert_eq!(account.possessor, event.actor);
-                let found = g(it.counted) - account.grams;
-                account.grams = g(it.counted);
-                self.came_in += found.max(0);
-                self.lost += (-found).max(0);
-            }
+            Body::ReturnTransfer(it) => self.give_back(event, it),
+            Body::SettleDiscrepancy(it) => self.settle(event, it),
+            Body::Stocktake(it) => self.count(event, it),
             Body::DisposeResidue(it) => self.end(event, &it.residue),
             Body::ExitLot(it) => self.end(event, &it.lot),
             Body::RejectTransfer(it) | Body::CancelTransfer(it) => {
@@ -298,6 +263,47 @@ impl Balance {
         let site = self.lots.get(&offer.lot).map(|account| account.site);
         self.senders.insert(event.id, (event.actor, site));
         self.open.insert(event.id, offer);
+    }
+
+    fn give_back(&mut self, event: &Event, it: &ReturnTransfer) {
+        let Some(back) = self.taken.get(&it.offer).cloned() else {
+            // It was refused, and then the arrival struck out: an offer of nothing.
+            let scope = TransferScope::Custody;
+            self.offer(event, offering(it.lot, it.mass.get(), COORD, scope));
+            return;
+        };
+        assert_eq!((back.offer.consignee, back.lot), (event.actor, it.lot));
+        assert!(!back.is_held, "what is in dispute does not go back");
+        let consignee_site = back.offer.scope.moves_custody().then_some(back.from);
+        let offer = OfferTransfer {
+            lot: it.lot,
+            mass: it.mass,
+            consignee: back.sender,
+            consignee_site,
+            ..back.offer
+        };
+        self.offer(event, offer);
+    }
+
+    fn settle(&mut self, event: &Event, it: &SettleDiscrepancy) {
+        let taken = self.taken.get_mut(&it.offer).expect("what arrived is settled");
+        assert!(taken.is_held && g(it.agreed) <= taken.sent);
+        assert!([taken.sender, taken.offer.consignee].contains(&event.actor));
+        let account = self.lots.get_mut(&taken.lot).unwrap();
+        assert_eq!(account.grams, taken.booked, "a held lot is as it came");
+        assert!(account.holds.remove(&taken.by), "the discrepancy ends");
+        account.grams = g(it.agreed);
+        self.lost += taken.booked - g(it.agreed);
+        (taken.booked, taken.is_held) = (g(it.agreed), false);
+    }
+
+    fn count(&mut self, event: &Event, it: &Stocktake) {
+        let account = self.lots.get_mut(&it.lot).expect("a lot that is counted is there");
+        assert_eq!(account.possessor, event.actor);
+        let found = g(it.counted) - account.grams;
+        account.grams = g(it.counted);
+        self.came_in += found.max(0);
+        self.lost += (-found).max(0);
     }
 
     /// Grams that are nobody's afterwards, of who has and owns them.

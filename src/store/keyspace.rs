@@ -237,38 +237,20 @@ impl Key {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }
-            0x2c => {
-                let (lot, offer) = two_ids(rest)?;
-                Self::LotTransfer(LotId::from_bytes(lot), EventId::from_bytes(offer))
-            }
+            0x2c => two_ids(rest, LotId::from_bytes, EventId::from_bytes, Self::LotTransfer)?,
             0x2d => {
                 let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
                 Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
-            0x30 => {
-                let (party, lot) = two_ids(rest)?;
-                Self::OwnedLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
-            }
-            0x31 => {
-                let (party, lot) = two_ids(rest)?;
-                Self::HeldLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
-            }
+            0x30 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::OwnedLot)?,
+            0x31 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::HeldLot)?,
             0x32 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
             }
-            0x33 => {
-                let (party, lot) = two_ids(rest)?;
-                Self::RelatedLot(PartyId::from_bytes(party), LotId::from_bytes(lot))
-            }
-            0x34 => {
-                let (party, offer) = two_ids(rest)?;
-                Self::PartyTransfer(PartyId::from_bytes(party), EventId::from_bytes(offer))
-            }
-            0x36 => {
-                let (party, other) = two_ids(rest)?;
-                Self::Acquainted(PartyId::from_bytes(party), PartyId::from_bytes(other))
-            }
+            0x33 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::RelatedLot)?,
+            0x34 => two_ids(rest, PartyId::from_bytes, EventId::from_bytes, Self::PartyTransfer)?,
+            0x36 => two_ids(rest, PartyId::from_bytes, PartyId::from_bytes, Self::Acquainted)?,
             0x37 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
@@ -281,11 +263,7 @@ impl Key {
                 let (kind, index) = rest.split_first()?;
                 Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
-            0x3a => {
-                let (party, site) = rest.split_first_chunk::<16>()?;
-                let site = SiteId::from_bytes(site.try_into().ok()?);
-                Self::SiteOf(PartyId::from_bytes(*party), site)
-            }
+            0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         };
@@ -307,9 +285,15 @@ fn be_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn two_ids(bytes: &[u8]) -> Option<([u8; 16], [u8; 16])> {
-    let (first, second) = bytes.split_first_chunk::<16>()?;
-    Some((*first, second.try_into().ok()?))
+/// A key of two ids.
+fn two_ids<A, B>(
+    bytes: &[u8],
+    first: fn([u8; 16]) -> A,
+    second: fn([u8; 16]) -> B,
+    key: fn(A, B) -> Key,
+) -> Option<Key> {
+    let (one, other) = bytes.split_first_chunk::<16>()?;
+    Some(key(first(*one), second(other.try_into().ok()?)))
 }
 
 #[cfg(test)]
