@@ -128,6 +128,9 @@ pub const MAX_WASTE_CODES: usize = 64;
 pub const MAX_SITE_PROCESSES: usize = 32;
 /// Holds on one lot at a time.
 pub const MAX_HOLDS: usize = 16;
+/// Parties that one entry can concern: owner and possessor of each lot, before and after; those who
+/// sign; the laboratory of each output and residue, and four more that a body names.
+pub const MAX_CONCERNED: usize = 4 * MAX_LOTS_PER_EVENT + MAX_SIGNATURES + 2 * MAX_OUTPUTS + 4;
 /// Correctives of one declared error.
 pub const MAX_CORRECTIVES: usize = 16;
 /// Blocking events listed in one refusal; more are counted, not listed.

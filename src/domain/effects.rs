@@ -6,6 +6,7 @@ use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, Pub
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
+use super::sight::Sight;
 use super::tables::Tables;
 
 /// What the rules may look at: only the things that an event names, as they stand before it.
@@ -96,6 +97,14 @@ pub struct Effects {
     pub retracted_movement: Option<EntryIndex>,
     /// A chunk of tables: of which set, which, and its bytes.
     pub table_chunk: Option<(Hash32, u32, Vec<u8>)>,
+    /// The parties that the entry concerns, ascending: who acted, signed, is named, owns or holds a
+    /// lot of it, before or after, or is party to a transfer of it. At most
+    /// [`MAX_CONCERNED`](crate::limits::MAX_CONCERNED).
+    pub concerned: Vec<PartyId>,
+    /// Parties that know each other by the entry: each pair once, the smaller id first.
+    pub acquainted: Vec<(PartyId, PartyId)>,
+    /// Lots that parties see otherwise from this entry on.
+    pub sights: Vec<Sight>,
     /// The table set that judges from the next entry on.
     pub activated_tables: Option<Arc<Tables>>,
 }

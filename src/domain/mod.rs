@@ -19,6 +19,7 @@ pub mod memory;
 pub mod movement;
 pub mod party;
 pub mod rejection;
+pub mod sight;
 pub mod tables;
 pub mod units;
 pub mod vocabulary;

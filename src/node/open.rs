@@ -360,6 +360,7 @@ impl<'a> Tail<'a> {
             chain: pending.head.chain,
             changes: &pending.changes,
             retracted: &pending.retracted,
+            sights: &pending.sights,
         })?;
         for leaf in &pending.leaves {
             self.frontier.push(*leaf);

@@ -10,6 +10,7 @@ use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::sight::Relation;
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
@@ -248,6 +249,56 @@ impl Reader {
     /// A key.
     pub fn key(&self, id: KeyId) -> Result<Option<KeyState>, ReadFault> {
         Ok(self.store.key(id)?)
+    }
+
+    /// Entries under the last checkpoint that concern a party, ascending, from one on. Walks the
+    /// party's own index only.
+    pub fn concerning(
+        &self,
+        party: PartyId,
+        from: EntryIndex,
+        max: usize,
+    ) -> Result<Vec<EntryIndex>, ReadFault> {
+        let mut found = self.store.concerning(party, from, max)?;
+        let size = self.size();
+        found.retain(|index| index.0 < size.0);
+        Ok(found)
+    }
+
+    /// Whether an entry concerns a party.
+    pub fn concerns(&self, party: PartyId, index: EntryIndex) -> Result<bool, ReadFault> {
+        Ok(self.store.concerns(party, index)?)
+    }
+
+    /// How a party is related to a lot; `None` when it is not.
+    pub fn relation(&self, party: PartyId, lot: LotId) -> Result<Option<Relation>, ReadFault> {
+        Ok(self.store.relation(party, lot)?)
+    }
+
+    /// Lots that a party is related to, after one, in order of their ids. Walks the party's own
+    /// index only.
+    pub fn related_lots(
+        &self,
+        party: PartyId,
+        after: Option<LotId>,
+        max: usize,
+    ) -> Result<Vec<(LotId, Relation)>, ReadFault> {
+        Ok(self.store.related_lots(party, after, max)?)
+    }
+
+    /// Whether two parties share an entry.
+    pub fn are_acquainted(&self, party: PartyId, other: PartyId) -> Result<bool, ReadFault> {
+        Ok(self.store.are_acquainted(party, other)?)
+    }
+
+    /// Parties that share an entry with a party, after one, in order of their ids.
+    pub fn acquaintances(
+        &self,
+        party: PartyId,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, ReadFault> {
+        Ok(self.store.acquaintances(party, after, max)?)
     }
 
     /// The text of the table set in force; empty until it is published.

@@ -225,7 +225,8 @@ impl Writer {
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
-        let PendingGroup { first, head, entries, leaves, changes, retracted, bytes } = pending;
+        let PendingGroup { first, head, entries, leaves, changes, retracted, sights, bytes } =
+            pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
             first,
@@ -239,6 +240,7 @@ impl Writer {
             chain: head.chain,
             changes: &changes,
             retracted: &retracted,
+            sights: &sights,
         })?;
         self.read_back(&group, &leaves)?;
 

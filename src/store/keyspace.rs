@@ -47,6 +47,12 @@ pub enum Key {
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x32`, party id, entry index u64 -> nothing: the entries that concern a party.
+    Concerned(PartyId, EntryIndex),
+    /// `0x33`, party id, lot id -> how the party is related to the lot.
+    RelatedLot(PartyId, LotId),
+    /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
+    Acquainted(PartyId, PartyId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -70,6 +76,9 @@ pub enum Tag {
     TableChunk = 0x29,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    Concerned = 0x32,
+    RelatedLot = 0x33,
+    Acquainted = 0x36,
 }
 
 impl Key {
@@ -94,6 +103,9 @@ impl Key {
             Self::TableChunk(..) => Tag::TableChunk,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::Concerned(..) => Tag::Concerned,
+            Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::Acquainted(..) => Tag::Acquainted,
         }
     }
 
@@ -122,9 +134,19 @@ impl Key {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
             }
-            Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
+            Self::OwnedLot(party, lot)
+            | Self::HeldLot(party, lot)
+            | Self::RelatedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
+            }
+            Self::Concerned(party, index) => {
+                out.extend(party.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::Acquainted(party, other) => {
+                out.extend(party.as_bytes());
+                out.extend(other.as_bytes());
             }
         }
         out
@@ -158,6 +180,16 @@ impl Key {
             }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x32 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
+            0x36 => {
+                let (party, other) = rest.split_first_chunk::<16>()?;
+                let other = PartyId::from_bytes(other.try_into().ok()?);
+                Self::Acquainted(PartyId::from_bytes(*party), other)
+            }
             _ => return None,
         };
         Some(key)
@@ -217,6 +249,16 @@ mod tests {
             (id(), id()).prop_map(|(party, lot)| Key::HeldLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
+            (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (id(), id()).prop_map(|(party, other)| Key::Acquainted(
+                PartyId::from_bytes(party),
+                PartyId::from_bytes(other)
             )),
         ]
     }

@@ -26,6 +26,7 @@ mod keyspace;
 mod lock;
 mod reads;
 mod segment;
+mod sights;
 mod tree;
 mod write;
 

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use tempfile::TempDir;
 use urbanmine::domain::memory::MemoryState;
+use urbanmine::domain::sight::EntrySight;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, Origin, PublicKey};
 use urbanmine::ledger::hash::{ChainValue, leaf_hash};
 use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault};
@@ -79,9 +80,19 @@ pub fn write_retracting(
     changes: &MemoryState,
     retracted: &[EntryIndex],
 ) -> Result<(), StoreFault> {
+    write_seen(store, group, changes, retracted, &[])
+}
+
+pub fn write_seen(
+    store: &Store,
+    group: &Group,
+    changes: &MemoryState,
+    retracted: &[EntryIndex],
+    sights: &[EntrySight],
+) -> Result<(), StoreFault> {
     let leaves = leaves(group);
     let chain = chain(group);
-    store.write_group(&GroupRows { group, leaves: &leaves, chain, changes, retracted })
+    store.write_group(&GroupRows { group, leaves: &leaves, chain, changes, retracted, sights })
 }
 
 /// All that a node does with a group, except judging and signing.

@@ -12,6 +12,7 @@ mod corrections;
 mod holds;
 mod lots;
 mod registry;
+mod sight;
 mod transfers;
 mod transform;
 mod work;
@@ -110,5 +111,5 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::ReleaseLot(release) => holds::release(&mut work, release)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
     }
-    Ok(work.into_effects())
+    work.into_effects()
 }

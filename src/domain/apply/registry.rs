@@ -73,6 +73,7 @@ pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects,
         credit_codes: vec![(coordinator.credit_code.clone(), coordinator.id)],
         keys: vec![key],
         events: vec![record],
+        concerned: vec![coordinator.id],
         ..Effects::default()
     })
 }

@@ -131,7 +131,7 @@ pub(super) mod tests {
         Hold { event: EVENT, reason, placed_by: PARTY }
     }
 
-    fn full_lot() -> Lot {
+    pub(in super::super) fn full_lot() -> Lot {
         let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
         Lot {
             id: LOT,
