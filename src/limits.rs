@@ -255,6 +255,9 @@ pub const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 pub const MAX_CALLS_PER_CALLER: usize = 256;
 /// Calls in flight of unknown callers from one address.
 pub const MAX_CALLS_PER_ADDRESS: usize = 32;
+/// Calls in flight of all unknown callers together; they are not among those of
+/// [`MAX_CALLS_IN_FLIGHT`], so they stand in nobody's way.
+pub const MAX_STRANGER_CALLS: usize = 256;
 /// Streams of one connection.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 128;
 /// Connections in all; a newcomer then takes the place of the one that has longest said nothing.
@@ -310,7 +313,7 @@ pub const DOORS_WORST_BYTES: usize = REPLY_BUDGET_BYTES
     + STRANGER_REPLY_BUDGET_BYTES
     + REQUEST_BUDGET_BYTES
     + MAX_CONNECTIONS * CONNECTION_BYTES
-    + MAX_CALLS_IN_FLIGHT * MAX_HEADER_BYTES;
+    + (MAX_CALLS_IN_FLIGHT + MAX_STRANGER_CALLS) * MAX_HEADER_BYTES;
 
 const _: () = assert!(MAX_RECEIPT_BYTES <= SMALL_REPLY_BYTES);
 const _: () = assert!(MAX_PAGE_BYTES + MAX_PAGE_BYTES / 4 <= PAGE_REPLY_BYTES);
@@ -342,8 +345,8 @@ const _: () = assert!(MAX_CALL_SECONDS < CONNECTION_GRACE_SECONDS);
 pub const MAX_PEM_FILE_BYTES: u64 = 256 * 1024;
 /// Tokens of one file, expired and revoked ones included.
 pub const MAX_TOKENS: usize = 4_096;
-/// Bytes of a file of tokens: 512 for each.
-pub const MAX_TOKEN_FILE_BYTES: u64 = 512 * MAX_TOKENS as u64;
+/// Bytes of a file of tokens: 1,024 for each; without a note they have 350.
+pub const MAX_TOKEN_FILE_BYTES: u64 = 1_024 * MAX_TOKENS as u64;
 /// Days that a token, or a certificate for development, is good for at most.
 pub const MAX_TOKEN_DAYS: u32 = 366;
 
