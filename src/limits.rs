@@ -128,6 +128,8 @@ pub const MAX_WASTE_CODES: usize = 64;
 pub const MAX_SITE_PROCESSES: usize = 32;
 /// Holds on one lot at a time.
 pub const MAX_HOLDS: usize = 16;
+/// Approvals of one lot at a time; one that has ended makes room.
+pub const MAX_APPROVALS: usize = 16;
 /// Parties that one entry can concern: owner and possessor of each lot, before and after; those who
 /// sign; the laboratory of each output and residue, and four more that a body names.
 pub const MAX_CONCERNED: usize = 4 * MAX_LOTS_PER_EVENT + MAX_SIGNATURES + 2 * MAX_OUTPUTS + 4;
@@ -384,3 +386,8 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+
+/// Bytes of a configuration file: every setting with its comments takes a tenth.
+pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;
+/// Bytes of a file with one key: an encrypted PKCS#8 key in PEM has 400.
+pub const MAX_KEY_FILE_BYTES: usize = 16 * 1024;

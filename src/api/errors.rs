@@ -372,7 +372,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty
         | R::PartyUnknown | R::CreditCodeInvalid | R::RegionUnknown | R::LicenceUnknown
         | R::WasteCodeUnknown | R::AffiliationUnknown | R::KeyAlreadyRevoked | R::RegistryFull
-        | R::TableChunkUnexpected | R::TablesInvalid
+        | R::TableChunkUnexpected | R::TablesInvalid | R::WaiverNotPossible | R::ValidityEmpty
         | R::MaterialUnknown | R::FormUnknown | R::GradeUnknown | R::ProcessUnknown
         | R::ProcessNotAtSite | R::LotRepeated | R::TransferUnknown | R::TransferClosed
         | R::NotTheConsignee | R::NotTheSender | R::TransferToSelf | R::ReceivedLotMismatch
@@ -384,7 +384,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
-        | R::CorrectionBlocked
+        | R::CorrectionBlocked | R::LotRecordsFull
             => row(Code::FailedPrecondition, no, ChangeFirst, None),
 
         R::Busy => row(Code::ResourceExhausted, no, SameAgain, Some(200)),

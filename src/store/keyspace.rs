@@ -43,6 +43,8 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2d`, reason as text, 0, subject as text -> a waiver.
+    Waiver(String, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -74,6 +76,7 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    Waiver = 0x2d,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
@@ -101,6 +104,7 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
             Self::Concerned(..) => Tag::Concerned,
@@ -133,6 +137,11 @@ impl Key {
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
+            }
+            Self::Waiver(reason_code, subject) => {
+                out.extend(reason_code.as_bytes());
+                out.push(0);
+                out.extend(subject.as_bytes());
             }
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
@@ -177,6 +186,10 @@ impl Key {
             0x29 => {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
+            }
+            0x2d => {
+                let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+                Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
@@ -242,6 +255,7 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -263,6 +277,10 @@ mod tests {
         ]
     }
 
+    fn waiver() -> impl Strategy<Value = Key> {
+        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
+    }
+
     proptest! {
         #[test]
         fn a_key_comes_back_as_it_went(key in any_key()) {
@@ -279,7 +297,8 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_))));
+            let is_text = matches!(longer, Some(Key::CreditCode(_) | Key::Waiver(..)));
+            prop_assert!(longer.is_none() || is_text);
         }
     }
 }

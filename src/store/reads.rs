@@ -12,6 +12,7 @@ use crate::domain::effects::LedgerState;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::waiver::WaiverState;
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, View};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
@@ -265,6 +266,10 @@ impl View for Store {
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, StoreFault> {
         let found = self.database.value::<(EventId, EntryIndex)>(&Key::Life(lot, ordinal))?;
         Ok(found.map(|(event, _)| event))
+    }
+
+    fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, StoreFault> {
+        self.database.value(&Key::Waiver(reason_code.to_owned(), subject.to_owned()))
     }
 
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, StoreFault> {

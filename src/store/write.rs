@@ -131,6 +131,10 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
     for (id, key) in &changes.keys {
         batch.insert(Key::Signer(*id).bytes(), codec::encode(key));
     }
+    for ((reason_code, subject), waiver) in &changes.waivers {
+        let key = Key::Waiver(reason_code.clone(), subject.clone());
+        batch.insert(key.bytes(), codec::encode(waiver));
+    }
     for ((set, chunk), bytes) in &changes.table_chunks {
         batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());
     }
