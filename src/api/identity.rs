@@ -262,6 +262,27 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+impl fmt::Display for IdentityFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CertificateNameless => {
+                write!(f, "the client certificate names no party as {PARTY_URN}<id>, or several")
+            }
+            Self::IdentitiesDiffer => {
+                f.write_str("the client certificate and the token are not the same party's")
+            }
+            Self::TokenExpired { expired_at } => {
+                write!(f, "the token's time was over at {} ms", expired_at.get())
+            }
+            Self::TokenMalformed => f.write_str(
+                "the authorization header is not `Bearer` and a token of this service, once",
+            ),
+            Self::TokenRevoked => f.write_str("the token was taken back"),
+            Self::TokenUnknown => f.write_str("nobody was given this token here"),
+        }
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -168,5 +168,12 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::PermissionDenied, "无权调用：{rule}"),
     (Reason::MethodUnknown, "没有此方法：{method}"),
     (Reason::IdentityMissing, "此方法须表明身份：请使用客户端证书，或以 Bearer 令牌调用"),
+    (Reason::TokenMalformed, "authorization 头不是本服务的 Bearer 令牌，或出现多次"),
+    (Reason::TokenUnknown, "本服务未签发此令牌"),
+    (Reason::TokenExpired, "令牌已于 {expired_at} 毫秒到期"),
+    (Reason::TokenRevoked, "令牌已吊销"),
+    (Reason::IdentitiesDiffer, "客户端证书与令牌不属于同一主体"),
     (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
+    (Reason::RateLimited, "调用过于频繁，请于 {wait_ms} 毫秒后重试"),
+    (Reason::CertificateNameless, "客户端证书未写明主体，或写明多个主体"),
 ];

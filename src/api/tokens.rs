@@ -189,9 +189,9 @@ impl Token {
         let hash = hash.ok_or_else(|| wrong("secret_sha256 is not 64 hex digits"))?;
         let holder = match written.holder.as_str() {
             OPERATOR => Holder::Operator,
-            party => Holder::Party(
-                party_of(party).ok_or_else(|| wrong("its holder is no party's id"))?,
-            ),
+            party => {
+                Holder::Party(party_of(party).ok_or_else(|| wrong("its holder is no party's id"))?)
+            }
         };
         let scopes: Option<Vec<Scope>> =
             written.scopes.iter().map(|name| Scope::parse(name)).collect();
@@ -377,7 +377,8 @@ mod tests {
         for n in 0..u64::try_from(MAX_TOKENS).unwrap() {
             let id = TokenId(n.to_be_bytes());
             let expires_at = TimeMs::of(if n == 5 { 100 } else { 1_000 });
-            book.add(Token { id, expires_at, ..token(0, Holder::Operator) }, TimeMs::of(10)).unwrap();
+            book.add(Token { id, expires_at, ..token(0, Holder::Operator) }, TimeMs::of(10))
+                .unwrap();
         }
         let more = Token { id: TokenId([9; 8]), ..token(0, Holder::Operator) };
         assert!(matches!(book.add(more.clone(), TimeMs::of(99)), Err(TokenFileFault::Full)));

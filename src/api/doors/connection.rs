@@ -121,7 +121,7 @@ where
                 return;
             }
             () = line.evicted.notified() => return,
-            _ = stopping.wait_for(|is_stopping| *is_stopping), if asked_at.is_none() => true,
+            () = super::stopped(&mut stopping), if asked_at.is_none() => true,
             _ = looks.tick() => match line.fate(&house.bounds, Instant::now()) {
                 Fate::Stay => false,
                 Fate::AskToEnd => true,

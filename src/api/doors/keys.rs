@@ -199,8 +199,7 @@ fn server_config(
         Some(path) => {
             let roots = Arc::new(authorities(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
-            let verifier =
-                if needs_client { verifier } else { verifier.allow_unauthenticated() };
+            let verifier = if needs_client { verifier } else { verifier.allow_unauthenticated() };
             let verifier = verifier
                 .build()
                 .map_err(|source| KeyFault::Verifier { path: path.to_owned(), source })?;

@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use connection::Connection;
-pub use keys::KeyFault;
 use keys::Kept;
+pub use keys::KeyFault;
 use line::Crowd;
 pub use settings::{Bounds, DoorSettings, SettingsFault};
 
@@ -204,7 +204,7 @@ impl Listener {
         let mut number: u64 = 0;
         loop {
             tokio::select! {
-                _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
+                () = stopped(&mut stopping) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
@@ -230,6 +230,12 @@ impl Listener {
             tracing::warn!(MAX_DRAIN_SECONDS, "calls were still open when the service stopped");
         }
     }
+}
+
+/// Resolves when the service stops.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Whose sender is gone has stopped, too.
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
 }
 
 /// Looks at the files every now and then, and at once when told to.

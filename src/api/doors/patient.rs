@@ -92,25 +92,23 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_end_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
-        let patience = Duration::from_secs(20);
+        let patience = Duration::from_millis(300);
         let (mut near, mut far) = tokio::io::duplex(16);
         let mut socket = Patient::new(&mut near, patience);
         let slow = async {
             let mut taken = [0; 16];
             for _ in 0..10 {
-                tokio::time::sleep(Duration::from_secs(15)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 far.read_exact(&mut taken).await.unwrap();
             }
             far
         };
         let (written, far) = tokio::join!(socket.write_all(&[7; 160]), slow);
         written.unwrap();
-        let began = Instant::now();
         let failed = socket.write_all(&[7; 160]).await.unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
-        assert!(began.elapsed() < Duration::from_secs(21));
         drop(far);
     }
 }
