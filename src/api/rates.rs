@@ -77,10 +77,12 @@ impl Rates {
 /// A page costs more than a record, a trace more than a page.
 fn cost(reply_bytes: usize) -> NonZeroU32 {
     const PAGE: NonZeroU32 = NonZeroU32::new(4).unwrap();
-    match reply_bytes {
-        0..=SMALL_REPLY_BYTES => NonZeroU32::MIN,
-        0..=PAGE_REPLY_BYTES => PAGE,
-        _ => DEAREST,
+    if reply_bytes <= SMALL_REPLY_BYTES {
+        NonZeroU32::MIN
+    } else if reply_bytes <= PAGE_REPLY_BYTES {
+        PAGE
+    } else {
+        DEAREST
     }
 }
 

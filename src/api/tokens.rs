@@ -112,7 +112,7 @@ impl TokenBook {
         if written.tokens.len() > MAX_TOKENS {
             return Err(TokenFileFault::Full);
         }
-        let tokens: Result<Vec<Token>, _> = written.tokens.into_iter().map(Token::read).collect();
+        let tokens: Result<Vec<Token>, _> = written.tokens.iter().map(Token::read).collect();
         let mut tokens = tokens?;
         tokens.sort_by_key(|token| token.id);
         if let Some(pair) = tokens.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -182,7 +182,7 @@ impl TokenBook {
 }
 
 impl Token {
-    fn read(written: WrittenToken) -> Result<Self, TokenFileFault> {
+    fn read(written: &WrittenToken) -> Result<Self, TokenFileFault> {
         let wrong = |rule| field(&written.id, rule);
         let id = TokenId::parse(&written.id).ok_or_else(|| wrong("its id is not 16 hex digits"))?;
         let hash = unhex::<32>(&written.secret_sha256);

@@ -116,10 +116,8 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
         note: args.note.clone(),
     };
     let _lock = lock(&args.file)?;
-    let mut book = match std::fs::exists(&args.file)? {
-        true => read(&args.file)?,
-        false => TokenBook::default(),
-    };
+    let is_there = std::fs::exists(&args.file)?;
+    let mut book = if is_there { read(&args.file)? } else { TokenBook::default() };
     book.add(token.clone(), created_at)?;
     write(&args.file, &book)?;
     let text = token_text(id, &secret);

@@ -150,7 +150,7 @@ pub const ROWS: [Row; 31] = [
         "doors.require_identity",
         Kind::Switch,
         Some("false"),
-        "Whether those who do not say who they are get nothing but health: not even what is public.",
+        "Whether those who do not say who they are get health only: not even what is public.",
         "未表明身份者是否只能查询健康状态，连公开内容也不提供。",
     ),
     row(
