@@ -15,6 +15,7 @@ use tonic_types::{
 
 use super::gate::RequestId;
 use super::identity::IdentityFault;
+use super::json::HttpFault;
 use super::messages_zh;
 use super::numbers::{Number, metadata};
 use super::policy::Denied;
@@ -44,6 +45,8 @@ pub enum Failure {
     Denied(Denied),
     /// The caller is not taken for who it says it is.
     Identity(IdentityFault),
+    /// A request of plain HTTP that becomes no call.
+    Http(HttpFault),
     /// No such call.
     MethodUnknown {
         /// The path of the request.
@@ -149,6 +152,7 @@ impl Failure {
             Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
             Self::Denied(Denied::ScopeMissing { .. }) => verdict(Reason::ScopeMissing),
             Self::Identity(fault) => verdict(reason_of_identity(*fault)),
+            Self::Http(fault) => verdict(fault.reason()),
             Self::MethodUnknown { .. } => verdict(Reason::MethodUnknown),
             Self::NotFound { .. } => verdict(Reason::NotFound),
             Self::PageToken { .. } => verdict(Reason::PageTokenInvalid),
@@ -216,6 +220,7 @@ impl Failure {
             | Self::DeadlineExceeded
             | Self::Denied(_)
             | Self::Identity(_)
+            | Self::Http(_)
             | Self::MethodUnknown { .. }
             | Self::NotFound { .. }
             | Self::PageToken { .. }
@@ -257,6 +262,7 @@ impl Failure {
             }
             Self::Identity(_) => Vec::new(),
             Self::RateLimited { wait } => vec![("wait_ms", wait_ms(*wait).to_string())],
+            Self::Http(fault) => fault.numbers(),
             Self::MethodUnknown { path } => vec![("method", path.clone())],
             Self::NotFound { kind, name } => {
                 vec![("kind", (*kind).to_owned()), ("name", name.clone())]
@@ -315,6 +321,7 @@ impl Failure {
                 format!("the token was not given for such calls: it lacks {needed}")
             }
             Self::Identity(fault) => fault.to_string(),
+            Self::Http(fault) => fault.english(),
             Self::MethodUnknown { path } => format!("there is no call {path}"),
             Self::NotFound { kind, name } => format!("no {kind} {name} is recorded"),
             Self::PageToken { rule } => format!("the page token is not valid: {rule}"),
@@ -399,6 +406,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
         | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
+        | R::HttpContentType | R::HttpJsonMalformed
             => row(Code::InvalidArgument, no, FixRequest, None),
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
@@ -437,13 +445,15 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::DeadlineExceeded => row(Code::DeadlineExceeded, Effect::Unknown, SameAgain, None),
         R::Internal | R::Unspecified => row(Code::Internal, Effect::Unknown, SameAgain, None),
         R::StateUnreadable => row(Code::Internal, no, AfterOperator, None),
-        R::PermissionDenied | R::ScopeMissing
+        R::PermissionDenied | R::ScopeMissing | R::HttpHostNotLocal
             => row(Code::PermissionDenied, no, FixRequest, None),
         R::IdentityMissing | R::TokenMalformed | R::TokenUnknown | R::TokenExpired
         | R::TokenRevoked | R::IdentitiesDiffer | R::CertificateNameless
             => row(Code::Unauthenticated, no, FixRequest, None),
         R::RateLimited => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
-        R::MethodUnknown => row(Code::Unimplemented, no, FixRequest, None),
+        R::MethodUnknown | R::HttpMethodNotAllowed
+            => row(Code::Unimplemented, no, FixRequest, None),
+        R::HttpPathUnknown => row(Code::NotFound, no, FixRequest, None),
     }
 }
 

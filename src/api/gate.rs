@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 use super::doors::{Connection, Keys};
 use super::errors::{DOMAIN, Failure};
 use super::identity::{Caller, Certificate, Identity, identify};
+use super::json::HttpFault;
 use super::policy::{Denied, Load, Method, authorise};
 use super::rates::Rates;
 use super::shares::{Account, Handed, Held, Shares, Weighed, working_for};
@@ -181,6 +182,9 @@ impl Entrance {
         let method = Method::of_path(path)
             .ok_or_else(|| Failure::MethodUnknown { path: path.to_owned() })?;
         let connection = request.extensions().get::<Connection>();
+        // JSON was looked at before it became a call; gRPC-Web comes from browsers, too.
+        let host = connection.map_or(Ok(()), |it| it.check_host(request.uri(), request.headers()));
+        host.map_err(|host| Failure::Http(HttpFault::HostNotLocal { host }))?;
         let caller = self.caller(connection, request.headers(), method)?;
         if let (true, Some(connection)) = (caller.identity != Identity::Unknown, connection) {
             connection.known();

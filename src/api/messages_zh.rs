@@ -176,4 +176,9 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
     (Reason::RateLimited, "调用过于频繁，请于 {wait_ms} 毫秒后重试"),
     (Reason::CertificateNameless, "客户端证书未写明主体，或写明多个主体"),
+    (Reason::HttpPathUnknown, "路径 {path} 不存在；全部路径见 /openapi.json"),
+    (Reason::HttpMethodNotAllowed, "该路径不接受 {verb}，可用：{allowed}"),
+    (Reason::HttpContentType, "正文须为未压缩的 UTF-8 application/json：{found}"),
+    (Reason::HttpJsonMalformed, "正文不是合法的 JSON：{detail}"),
+    (Reason::HttpHostNotLocal, "本机服务只以地址或 localhost 访问，不接受主机名 {host}"),
 ];

@@ -1,4 +1,4 @@
-//! How machines talk to the ledger: gRPC.
+//! How machines talk to the ledger: gRPC, and JSON over HTTP.
 //!
 //! *Owns:* the three services of `urbanmine.v1`, health and reflection; the one port; who calls and
 //! who may make which call; how every failure is told; pages; deadlines; the bounds of calls, reads
@@ -10,12 +10,14 @@
 //! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
 //! `docs/REASONS.md`.
 
+mod as_of;
 mod convert;
 pub mod desk;
 pub mod doors;
 pub mod errors;
 pub mod gate;
 pub mod identity;
+pub mod json;
 mod ledger;
 mod lots;
 pub mod messages_zh;
@@ -105,9 +107,9 @@ pub async fn serve_at(
     }
 }
 
-/// Where a request goes: gRPC and gRPC-Web, with HTTP/2 or HTTP/1.1.
+/// Where a request goes: JSON, gRPC and gRPC-Web, with HTTP/2 or HTTP/1.1.
 fn front(gated: Gate<Routes>) -> axum::Router {
-    axum::Router::new().fallback_service(GrpcWebLayer::new().layer(gated))
+    json::router(gated.clone()).fallback_service(GrpcWebLayer::new().layer(gated))
 }
 
 fn gate(node: &Node, listener: &Listener, shares: Shares, clock: Arc<dyn Clock>) -> GateLayer {

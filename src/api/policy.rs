@@ -199,6 +199,16 @@ pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
+/// Whether a host is an address, or `localhost`: no name that a stranger can own.
+pub fn is_local_name(host: &str) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let is_address = address.parse::<std::net::IpAddr>().is_ok();
+    let name = name.to_ascii_lowercase();
+    is_address || name == "localhost" || name.ends_with(".localhost")
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

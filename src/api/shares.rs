@@ -66,7 +66,19 @@ pub struct Held {
 /// What the gate hands to the doors with an answer. (Extensions have to be cloneable; a
 /// reservation is not.)
 #[derive(Debug, Clone)]
-pub struct Handed(Arc<Mutex<Option<Reserved>>>);
+pub struct Handed {
+    reserved: Arc<Mutex<Option<Reserved>>>,
+    keeping: Keeping,
+}
+
+/// How long what was set aside for an answer is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// The answer's own bytes hold it.
+    ByItsBytes,
+    /// All of it stays until the answer is gone: there is more in memory than its bytes.
+    ToItsEnd,
+}
 
 /// Bytes set aside for a reply; given back when dropped.
 pub struct Reserved {
@@ -218,12 +230,19 @@ impl Held {
 impl Handed {
     /// To be put beside an answer.
     pub fn new(reserved: Reserved) -> Self {
-        Self(Arc::new(Mutex::new(Some(reserved))))
+        let reserved = Arc::new(Mutex::new(Some(reserved)));
+        Self { reserved, keeping: Keeping::ByItsBytes }
+    }
+
+    /// The same, for an answer that is made from another one.
+    pub fn kept(self) -> Self {
+        Self { keeping: Keeping::ToItsEnd, ..self }
     }
 
     /// What was handed over, once.
-    pub fn take(&self) -> Option<Reserved> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub fn take(&self) -> Option<(Reserved, Keeping)> {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((reserved.take()?, self.keeping))
     }
 }
 

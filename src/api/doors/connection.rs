@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,7 +24,8 @@ use super::patient::Patient;
 use super::replies::Reply;
 use super::settings::Bounds;
 use crate::api::identity::{Caller, Certificate, Identity};
-use crate::api::shares::{Handed, Shares};
+use crate::api::policy::{is_local_name, is_loopback};
+use crate::api::shares::{Handed, Keeping, Shares};
 use crate::limits::{
     HTTP2_FRAME_BYTES, KEEPALIVE_ANSWER_SECONDS, KEEPALIVE_SECONDS, MAX_HEADER_BYTES, MAX_HEADERS,
     MAX_STREAMS_PER_CONNECTION, REPLY_PIECE_BYTES, WINDOW_BYTES,
@@ -40,6 +41,8 @@ pub struct House {
     pub bounds: Bounds,
     /// TLS, when it is spoken.
     pub tls: Option<Arc<Kept<ServerConfig>>>,
+    /// Whether whoever calls from this machine may do everything.
+    pub trusts_this_machine: bool,
     /// Says true when the service stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -51,13 +54,29 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Its client certificate.
     pub certificate: Certificate,
+    trusts_this_machine: bool,
     line: Option<Arc<Line>>,
 }
 
 impl Connection {
     /// A connection that no socket stands behind: a call from within the house.
     pub const fn from_within(peer: SocketAddr) -> Self {
-        Self { peer, certificate: Certificate::Absent, line: None }
+        let certificate = Certificate::Absent;
+        Self { peer, certificate, trusts_this_machine: true, line: None }
+    }
+
+    /// Whether a request calls the service by a name that it answers to; else the name.
+    ///
+    /// Where whoever sits at the machine may do everything, a page of the web that its browser
+    /// shows must not speak in its name. It could come here under a name of its own that it lets
+    /// point to this machine; so only addresses and `localhost` are answered then.
+    pub fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
+        if !self.trusts_this_machine || !is_loopback(self.peer.ip()) {
+            return Ok(());
+        }
+        let told = headers.get(header::HOST).map(|it| it.to_str().unwrap_or("not text").to_owned());
+        let told = uri.authority().map(ToString::to_string).or(told);
+        told.filter(|told| !is_local_name(told)).map_or(Ok(()), Err)
     }
 
     /// Somebody known calls over it.
@@ -75,7 +94,7 @@ pub async fn serve(house: Arc<House>, stream: TcpStream, seat: Seat) {
     let line = Arc::clone(seat.line());
     let socket = Patient::new(stream, house.bounds.stall());
     let Some(tls) = &house.tls else {
-        let connection = connection(&line, Certificate::Absent);
+        let connection = connection(&house, &line, Certificate::Absent);
         return talk(&house, socket, connection, &line).await;
     };
     let handshake = TlsAcceptor::from(tls.current()).accept(socket);
@@ -91,12 +110,13 @@ pub async fn serve(house: Arc<House>, stream: TcpStream, seat: Seat) {
     };
     let shown = socket.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = shown.map_or(Certificate::Absent, |der| Certificate::read(der));
-    let connection = connection(&line, certificate);
+    let connection = connection(&house, &line, certificate);
     talk(&house, socket, connection, &line).await;
 }
 
-fn connection(line: &Arc<Line>, certificate: Certificate) -> Connection {
-    Connection { peer: line.peer(), certificate, line: Some(Arc::clone(line)) }
+fn connection(house: &House, line: &Arc<Line>, certificate: Certificate) -> Connection {
+    let (peer, trusts_this_machine) = (line.peer(), house.trusts_this_machine);
+    Connection { peer, certificate, trusts_this_machine, line: Some(Arc::clone(line)) }
 }
 
 /// Speaks HTTP until the connection ends, or has to.
@@ -193,6 +213,7 @@ async fn answer(
     // The gate set bytes aside for the answers of calls; other answers are small, and unknown
     // callers'.
     let reserved = parts.extensions.remove::<Handed>().and_then(|handed| handed.take());
-    let reserved = reserved.unwrap_or_else(|| house.shares.account(nobody.key()).nothing());
-    Ok(Response::from_parts(parts, Reply::new(body, reserved, call)))
+    let (reserved, keeping) = reserved
+        .unwrap_or_else(|| (house.shares.account(nobody.key()).nothing(), Keeping::ByItsBytes));
+    Ok(Response::from_parts(parts, Reply::new(body, reserved, keeping, call)))
 }

@@ -189,12 +189,14 @@ impl Listener {
         shares: Shares,
         mut stopping: watch::Receiver<bool>,
     ) {
+        let trusts_this_machine = self.trusts_this_machine();
         let Self { socket, doors, .. } = self;
         let house = Arc::new(connection::House {
             app,
             shares,
             bounds: doors.settings.bounds.clone(),
             tls: doors.keys.tls.clone(),
+            trusts_this_machine,
             stopping: stopping.clone(),
         });
         let crowd = Arc::new(Crowd::new(&house.bounds));

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::line::{OpenCall, ReplyMark};
-use crate::api::shares::{NoRoom, Reserved};
+use crate::api::shares::{Keeping, NoRoom, Reserved};
 use crate::limits::REPLY_PIECE_BYTES;
 
 /// What carries a reply, whoever made it.
@@ -25,6 +25,7 @@ pub struct Reply {
     inner: Inner,
     /// Set aside before the reply was made, for its first data.
     reserved: Reserved,
+    _kept: Option<Reserved>,
     /// Cut off, not handed over yet.
     rest: Bytes,
     /// Data that waits for its room.
@@ -51,9 +52,14 @@ impl AsRef<[u8]> for Owned {
 
 impl Reply {
     /// A body whose first data were reserved for.
-    pub fn new(inner: Inner, reserved: Reserved, call: OpenCall) -> Self {
+    pub fn new(inner: Inner, reserved: Reserved, keeping: Keeping, call: OpenCall) -> Self {
         let mark = Arc::new(call.line().mark());
-        Self { inner, reserved, rest: Bytes::new(), waiting: None, mark, _call: call }
+        let (reserved, kept) = match keeping {
+            Keeping::ByItsBytes => (reserved, None),
+            Keeping::ToItsEnd => (reserved.account().nothing(), Some(reserved)),
+        };
+        let rest = Bytes::new();
+        Self { inner, reserved, _kept: kept, rest, waiting: None, mark, _call: call }
     }
 
     fn own(&mut self, bytes: Bytes, room: Reserved) {
