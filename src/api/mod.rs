@@ -15,6 +15,7 @@ mod convert;
 pub mod desk;
 pub mod doors;
 pub mod errors;
+mod eyes;
 pub mod gate;
 pub mod identity;
 pub mod json;
@@ -32,6 +33,7 @@ mod tests;
 pub mod tokens;
 mod traces;
 pub mod viewer;
+mod visibility;
 
 use std::future::Future;
 use std::sync::Arc;
