@@ -5,7 +5,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, Refused};
+use super::client::{AccessArgs, Client, Refused};
 use super::names::{id_bytes, id_text};
 use super::output::{grams, print_json, time};
 use super::runtime;
@@ -30,6 +30,8 @@ pub struct TransfersArgs {
     /// The server.
     #[arg(long, default_value = "http://127.0.0.1:7878")]
     server: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -44,7 +46,7 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<()> {
         ..v1::ListTransfersRequest::default()
     };
     runtime()?.block_on(async {
-        let mut client = Client::connect(&args.server).await?;
+        let mut client = Client::connect_with(&args.server, &args.access).await?;
         let transfers = all(&mut client, request).await?;
         if args.json {
             let all: Vec<Json> = transfers.iter().map(transfer_json).collect();
