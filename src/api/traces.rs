@@ -109,21 +109,32 @@ mod tests {
         let grams = is_complete.then_some(Grams::of(70));
         let node = TraceNode { lot: ORE, depth: 1, mass: grams, remaining: None };
         let (uptake, lost) = (grams, None);
-        Trace { steps: vec![step], lots: vec![ORE], nodes: vec![node], uptake, lost, is_complete }
+        Trace {
+            steps: vec![step],
+            lots: vec![ORE],
+            nodes: vec![node],
+            uptake,
+            lost,
+            pending_campaigns: Vec::new(),
+            is_complete,
+        }
     }
 
     fn found(is_complete: bool) -> Origins {
         let at_birth = Holding {
             total: Some(Grams::of(70)),
             shares: vec![(ORE, Grams::of(70))],
+            pending: Vec::new(),
             is_attributed: true,
         };
         Origins {
             total: Some(Grams::ZERO),
             shares: Vec::new(),
+            pending: Vec::new(),
             is_attributed: true,
             at_birth,
             lineage: vec![ORE],
+            pending_campaigns: Vec::new(),
             is_complete,
         }
     }

@@ -1,8 +1,9 @@
 //! A lot, a transfer and the memory of an event, as they stand at an index.
 
+use super::campaign::Tally;
 use super::event::GradeRef;
 use super::flag::Flag;
-use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
+use super::ids::{CampaignId, EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
 use super::units::{Grams, TimeMs};
 use super::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -206,6 +207,14 @@ pub enum Delta {
     Held(LotId, EventId),
     /// A hold was ended.
     Released(LotId, Hold),
+    /// A campaign was opened.
+    CampaignOpened(CampaignId),
+    /// Lots were charged to it, as inputs and as additions: each is also `Drawn`.
+    CampaignCharged(CampaignId, Tally, Tally),
+    /// Lots were drawn from it, as outputs and as residues: each is also `Born`.
+    CampaignDrawn(CampaignId, Tally, Tally),
+    /// It was closed.
+    CampaignClosed(CampaignId),
 }
 
 /// Who and where, before a whole lot moved, and the grams lost on the way.

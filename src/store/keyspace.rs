@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::domain::{
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
+};
 
 /// A key. Tags are part of the database's format: never reused, never renumbered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,10 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2a`, id -> a campaign.
+    Campaign(CampaignId),
+    /// `0x2b`, site id, process code as text -> the last campaign of that process at that site.
+    Line(SiteId, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -68,6 +74,8 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    Campaign = 0x2a,
+    Line = 0x2b,
     OwnedLot = 0x30,
     HeldLot = 0x31,
 }
@@ -92,6 +100,8 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::Campaign(_) => Tag::Campaign,
+            Self::Line(..) => Tag::Line,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
         }
@@ -121,6 +131,11 @@ impl Key {
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
+            }
+            Self::Campaign(id) => out.extend(id.as_bytes()),
+            Self::Line(site, process) => {
+                out.extend(site.as_bytes());
+                out.extend(process.as_bytes());
             }
             Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
                 out.extend(party.as_bytes());
@@ -155,6 +170,12 @@ impl Key {
             0x29 => {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
+            }
+            0x2a => Self::Campaign(CampaignId::from_bytes(rest.try_into().ok()?)),
+            0x2b => {
+                let (site, process) = rest.split_first_chunk::<16>()?;
+                let process = String::from_utf8(process.to_vec()).ok()?;
+                Self::Line(SiteId::from_bytes(*site), process)
             }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
@@ -210,6 +231,9 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            id().prop_map(|raw| Key::Campaign(CampaignId::from_bytes(raw))),
+            (0..3_u8, "[0-9A-Z_]{1,32}")
+                .prop_map(|(n, of)| Key::Line(SiteId::from_bytes([n; 16]), of)),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -237,7 +261,7 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_))));
+            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_) | Key::Line(..))));
         }
     }
 }

@@ -41,7 +41,7 @@ pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
-pub use reads::{LotQuery, Page};
+pub use reads::{CampaignQuery, LotQuery, Page};
 pub use tree::TreeReader;
 pub use write::GroupRows;
 

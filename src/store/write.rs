@@ -189,6 +189,12 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     for (id, transfer) in &rows.changes.transfers {
         batch.insert(Key::Transfer(*id).bytes(), codec::encode(transfer));
     }
+    for (id, campaign) in &rows.changes.campaigns {
+        batch.insert(Key::Campaign(*id).bytes(), codec::encode(campaign));
+    }
+    for ((site, process), line) in &rows.changes.lines {
+        batch.insert(Key::Line(*site, process.clone()).bytes(), codec::encode(line));
+    }
     for (id, event) in &rows.changes.events {
         batch.insert(Key::Event(*id).bytes(), codec::encode(event));
     }

@@ -3,6 +3,7 @@
 //! Reading goes in three steps, each with its own answer: size, canonical spelling, fields.
 //! Writing is for clients and tests; the ledger itself never writes an event anew.
 
+mod campaigns;
 mod encode;
 pub(super) mod fields;
 mod lots;
@@ -142,6 +143,10 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_)
+        | B::OpenCampaign(_)
+        | B::ChargeCampaign(_)
+        | B::DrawCampaign(_)
+        | B::CloseCampaign(_)
         | B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -181,6 +186,9 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_) => lots::read(fields, body),
+        B::OpenCampaign(_) | B::ChargeCampaign(_) | B::DrawCampaign(_) | B::CloseCampaign(_) => {
+            campaigns::read(fields, body)
+        }
         B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -192,10 +200,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         B::Approval(_) => unsupported(EventKind::Approval),
         B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
         B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
-        B::OpenCampaign(_) => unsupported(EventKind::OpenCampaign),
-        B::ChargeCampaign(_) => unsupported(EventKind::ChargeCampaign),
-        B::DrawCampaign(_) => unsupported(EventKind::DrawCampaign),
-        B::CloseCampaign(_) => unsupported(EventKind::CloseCampaign),
         B::PartlyAcceptTransfer(_) => unsupported(EventKind::PartlyAcceptTransfer),
         B::ReturnTransfer(_) => unsupported(EventKind::ReturnTransfer),
         B::SettleDiscrepancy(_) => unsupported(EventKind::SettleDiscrepancy),

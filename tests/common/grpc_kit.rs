@@ -306,6 +306,10 @@ impl Mint {
             | B::SplitLot(_)
             | B::MergeLots(_)
             | B::TransformLots(_)
+            | B::OpenCampaign(_)
+            | B::ChargeCampaign(_)
+            | B::DrawCampaign(_)
+            | B::CloseCampaign(_)
             | B::OfferTransfer(_)
             | B::AcceptTransfer(_) => Some(site(actor)),
             _ => None,

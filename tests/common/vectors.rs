@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::Movement;
 use urbanmine::domain::vocabulary::Substance;
-use urbanmine::domain::{EntryIndex, Grams, LotId};
+use urbanmine::domain::{CampaignId, EntryIndex, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
 struct Movements<'a>(&'a MemoryState);
@@ -20,6 +20,11 @@ impl Graph for Movements<'_> {
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, Infallible> {
         Ok(self.0.movements.get(&index).cloned())
+    }
+
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, Infallible> {
+        let life = self.0.campaigns.get(&id).map(|campaign| &campaign.life);
+        Ok(life.into_iter().flatten().map(|(index, _)| *index).collect())
     }
 }
 

@@ -2,18 +2,31 @@
 
 use super::codec_struct;
 use crate::domain::event::LotDraw;
-use crate::domain::movement::{Birth, Movement};
+use crate::domain::movement::{Birth, InProcess, Movement};
 
 codec_struct!(LotDraw { lot, mass });
 codec_struct!(Birth { lot, mass, contents });
-codec_struct!(Movement { index, event, kind, draws, births, output_count, uptake, loss, assay });
+codec_struct!(InProcess { mass, contents, from });
+codec_struct!(Movement {
+    index,
+    event,
+    kind,
+    draws,
+    births,
+    output_count,
+    uptake,
+    loss,
+    assay,
+    campaign,
+    stock,
+});
 
 #[cfg(test)]
 mod tests {
     use super::super::{assert_round_trip, lot};
     use super::*;
     use crate::domain::vocabulary::EventKind;
-    use crate::domain::{EntryIndex, EventId, Grams, LotId};
+    use crate::domain::{CampaignId, EntryIndex, EventId, Grams, LotId};
 
     #[test]
     fn movements_come_back() {
@@ -29,8 +42,21 @@ mod tests {
             uptake: Grams::of(1),
             loss: Grams::of(2),
             assay: Some(birth(Some(lot::tests::contents()))),
+            campaign: Some(CampaignId::from_bytes([3; 16])),
+            stock: Some(InProcess {
+                mass: Grams::of(7),
+                contents: lot::tests::contents(),
+                from: Some(CampaignId::from_bytes([4; 16])),
+            }),
         };
         assert_round_trip(&full);
-        assert_round_trip(&Movement { draws: vec![], births: vec![], assay: None, ..full });
+        assert_round_trip(&Movement {
+            draws: vec![],
+            births: vec![],
+            assay: None,
+            campaign: None,
+            stock: None,
+            ..full
+        });
     }
 }
