@@ -6,6 +6,7 @@ mod store_support;
 use proptest::prelude::*;
 use store_support::{
     House, chain, checkpoint, commit, entry, group, groups, leaves, write, write_retracting,
+    write_seen,
 };
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::lot::{
@@ -14,10 +15,12 @@ use urbanmine::domain::lot::{
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::Movement;
 use urbanmine::domain::party::{KeyState, Party, PartyState, Site};
+use urbanmine::domain::sight::{EntrySight, Kinship, Sight, Turn};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
     CustodyModel, EventKind, OriginKind, OriginKinds, TransferScope,
 };
+use urbanmine::domain::waiver::WaiverState;
 use urbanmine::domain::{
     EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, PartyId, PublicKey, SiteId,
     TimeMs, View,
@@ -65,6 +68,7 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         contents: Contents::default(),
         assayed_by: None,
         holds: vec![],
+        approvals: vec![],
         retracted_by: None,
         last_occurred_at: TimeMs::of(1),
         life: Life { count: 1, last: EntryIndex(1) },
@@ -142,6 +146,16 @@ fn site(n: u8, party: u8) -> Site {
     }
 }
 
+fn waiver() -> WaiverState {
+    WaiverState {
+        reason_code: "CODE".to_owned(),
+        subject: "1".to_owned(),
+        event: event_id(1),
+        index: EntryIndex(1),
+        validity: Validity { from: TimeMs::of(0), to: None },
+    }
+}
+
 fn transfer(n: u8) -> Transfer {
     Transfer {
         offer: event_id(n),
@@ -155,6 +169,7 @@ fn transfer(n: u8) -> Transfer {
         invoice_class: None,
         offered_at: EntryIndex(1),
         occurred_at: TimeMs::of(1),
+        approval: None,
         status: TransferStatus::Open,
     }
 }
@@ -190,6 +205,7 @@ fn everything() -> MemoryState {
     }
     state.lives.insert((lot_id(1), 1), event_id(7));
     state.transfers.insert(event_id(5), transfer(5));
+    state.waivers.insert(("CODE".to_owned(), "1".to_owned()), waiver());
     state.table_chunks.insert((Hash32([1; 32]), 0), vec![9; 40_000]);
     state
 }
@@ -208,6 +224,10 @@ fn assert_view_equals(store: &Store, state: &MemoryState) {
     }
     for (id, key) in &state.keys {
         assert_eq!(store.key(*id).unwrap().as_ref(), Some(key));
+    }
+    for ((reason_code, subject), waiver) in &state.waivers {
+        let found = store.waiver(reason_code, subject).unwrap();
+        assert_eq!(found.as_ref(), Some(waiver));
     }
     for (id, lot) in &state.lots {
         assert_eq!(store.lot(*id).unwrap().as_ref(), Some(lot));
@@ -404,6 +424,63 @@ fn pages_of_lots_hold_what_was_asked_for() {
             assert_eq!(found, expected, "{query:?} by {limit}");
         }
     }
+}
+
+#[test]
+fn a_party_finds_its_own_rows_and_no_others() {
+    let house = House::new();
+    let store = house.create();
+    let came = |n: u8, of: u8| Sight { party: party_id(n), lot: lot_id(of), turn: Turn::Came };
+    let sight = |index: u64, concerned: &[u8], sights: Vec<Sight>| EntrySight {
+        index: EntryIndex(index),
+        concerned: concerned.iter().map(|n| party_id(*n)).collect(),
+        acquainted: concerned.windows(2).map(|it| (party_id(it[0]), party_id(it[1]))).collect(),
+        sights,
+    };
+    let gone = Turn::Left(Box::new(lot(1, 1, 1)));
+    let left = Sight { party: party_id(1), lot: lot_id(1), turn: gone };
+    let kin = Turn::Kin(Kinship::Up, party_id(1));
+    let up = Sight { party: party_id(2), lot: lot_id(3), turn: kin };
+    let first = [
+        sight(0, &[1], vec![came(1, 1), came(1, 2)]),
+        sight(1, &[1, 2], vec![came(2, 1), left, up]),
+    ];
+    let second = [sight(2, &[2], vec![]), sight(3, &[1, 2, 3], vec![came(1, 1)])];
+    let none = MemoryState::default();
+    write_seen(&store, &group(0, 2), &none, &[], &first).unwrap();
+    write_seen(&store, &group(2, 2), &none, &[], &second).unwrap();
+
+    let indexes = |n: u8, from: u64, max: usize| -> Vec<u64> {
+        let found = store.concerning(party_id(n), EntryIndex(from), max).unwrap();
+        found.into_iter().map(|index| index.0).collect()
+    };
+    assert_eq!(indexes(1, 0, 9), [0, 1, 3]);
+    assert_eq!(indexes(1, 1, 1), [1]);
+    assert_eq!(indexes(2, 2, 9), [2, 3]);
+    assert!(indexes(4, 0, 9).is_empty());
+    assert!(store.concerns(party_id(3), EntryIndex(3)).unwrap());
+    assert!(!store.concerns(party_id(3), EntryIndex(2)).unwrap());
+
+    let lots = |n: u8, after: Option<u8>, max: usize| -> Vec<LotId> {
+        let found = store.related_lots(party_id(n), after.map(lot_id), max).unwrap();
+        found.into_iter().map(|(lot, _)| lot).collect()
+    };
+    assert_eq!(lots(1, None, 9), [lot_id(1), lot_id(2)]);
+    assert_eq!(lots(1, Some(1), 9), [lot_id(2)]);
+    assert_eq!(lots(2, None, 1), [lot_id(1)]);
+    let relation = store.relation(party_id(1), lot_id(1)).unwrap().unwrap();
+    assert_eq!(relation.left, Some(lot(1, 1, 1)), "an earlier group's, kept by a later one");
+    let relation = store.relation(party_id(2), lot_id(3)).unwrap().unwrap();
+    assert_eq!(relation.kin, Some((Kinship::Up, party_id(1))));
+    assert!(!relation.was_own);
+    assert_eq!(store.relation(party_id(3), lot_id(1)).unwrap(), None);
+
+    let known = |n: u8| store.acquaintances(party_id(n), None, 9).unwrap();
+    assert_eq!(known(2), [party_id(1), party_id(3)]);
+    assert_eq!(known(3), [party_id(2)]);
+    assert_eq!(store.acquaintances(party_id(2), Some(party_id(1)), 9).unwrap(), [party_id(3)]);
+    assert!(store.are_acquainted(party_id(1), party_id(2)).unwrap());
+    assert!(!store.are_acquainted(party_id(1), party_id(3)).unwrap());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::event_json::{SymbolContext, event_from_value};
-use super::keyfile::{self, PassphraseArgs};
+use super::keyfile::{self, KeySource, PassphraseArgs};
 use super::names::lookup_samples;
 use super::output::{hex, print_json};
 use super::runtime;
@@ -54,7 +54,8 @@ pub struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs) -> anyhow::Result<()> {
-    let ledger_key = keyfile::read(&args.ledger_key, &args.passphrase)?;
+    let ledger_key =
+        keyfile::read_ledger(&KeySource::File(args.ledger_key.clone()), &args.passphrase.source())?;
     let coordinator_key = keyfile::read(&args.coordinator_key, &args.passphrase)?;
     let text = std::fs::read_to_string(&args.coordinator)
         .with_context(|| format!("cannot read {}", args.coordinator.display()))?;

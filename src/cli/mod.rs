@@ -8,11 +8,13 @@
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
 pub mod client;
+pub mod config;
 pub mod demo;
 pub mod event_json;
 pub mod init;
 pub mod keyfile;
 pub mod keygen;
+mod log;
 pub mod lot;
 pub mod names;
 pub mod output;
@@ -43,7 +45,9 @@ enum Command {
     /// Make a new ledger: genesis and tables.
     Init(init::InitArgs),
     /// Serve a ledger over gRPC.
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
+    /// Show the settings of serve, or an example of its configuration file.
+    Config(config::command::ConfigArgs),
     /// Make a signing key in an encrypted key file.
     Keygen(keygen::KeygenArgs),
     /// Sign events from JSON lines and send them; the same file again records nothing twice.
@@ -75,7 +79,10 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    start_log();
+    // A service reads its configuration first, which says how it logs.
+    if !matches!(cli.command, Command::Serve(_)) {
+        log::start(&config::settings::LogSettings::default());
+    }
     keep_quiet_about_stdout();
     let is_verify = matches!(cli.command, Command::Verify(_));
     // Where stdout is full or gone a print panics, and a panic's own exit code is in no contract.
@@ -83,7 +90,12 @@ pub fn run() -> ExitCode {
     let done = done.unwrap_or_else(|told| Err(fault_of(told.as_ref())));
     done.unwrap_or_else(|error| {
         eprintln!("urbanmine: {error:#}");
-        ExitCode::from(if is_verify { COULD_NOT_VERIFY } else { FAILED })
+        let is_usage = error.downcast_ref::<config::ConfigFault>().is_some();
+        ExitCode::from(match (is_verify, is_usage) {
+            (true, _) => COULD_NOT_VERIFY,
+            (false, true) => USAGE,
+            (false, false) => FAILED,
+        })
     })
 }
 
@@ -92,6 +104,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config::command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
@@ -124,17 +137,6 @@ fn fault_of(payload: &(dyn std::any::Any + Send)) -> anyhow::Error {
 fn said(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default()
-}
-
-/// Log lines go to stderr; `RUST_LOG` widens them.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .try_init();
 }
 
 /// A runtime for commands that talk.

@@ -20,6 +20,13 @@ pub fn bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// A table with its head, without lines around it.
+pub fn table(head: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head.to_vec());
+    table
+}
+
 /// Prints one JSON value as data.
 pub fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     let text =

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::init::guard_of;
-use super::keyfile::{self, PassphraseArgs};
+use super::keyfile::{self, KeySource, PassphraseArgs};
 use super::output::print_json;
 use crate::node::{Node, NodeConfig};
 
@@ -31,7 +31,8 @@ pub struct RebuildArgs {
 }
 
 pub(super) fn run(args: &RebuildArgs) -> anyhow::Result<()> {
-    let ledger_key = keyfile::read(&args.ledger_key, &args.passphrase)?;
+    let ledger_key =
+        keyfile::read_ledger(&KeySource::File(args.ledger_key.clone()), &args.passphrase.source())?;
     let config = NodeConfig::new(&args.data, guard_of(&args.data, args.guard.as_deref()));
     let size = Node::rebuild(&config, ledger_key).context("the database cannot be rebuilt")?;
     if args.json {

@@ -5,64 +5,142 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use toml::Value;
 
-use super::init::guard_of;
+use super::config::{ConfigFault, Effective, Override};
 use super::keyfile::{self, PassphraseArgs};
 use super::output::hex;
 use super::runtime;
 use crate::api::Listener;
 use crate::node::{Node, NodeConfig};
 
-/// Serve a ledger over gRPC.
+/// Serve a ledger over gRPC. Settings come from a file, the environment and these flags; see
+/// config.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// Configuration file (TOML); also `URBANMINE_CONFIG`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Data directory of the ledger (see init).
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// Directory of the head guard [default: <data>.guard]
     #[arg(long, value_name = "DIR")]
     guard: Option<PathBuf>,
-    /// Key file of the ledger.
-    #[arg(long, value_name = "FILE")]
-    ledger_key: PathBuf,
+    #[command(flatten)]
+    key: LedgerKeyArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Address to listen on; loopback only in this version.
-    #[arg(long, default_value = "127.0.0.1:7878")]
-    listen: SocketAddr,
+    /// Address to listen on; loopback only in this version [default: 127.0.0.1:7878]
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Address of the metrics (Prometheus); none without it.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    log_format: Option<String>,
+    /// From which level on log lines are written.
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: Option<String>,
+}
+
+/// Where the ledger's key is; one of them.
+#[derive(Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct LedgerKeyArgs {
+    /// Key file of the ledger.
+    #[arg(long = "ledger-key", id = "ledger_key", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Credential of the service manager that holds the key.
+    #[arg(long = "ledger-key-credential", id = "ledger_key_credential", value_name = "NAME")]
+    credential: Option<String>,
+    /// Open file descriptor that gives the key.
+    #[arg(long = "ledger-key-fd", id = "ledger_key_fd", value_name = "NUMBER")]
+    fd: Option<u32>,
+}
+
+impl ServeArgs {
+    /// Every setting, from all sources.
+    pub(super) fn effective(&self) -> Result<Effective, ConfigFault> {
+        // A variable that is not UTF-8 is none of ours.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Effective::load(self.config.as_deref(), environment, self.overrides())
+    }
+
+    fn overrides(&self) -> Vec<Override> {
+        let path = |path: &PathBuf| Value::String(path.to_string_lossy().into_owned());
+        let text = |text: &String| Value::String(text.clone());
+        let address = |address: &SocketAddr| Value::String(address.to_string());
+        let (key, passphrase) = (&self.key, &self.passphrase);
+        let said = [
+            ("ledger.data", "--data", self.data.as_ref().map(path)),
+            ("ledger.guard", "--guard", self.guard.as_ref().map(path)),
+            ("key.file", "--ledger-key", key.file.as_ref().map(path)),
+            ("key.credential", "--ledger-key-credential", key.credential.as_ref().map(text)),
+            ("key.fd", "--ledger-key-fd", key.fd.map(|fd| Value::Integer(fd.into()))),
+            (
+                "key.passphrase_file",
+                "--passphrase-file",
+                passphrase.passphrase_file.as_ref().map(path),
+            ),
+            (
+                "key.passphrase_credential",
+                "--passphrase-credential",
+                passphrase.passphrase_credential.as_ref().map(text),
+            ),
+            ("listen.address", "--listen", self.listen.as_ref().map(address)),
+            ("metrics.address", "--metrics", self.metrics.as_ref().map(address)),
+            ("log.format", "--log-format", self.log_format.as_ref().map(text)),
+            ("log.level", "--log-level", self.log_level.as_ref().map(text)),
+        ];
+        let said = said.into_iter();
+        said.filter_map(|(key, flag, value)| Some(Override { key, flag, value: value? })).collect()
+    }
 }
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let ledger_key = keyfile::read(&args.ledger_key, &args.passphrase)?;
-    let config = NodeConfig::new(&args.data, guard_of(&args.data, args.guard.as_deref()));
+    let settings = args.effective()?.settings()?;
+    super::log::start(&settings.log);
+    let config = NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?);
+    let ledger_key = keyfile::read_ledger(&settings.key.source()?, &settings.key.passphrase()?)?;
     let public = hex(ledger_key.public_key().as_bytes());
+    // The table has a default, so there is one.
+    let listen = settings.listen.address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7878)));
     runtime()?.block_on(async {
-        let listener = Listener::bind(args.listen).await?;
+        let listener = Listener::bind(listen).await?;
         let node = Node::open(&config, ledger_key).context("the node does not start")?;
         let address = listener.address();
         let ledger = node.reader().ledger()?;
         eprintln!("ledger {} with {} entries", ledger.origin, node.reader().size());
         eprintln!("ledger key {public}");
+        // Before anybody learns the address: who knows it may ask us to end.
+        let interrupted = interrupted();
         println!("http://{address}");
-        crate::api::serve(node.clone(), listener, interrupted()).await?;
+        crate::api::serve(node.clone(), listener, interrupted).await?;
         node.shutdown().await;
         eprintln!("stopped; everything acknowledged is on disk");
         Ok(())
     })
 }
 
-/// Resolves on Ctrl-C or a termination signal.
-pub(super) async fn interrupted() {
+/// Resolves on Ctrl-C or a termination signal; both are caught from this call on, within a runtime.
+pub(super) fn interrupted() -> impl Future<Output = ()> + Send {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    #[cfg(unix)]
+    let interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut terminated), Ok(mut interrupt)) = (terminated, interrupt) {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = terminated.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }

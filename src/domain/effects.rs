@@ -9,7 +9,9 @@ use super::ids::{
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
+use super::sight::Sight;
 use super::tables::Tables;
+use super::waiver::WaiverState;
 
 /// What the rules may look at: only the things that an event names, as they stand before it.
 pub trait View {
@@ -38,6 +40,8 @@ pub trait View {
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, Self::Fault>;
     /// The event at a place in a lot's life, counted from 0.
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Self::Fault>;
+    /// The waiver of a rule, by its reason, for a subject.
+    fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, Self::Fault>;
     /// A chunk of a table set that is being published.
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Self::Fault>;
 }
@@ -89,6 +93,8 @@ pub struct Effects {
     pub sites: Vec<Site>,
     /// Keys that change.
     pub keys: Vec<KeyState>,
+    /// Waivers that change.
+    pub waivers: Vec<WaiverState>,
     /// Lots that change, ascending by id: exactly those of `links`.
     pub lots: Vec<Lot>,
     /// The links of the entry, ascending by lot.
@@ -107,6 +113,14 @@ pub struct Effects {
     pub retracted_movement: Option<EntryIndex>,
     /// A chunk of tables: of which set, which, and its bytes.
     pub table_chunk: Option<(Hash32, u32, Vec<u8>)>,
+    /// The parties that the entry concerns, ascending: who acted, signed, is named, owns or holds a
+    /// lot of it, before or after, or is party to a transfer of it. At most
+    /// [`MAX_CONCERNED`](crate::limits::MAX_CONCERNED).
+    pub concerned: Vec<PartyId>,
+    /// Parties that know each other by the entry: each pair once, the smaller id first.
+    pub acquainted: Vec<(PartyId, PartyId)>,
+    /// Lots that parties see otherwise from this entry on.
+    pub sights: Vec<Sight>,
     /// The table set that judges from the next entry on.
     pub activated_tables: Option<Arc<Tables>>,
 }

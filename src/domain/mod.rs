@@ -20,9 +20,11 @@ pub mod memory;
 pub mod movement;
 pub mod party;
 pub mod rejection;
+pub mod sight;
 pub mod tables;
 pub mod units;
 pub mod vocabulary;
+pub mod waiver;
 
 pub use apply::{Moment, Signed, apply};
 pub use effects::{Effects, View};

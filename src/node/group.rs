@@ -11,9 +11,11 @@ use super::overlay::Overlay;
 use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply};
 use crate::domain::effects::{Effects, View};
 use crate::domain::memory::MemoryState;
+use crate::domain::sight::EntrySight;
 use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
+use crate::store::Trail;
 
 /// Where the ledger ends, and what judges there.
 #[derive(Clone)]
@@ -44,6 +46,10 @@ pub struct PendingGroup {
     pub changes: MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: Vec<EntryIndex>,
+    /// What is kept of each entry.
+    pub trail: Trail,
+    /// What the entries let parties see, in their order.
+    pub sights: Vec<EntrySight>,
     /// Bytes of the entries.
     pub bytes: usize,
 }
@@ -76,6 +82,8 @@ impl PendingGroup {
             leaves: Vec::new(),
             changes: MemoryState::default(),
             retracted: Vec::new(),
+            trail: Trail::default(),
+            sights: Vec::new(),
             bytes: 0,
         }
     }
@@ -98,6 +106,8 @@ impl PendingGroup {
             head: self.head.clone(),
             sealed: Vec::new(),
             retracted: Vec::new(),
+            trail: Trail::default(),
+            sights: Vec::new(),
             now: now.max(self.head.recorded_at),
         }
     }
@@ -111,10 +121,12 @@ impl PendingGroup {
     ) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let mut trial = self.trial(base, now);
         let placed = trial.run(batch)?;
-        let Trial { own, head, sealed, retracted, .. } = trial;
+        let Trial { own, head, sealed, retracted, trail, sights, .. } = trial;
         self.head = head;
         self.changes.merge(own);
         self.retracted.extend(retracted);
+        self.trail.append(trail);
+        self.sights.extend(sights);
         for entry in sealed {
             self.bytes += entry.bytes().len();
             self.leaves.push(entry.leaf());
@@ -132,6 +144,8 @@ struct Trial<'a, V> {
     head: Head,
     sealed: Vec<Sealed>,
     retracted: Vec<EntryIndex>,
+    trail: Trail,
+    sights: Vec<EntrySight>,
     now: TimeMs,
 }
 
@@ -151,7 +165,7 @@ impl<V: View> Trial<'_, V> {
             let index = self.head.next;
             let effects = self.judge(admitted, following, position)?;
             self.seal(admitted, &effects, first, new_count, position)?;
-            self.take_over(&effects, admitted);
+            self.take_over(effects, admitted, index);
             placed.push(Placed::New(index));
         }
         self.check_correctives_came(batch.len())?;
@@ -267,15 +281,18 @@ impl<V: View> Trial<'_, V> {
         Ok(())
     }
 
-    fn take_over(&mut self, effects: &Effects, admitted: &Admitted) {
-        self.own.absorb(effects, admitted.event().id);
+    fn take_over(&mut self, effects: Effects, admitted: &Admitted, index: EntryIndex) {
+        self.own.absorb(&effects, admitted.event().id);
         self.retracted.extend(effects.retracted_movement);
+        self.trail.note(index, admitted.event().body.kind(), &effects);
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }
         if let Some(ledger) = &effects.ledger {
             self.head.tables_hash = ledger.tables_hash;
         }
+        let Effects { concerned, acquainted, sights, .. } = effects;
+        self.sights.push(EntrySight { index, concerned, acquainted, sights });
     }
 }
 

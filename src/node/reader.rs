@@ -1,18 +1,19 @@
 //! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::clock::Clock;
 use super::writer::Shared;
 use crate::domain::campaign::{Campaign, CampaignStatus};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::sight::Relation;
 use crate::domain::{
-    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
@@ -38,6 +39,9 @@ pub enum ReadFault {
     /// A trace did not come to an end.
     #[error("the movements of the lot do not add up: {0}")]
     Trace(String),
+    /// A stored entry is not one.
+    #[error("a stored entry does not parse: {0}")]
+    Entry(String),
     /// A proof could not be built from the stored tree.
     #[error("the stored tree gives no proof: {0}")]
     Tree(String),
@@ -102,18 +106,24 @@ pub struct CampaignScan {
 /// A view for readers; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>) -> Self {
-        Self { store, shared }
+    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, shared, clock }
+    }
+
+    /// What the node's clock says.
+    pub fn now(&self) -> TimeMs {
+        self.clock.now()
     }
 
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
-        EntryCount(self.shared.size.load(Ordering::SeqCst))
+        *self.shared.size.borrow()
     }
 
     /// The ledger's own state.
@@ -267,23 +277,9 @@ impl Reader {
         Ok(self.store.party(id)?)
     }
 
-    /// Parties after one, in order of their ids.
-    pub fn parties(
-        &self,
-        after: Option<PartyId>,
-        max: usize,
-    ) -> Result<Vec<PartyState>, ReadFault> {
-        Ok(self.store.parties(after, max)?.items)
-    }
-
     /// A site.
     pub fn site(&self, id: SiteId) -> Result<Option<Site>, ReadFault> {
         Ok(self.store.site(id)?)
-    }
-
-    /// Sites after one, in order of their ids.
-    pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
-        Ok(self.store.sites(None, after, max)?.items)
     }
 
     /// A key.
@@ -291,17 +287,54 @@ impl Reader {
         Ok(self.store.key(id)?)
     }
 
-    /// The text of the table set in force; empty until it is published.
-    pub fn tables_text(&self) -> Result<String, ReadFault> {
-        let ledger = self.ledger()?;
-        let mut text = Vec::new();
-        for chunk in 0..crate::limits::MAX_TABLE_CHUNKS {
-            match self.store.table_chunk(ledger.tables_hash, chunk)? {
-                Some(bytes) => text.extend(bytes),
-                None => break,
-            }
-        }
-        Ok(String::from_utf8_lossy(&text).into_owned())
+    /// Entries under the last checkpoint that concern a party, ascending, from one on. Walks the
+    /// party's own index only.
+    pub fn concerning(
+        &self,
+        party: PartyId,
+        from: EntryIndex,
+        max: usize,
+    ) -> Result<Vec<EntryIndex>, ReadFault> {
+        let mut found = self.store.concerning(party, from, max)?;
+        let size = self.size();
+        found.retain(|index| index.0 < size.0);
+        Ok(found)
+    }
+
+    /// Whether an entry concerns a party.
+    pub fn concerns(&self, party: PartyId, index: EntryIndex) -> Result<bool, ReadFault> {
+        Ok(self.store.concerns(party, index)?)
+    }
+
+    /// How a party is related to a lot; `None` when it is not.
+    pub fn relation(&self, party: PartyId, lot: LotId) -> Result<Option<Relation>, ReadFault> {
+        Ok(self.store.relation(party, lot)?)
+    }
+
+    /// Lots that a party is related to, after one, in order of their ids. Walks the party's own
+    /// index only.
+    pub fn related_lots(
+        &self,
+        party: PartyId,
+        after: Option<LotId>,
+        max: usize,
+    ) -> Result<Vec<(LotId, Relation)>, ReadFault> {
+        Ok(self.store.related_lots(party, after, max)?)
+    }
+
+    /// Whether two parties share an entry.
+    pub fn are_acquainted(&self, party: PartyId, other: PartyId) -> Result<bool, ReadFault> {
+        Ok(self.store.are_acquainted(party, other)?)
+    }
+
+    /// Parties that share an entry with a party, after one, in order of their ids.
+    pub fn acquaintances(
+        &self,
+        party: PartyId,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, ReadFault> {
+        Ok(self.store.acquaintances(party, after, max)?)
     }
 
     /// Where a lot's metal came from.

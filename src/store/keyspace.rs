@@ -49,10 +49,25 @@ pub enum Key {
     Campaign(CampaignId),
     /// `0x2b`, site id, process code as text -> the last campaign of that process at that site.
     Line(SiteId, String),
+    /// `0x2d`, reason as text, 0, subject as text -> a waiver.
+    Waiver(String, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
     HeldLot(PartyId, LotId),
+    /// `0x32`, party id, entry index u64 -> nothing: the entries that concern a party.
+    Concerned(PartyId, EntryIndex),
+    /// `0x33`, party id, lot id -> how the party is related to the lot.
+    RelatedLot(PartyId, LotId),
+    /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
+    Acquainted(PartyId, PartyId),
+    /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
+    /// it.
+    PartyVersion(PartyId, EntryIndex),
+    /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
+    SiteVersion(SiteId, EntryIndex),
+    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    KindEntry(u8, EntryIndex),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -76,8 +91,15 @@ pub enum Tag {
     TableChunk = 0x29,
     Campaign = 0x2a,
     Line = 0x2b,
+    Waiver = 0x2d,
     OwnedLot = 0x30,
     HeldLot = 0x31,
+    Concerned = 0x32,
+    RelatedLot = 0x33,
+    Acquainted = 0x36,
+    PartyVersion = 0x37,
+    SiteVersion = 0x38,
+    KindEntry = 0x39,
 }
 
 impl Key {
@@ -102,8 +124,15 @@ impl Key {
             Self::TableChunk(..) => Tag::TableChunk,
             Self::Campaign(_) => Tag::Campaign,
             Self::Line(..) => Tag::Line,
+            Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyVersion(..) => Tag::PartyVersion,
+            Self::SiteVersion(..) => Tag::SiteVersion,
+            Self::KindEntry(..) => Tag::KindEntry,
+            Self::Concerned(..) => Tag::Concerned,
+            Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::Acquainted(..) => Tag::Acquainted,
         }
     }
 
@@ -137,9 +166,32 @@ impl Key {
                 out.extend(site.as_bytes());
                 out.extend(process.as_bytes());
             }
-            Self::OwnedLot(party, lot) | Self::HeldLot(party, lot) => {
+            Self::Waiver(reason_code, subject) => {
+                out.extend(reason_code.as_bytes());
+                out.push(0);
+                out.extend(subject.as_bytes());
+            }
+            Self::OwnedLot(party, lot)
+            | Self::HeldLot(party, lot)
+            | Self::RelatedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
+            }
+            Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
+                out.extend(party.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::Acquainted(party, other) => {
+                out.extend(party.as_bytes());
+                out.extend(other.as_bytes());
+            }
+            Self::SiteVersion(site, index) => {
+                out.extend(site.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::KindEntry(kind, index) => {
+                out.push(*kind);
+                out.extend(index.0.to_be_bytes());
             }
         }
         out
@@ -177,8 +229,34 @@ impl Key {
                 let process = String::from_utf8(process.to_vec()).ok()?;
                 Self::Line(SiteId::from_bytes(*site), process)
             }
+            0x2d => {
+                let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+                Self::Waiver(reason_code.to_owned(), subject.to_owned())
+            }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x32 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
+            0x36 => {
+                let (party, other) = rest.split_first_chunk::<16>()?;
+                let other = PartyId::from_bytes(other.try_into().ok()?);
+                Self::Acquainted(PartyId::from_bytes(*party), other)
+            }
+            0x37 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x38 => {
+                let (site, index) = rest.split_first_chunk::<16>()?;
+                Self::SiteVersion(SiteId::from_bytes(*site), EntryIndex(be_u64(index)?))
+            }
+            0x39 => {
+                let (kind, index) = rest.split_first()?;
+                Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
+            }
             _ => return None,
         };
         Some(key)
@@ -234,6 +312,7 @@ mod tests {
             id().prop_map(|raw| Key::Campaign(CampaignId::from_bytes(raw))),
             (0..3_u8, "[0-9A-Z_]{1,32}")
                 .prop_map(|(n, of)| Key::Line(SiteId::from_bytes([n; 16]), of)),
+            waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -242,7 +321,28 @@ mod tests {
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),
+            (0..3_u8, any::<u64>()).prop_map(|(n, at)| Key::PartyVersion(
+                PartyId::from_bytes([n; 16]),
+                EntryIndex(at)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
+            (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
+            (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (id(), id()).prop_map(|(party, other)| Key::Acquainted(
+                PartyId::from_bytes(party),
+                PartyId::from_bytes(other)
+            )),
         ]
+    }
+
+    fn waiver() -> impl Strategy<Value = Key> {
+        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
     }
 
     proptest! {
@@ -261,7 +361,11 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_) | Key::Line(..))));
+            let is_text = matches!(
+                longer,
+                Some(Key::CreditCode(_) | Key::Line(..) | Key::Waiver(..))
+            );
+            prop_assert!(longer.is_none() || is_text);
         }
     }
 }

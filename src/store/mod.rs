@@ -26,6 +26,8 @@ mod keyspace;
 mod lock;
 mod reads;
 mod segment;
+mod sights;
+mod trail;
 mod tree;
 mod write;
 
@@ -42,6 +44,7 @@ pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{CampaignQuery, LotQuery, Page};
+pub use trail::Trail;
 pub use tree::TreeReader;
 pub use write::GroupRows;
 

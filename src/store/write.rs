@@ -1,7 +1,8 @@
 //! What one commit group writes into the database: a single batch, so that the database always
 //! stands at the end of a group.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sled::Batch;
 
@@ -9,10 +10,12 @@ use super::codec;
 use super::database::Database;
 use super::fault::StoreFault;
 use super::keyspace::Key;
+use super::trail::{Trail, put_trail};
 use super::{reads, tree};
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, PartyId};
+use crate::domain::sight::{EntrySight, Relation};
+use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, LotId, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
@@ -30,6 +33,10 @@ pub struct GroupRows<'a> {
     pub changes: &'a MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: &'a [EntryIndex],
+    /// What is kept of each of its entries.
+    pub trail: &'a Trail,
+    /// What the entries let parties see, in their order.
+    pub sights: &'a [EntrySight],
 }
 
 /// Writes a group that follows the last. One that is there already is compared, never written
@@ -63,6 +70,8 @@ pub(super) fn write_group(
     put_lots(database, &mut batch, &rows.changes.lots)?;
     put_lives(database, &mut batch, rows.changes)?;
     put_history(&mut batch, rows);
+    put_trail(&mut batch, rows.trail);
+    put_sights(database, &mut batch, rows.sights)?;
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
     Ok(EntryCount(end.0))
@@ -126,6 +135,10 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
     for (id, key) in &changes.keys {
         batch.insert(Key::Signer(*id).bytes(), codec::encode(key));
     }
+    for ((reason_code, subject), waiver) in &changes.waivers {
+        let key = Key::Waiver(reason_code.clone(), subject.clone());
+        batch.insert(key.bytes(), codec::encode(waiver));
+    }
     for ((set, chunk), bytes) in &changes.table_chunks {
         batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());
     }
@@ -135,7 +148,7 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
 fn put_lots(
     database: &Database,
     batch: &mut Batch,
-    lots: &BTreeMap<crate::domain::LotId, Lot>,
+    lots: &BTreeMap<LotId, Lot>,
 ) -> Result<(), StoreFault> {
     for (id, lot) in lots {
         let before: Option<Lot> = database.value(&Key::Lot(*id))?;
@@ -183,6 +196,43 @@ fn index_of(database: &Database, key: &Key, event: EventId) -> Result<EntryIndex
     let record = database.value::<crate::domain::lot::EventRecord>(&Key::Event(event))?;
     let index = record.map(|record| record.index);
     index.ok_or_else(|| StoreFault::value(key, format!("event {event} is not recorded")))
+}
+
+/// Who sees what. A relation is read, changed and written; pairs that know each other already are
+/// left alone, so that trading on does not grow the file.
+fn put_sights(
+    database: &Database,
+    batch: &mut Batch,
+    entries: &[EntrySight],
+) -> Result<(), StoreFault> {
+    let mut relations: BTreeMap<(PartyId, LotId), Relation> = BTreeMap::new();
+    let mut pairs = BTreeSet::new();
+    for entry in entries {
+        for party in &entry.concerned {
+            batch.insert(Key::Concerned(*party, entry.index).bytes(), &[]);
+        }
+        pairs.extend(entry.acquainted.iter().copied());
+        for sight in &entry.sights {
+            let relation = match relations.entry((sight.party, sight.lot)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let key = Key::RelatedLot(sight.party, sight.lot);
+                    place.insert(database.value(&key)?.unwrap_or_default())
+                }
+            };
+            relation.take(&sight.turn);
+        }
+    }
+    for ((party, lot), relation) in &relations {
+        batch.insert(Key::RelatedLot(*party, *lot).bytes(), codec::encode(relation));
+    }
+    for (one, other) in pairs {
+        if database.get(&Key::Acquainted(one, other))?.is_none() {
+            batch.insert(Key::Acquainted(one, other).bytes(), &[]);
+            batch.insert(Key::Acquainted(other, one).bytes(), &[]);
+        }
+    }
+    Ok(())
 }
 
 fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {

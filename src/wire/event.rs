@@ -6,6 +6,7 @@
 mod campaigns;
 mod encode;
 pub(super) mod fields;
+mod grants;
 mod lots;
 mod registry;
 mod transfers;
@@ -136,6 +137,8 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_)
+        | B::Waiver(_)
+        | B::Approval(_)
         | B::DeclareError(_) => SiteRule::Absent,
         B::OpeningInventory(_)
         | B::CollectLot(_)
@@ -180,6 +183,7 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_) => registry::read(fields, body),
+        B::Waiver(_) | B::Approval(_) => grants::read(fields, body),
         B::OpeningInventory(_)
         | B::CollectLot(_)
         | B::AssayLot(_)
@@ -196,8 +200,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
-        B::Waiver(_) => unsupported(EventKind::Waiver),
-        B::Approval(_) => unsupported(EventKind::Approval),
         B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
         B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
         B::PartlyAcceptTransfer(_) => unsupported(EventKind::PartlyAcceptTransfer),

@@ -12,12 +12,13 @@ use super::super::event::{
     ChargeCampaign, CloseCampaign, Composition, DrawCampaign, LotDraw, NewLot, OpenCampaign,
 };
 use super::super::flag::{Flag, Variance};
-use super::super::ids::{CampaignId, EventId, LotId, PartyId};
+use super::super::ids::{CampaignId, LotId, PartyId};
 use super::super::lot::{Contents, Delta, EventRecord, Lot};
 use super::super::movement::InProcess;
 use super::super::rejection::Rejection;
-use super::super::units::Grams;
-use super::super::vocabulary::{OriginKind, OriginKinds, Substance};
+use super::super::units::{Grams, TimeMs};
+use super::super::vocabulary::{EventKind, OriginKind, OriginKinds, Substance};
+use super::super::waiver::OPENING_STOCK;
 use super::Verdict;
 use super::lots::{birth, check_usable, declared, event_site};
 use super::transform::{
@@ -119,7 +120,8 @@ fn opening<V: View>(
         stated: stated_g,
         expected,
     };
-    let Some(waiver) = waiver(work, mismatch.reason(), open.campaign)? else {
+    let subject = open.campaign.to_string();
+    let Some(waiver) = work.waiver_in_force(OPENING_STOCK, &subject)? else {
         return Err(mismatch.into());
     };
     let nothing = Contents { of_mass: open.opening_stock, items: Vec::new() };
@@ -151,16 +153,6 @@ fn difference(
     differing
         .map(|substance| (Some(substance), grams(stated, substance), grams(left, substance)))
         .next()
-}
-
-/// A coordinator's waiver of a reason for a campaign, in force at the time of the event.
-#[expect(clippy::unnecessary_wraps, reason = "the view is asked once it knows waivers")]
-fn waiver<V: View>(
-    _: &Work<'_, V>,
-    _reason: &'static str,
-    _campaign: CampaignId,
-) -> Verdict<Option<EventId>, V> {
-    Ok(None)
 }
 
 /// Lots go in.
@@ -435,7 +427,7 @@ fn check_not_before<V: View>(work: &Work<'_, V>, campaign: &Campaign) -> Result<
 fn check_not_earlier<V: View>(
     work: &Work<'_, V>,
     campaign: CampaignId,
-    last: super::super::units::TimeMs,
+    last: TimeMs,
 ) -> Result<(), Rejection> {
     let occurred_at = work.at();
     if occurred_at < last {
@@ -600,10 +592,10 @@ fn blocked<V: View>(
 }
 
 fn stands_in_the_way(record: &EventRecord, later: &EventRecord) -> bool {
-    use super::super::vocabulary::EventKind as K;
-    match (record.kind, later.kind) {
+    use EventKind as K;
+    !matches!(
+        (record.kind, later.kind),
         (K::ChargeCampaign, K::ChargeCampaign)
-        | (K::DrawCampaign, K::ChargeCampaign | K::DrawCampaign) => false,
-        _ => true,
-    }
+            | (K::DrawCampaign, K::ChargeCampaign | K::DrawCampaign)
+    )
 }

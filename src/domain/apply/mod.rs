@@ -10,9 +10,11 @@
 mod admission;
 mod campaigns;
 mod corrections;
+mod grants;
 mod holds;
 mod lots;
 mod registry;
+mod sight;
 mod transfers;
 mod transform;
 mod work;
@@ -97,6 +99,8 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::RegisterKey(key) => registry::register_key(&mut work, key)?,
         Body::RevokeKey(key) => registry::revoke_key(&mut work, key)?,
         Body::PublishTables(chunk) => registry::publish_tables(&mut work, chunk)?,
+        Body::Waiver(waiver) => grants::waive(&mut work, waiver)?,
+        Body::Approval(approval) => grants::approve(&mut work, approval)?,
         Body::OpeningInventory(inventory) => lots::opening_inventory(&mut work, inventory)?,
         Body::CollectLot(collect) => lots::collect(&mut work, collect)?,
         Body::AssayLot(assay) => lots::assay(&mut work, assay)?,
@@ -115,5 +119,5 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::ReleaseLot(release) => holds::release(&mut work, release)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
     }
-    Ok(work.into_effects())
+    work.into_effects()
 }

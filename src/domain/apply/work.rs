@@ -15,7 +15,7 @@ use super::super::rejection::Rejection;
 use super::super::tables::{Material, Tables};
 use super::super::units::{Grams, TimeMs};
 use super::super::vocabulary::{InvoiceClass, LicenceKind, OriginKind, OriginKinds, PartyRole};
-use super::{Moment, Refusal, Signed, Verdict};
+use super::{Moment, Refusal, Signed, Verdict, sight};
 
 /// One judgement under way.
 pub(super) struct Work<'a, V: View> {
@@ -398,6 +398,7 @@ impl<'a, V: View> Work<'a, V> {
             contents,
             assayed_by: None,
             holds: Vec::new(),
+            approvals: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
             life: Life { count: 0, last: self.moment.index },
@@ -422,7 +423,7 @@ impl<'a, V: View> Work<'a, V> {
     }
 
     /// Closes the judgement: links, records, changed values.
-    pub(super) fn into_effects(mut self) -> Effects {
+    pub(super) fn into_effects(mut self) -> Verdict<Effects, V> {
         let index = self.moment.index;
         for (id, mut lot) in std::mem::take(&mut self.lots) {
             let is_new = lot.life.count == 0;
@@ -445,12 +446,13 @@ impl<'a, V: View> Work<'a, V> {
             corrected_by: None,
         };
         self.effects.events.push(record);
+        sight::see(&mut self)?;
         if self.is_corrective() {
             // This corrective has come; the next one, if any, is expected now.
             let mut ledger = self.effects.ledger.take().unwrap_or(self.ledger);
             ledger.expected_correctives.remove(0);
             self.effects.ledger = Some(ledger);
         }
-        self.effects
+        Ok(self.effects)
     }
 }

@@ -21,16 +21,26 @@ const NAMES: [&str; 9] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 9] = [
+const ACTIONS: [&str; 19] = [
     "ACCEPT_TRANSFER",
+    "APPROVAL",
     "ASSAY_LOT",
+    "ATTEST",
+    "CHARGE_CAMPAIGN",
+    "CLAIM_CREDIT",
+    "CLOSE_CAMPAIGN",
     "COLLECT_LOT",
     "COLLECT_ORE",
+    "DRAW_CAMPAIGN",
     "HOLD_LOT",
     "MERGE_LOTS",
     "OFFER_TRANSFER",
+    "OPEN_CAMPAIGN",
     "SPLIT_LOT",
+    "SUCCEED_PARTY",
     "TRANSFORM_LOTS",
+    "VISIBILITY_GRANT",
+    "WAIVER",
 ];
 
 /// Parameters that the rules ask for.

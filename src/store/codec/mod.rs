@@ -14,6 +14,7 @@ mod lot;
 mod movement;
 mod party;
 mod plain;
+mod sight;
 
 /// Why bytes are not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
