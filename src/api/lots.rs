@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::campaigns;
 use super::convert::{lot_event, lot_status, missing, needed, optional};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
@@ -91,6 +92,24 @@ impl LotService for LotDesk {
             Ok(v1::GetTransferResponse { transfer: Some((&transfer).into()) })
         });
         answer(id, read.await)
+    }
+
+    async fn get_campaign(
+        &self,
+        request: Request<v1::GetCampaignRequest>,
+    ) -> Answer<v1::GetCampaignResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| campaigns::one(reader, &request)).await)
+    }
+
+    async fn list_campaigns(
+        &self,
+        request: Request<v1::ListCampaignsRequest>,
+    ) -> Answer<v1::ListCampaignsResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| campaigns::page(reader, &request)).await)
     }
 }
 

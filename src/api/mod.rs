@@ -10,6 +10,7 @@
 //! `docs/REASONS.md`.
 
 mod as_of;
+mod campaigns;
 mod convert;
 pub mod desk;
 pub mod errors;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::convert::raw;
 use super::errors::Failure;
 use crate::domain::vocabulary::Substance;
-use crate::domain::{Grams, LotId};
+use crate::domain::{CampaignId, Grams, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 use crate::node::{Measure, Origins, Step, Trace, TraceNode};
 use crate::wire::v1;
@@ -24,8 +24,18 @@ pub fn measure(substance: i32) -> Result<Measure, Failure> {
 pub fn origins(origins: &Origins, trace: &Trace) -> v1::TraceOriginsResponse {
     let at_birth = &origins.at_birth;
     v1::TraceOriginsResponse {
-        now: Some(holding(origins.total, &origins.shares, origins.is_attributed)),
-        at_birth: Some(holding(at_birth.total, &at_birth.shares, at_birth.is_attributed)),
+        now: Some(v1::OriginHolding {
+            total_g: origins.total.map(Grams::get),
+            shares: shares(&origins.shares),
+            is_attributed: origins.is_attributed,
+            pending: pending(&origins.pending),
+        }),
+        at_birth: Some(v1::OriginHolding {
+            total_g: at_birth.total.map(Grams::get),
+            shares: shares(&at_birth.shares),
+            is_attributed: at_birth.is_attributed,
+            pending: pending(&at_birth.pending),
+        }),
         lineage_lot_ids: ids(&origins.lineage),
         steps: trace.steps.iter().map(step).collect(),
         lots: trace.nodes.iter().map(lot).collect(),
@@ -33,6 +43,8 @@ pub fn origins(origins: &Origins, trace: &Trace) -> v1::TraceOriginsResponse {
         is_complete: origins.is_complete && trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
+        is_final: origins.pending_campaigns.is_empty() && trace.pending_campaigns.is_empty(),
+        pending_campaign_ids: campaigns(&trace.pending_campaigns),
     }
 }
 
@@ -45,23 +57,44 @@ pub fn destinations(trace: &Trace) -> v1::TraceDestinationsResponse {
         is_complete: trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
+        is_final: trace.pending_campaigns.is_empty(),
+        pending_campaign_ids: campaigns(&trace.pending_campaigns),
     }
 }
 
-fn holding(
-    total: Option<Grams>,
-    shares: &[(LotId, Grams)],
-    is_attributed: bool,
-) -> v1::OriginHolding {
-    let shares = shares
-        .iter()
-        .map(|(lot, mass)| v1::OriginShare { lot_id: raw(lot.as_bytes()), mass_g: mass.get() });
-    v1::OriginHolding { total_g: total.map(Grams::get), shares: shares.collect(), is_attributed }
+fn shares(shares: &[(LotId, Grams)]) -> Vec<v1::OriginShare> {
+    let share = |(origin, mass): &(LotId, Grams)| {
+        let (lot_id, campaign_id) = place(*origin);
+        v1::OriginShare { lot_id, mass_g: mass.get(), campaign_id }
+    };
+    shares.iter().map(share).collect()
+}
+
+fn pending(shares: &[(CampaignId, Grams)]) -> Vec<v1::PendingShare> {
+    let share = |(campaign, mass): &(CampaignId, Grams)| v1::PendingShare {
+        campaign_id: raw(campaign.as_bytes()),
+        mass_g: mass.get(),
+    };
+    shares.iter().map(share).collect()
+}
+
+/// A place of a trace: a lot, or a campaign.
+fn place(lot: LotId) -> (Bytes, Bytes) {
+    match lot.pool_of().or(lot.waived_stock_of()) {
+        Some(campaign) => (Bytes::new(), raw(campaign.as_bytes())),
+        None => (raw(lot.as_bytes()), Bytes::new()),
+    }
+}
+
+fn campaigns(campaigns: &[CampaignId]) -> Vec<Bytes> {
+    campaigns.iter().map(|campaign| raw(campaign.as_bytes())).collect()
 }
 
 fn lot(node: &TraceNode) -> v1::TraceLot {
+    let (lot_id, campaign_id) = place(node.lot);
     v1::TraceLot {
-        lot_id: raw(node.lot.as_bytes()),
+        lot_id,
+        campaign_id,
         depth: node.depth,
         mass_g: node.mass.map(Grams::get),
         remaining_g: node.remaining.map(Grams::get),
@@ -69,18 +102,24 @@ fn lot(node: &TraceNode) -> v1::TraceLot {
 }
 
 fn step(step: &Step) -> v1::TraceStep {
+    let (from_lot_id, from_campaign_id) = place(step.from);
+    let (to_lot_id, to_campaign_id) = place(step.to);
     v1::TraceStep {
         entry_index: step.index.0,
         event_id: raw(step.event.as_bytes()),
         kind: step.kind.number().into(),
-        from_lot_id: raw(step.from.as_bytes()),
-        to_lot_id: raw(step.to.as_bytes()),
+        from_lot_id,
+        to_lot_id,
         mass_g: step.mass.get(),
+        from_campaign_id,
+        to_campaign_id,
     }
 }
 
+/// Origins that are lots; stock that a waiver let in stands among the steps.
 fn ids(lots: &[LotId]) -> Vec<Bytes> {
-    lots.iter().map(|lot| raw(lot.as_bytes())).collect()
+    let lots = lots.iter().filter(|lot| lot.waived_stock_of().is_none());
+    lots.map(|lot| raw(lot.as_bytes())).collect()
 }
 
 fn cap(limit: usize) -> u32 {

@@ -207,7 +207,9 @@ impl<'a> Balance<'a> {
         }
         if is_followed {
             let inflow = self.pools.entry(pool).or_insert_with(Inflow::new);
-            feeds.iter().for_each(|feed| inflow.fill(feed.as_ref()));
+            for feed in &feeds {
+                inflow.fill(feed.as_ref());
+            }
             self.handled += inflow.len();
         }
         if movement.kind == EventKind::CloseCampaign {

@@ -56,7 +56,7 @@ struct Mix {
     /// What went in from outside, by origin; open pools may be among them. `None`: not known.
     inflow: Option<Vector>,
     /// Of what all of it is that came out; `None` while the pool is open, and when not known.
-    mix: Option<Vector>,
+    outflow: Option<Vector>,
     stock: Option<u64>,
     is_closed: bool,
 }
@@ -94,9 +94,9 @@ impl Mixes {
             inflows.push(inflow);
         }
         for (id, inflow) in group.iter().zip(inflows) {
-            let mix = mix.clone().filter(|_| is_closed);
+            let outflow = mix.clone().filter(|_| is_closed);
             let stock = pools.get(id).and_then(|pool| pool.stock);
-            self.pools.insert(*id, Mix { inflow, mix, stock, is_closed });
+            self.pools.insert(*id, Mix { inflow, outflow, stock, is_closed });
         }
     }
 
@@ -107,7 +107,7 @@ impl Mixes {
         for &(origin, grams) in vector.components() {
             let part = match self.pools.get(&origin) {
                 Some(pool) if pool.is_closed => {
-                    pool.mix.as_ref().filter(|mix| mix.sum() > 0)?.rescaled(grams)
+                    pool.outflow.as_ref().filter(|mix| mix.sum() > 0)?.rescaled(grams)
                 }
                 _ => Vector::of(origin, grams),
             };
@@ -128,7 +128,7 @@ impl Mixes {
         if !found.is_closed {
             return self.inflow_of(pool, origin);
         }
-        Some(found.mix.as_ref()?.rescaled(found.stock?).grams_of(origin))
+        Some(found.outflow.as_ref()?.rescaled(found.stock?).grams_of(origin))
     }
 }
 

@@ -191,13 +191,12 @@ impl<'g, G: Graph> Walk<'g, G> {
         for movement in its {
             let is_opening = movement.kind == EventKind::OpenCampaign;
             if let Some(stock) = movement.stock.as_ref().filter(|_| is_opening) {
-                match stock.from {
-                    Some(before) => feeds.push(self.pool(before)),
-                    None => {
-                        let waived = LotId::waived_stock(campaign);
-                        self.waived.insert(waived);
-                        feeds.push(waived);
-                    }
+                if let Some(before) = stock.from {
+                    feeds.push(self.pool(before));
+                } else {
+                    let waived = LotId::waived_stock(campaign);
+                    self.waived.insert(waived);
+                    feeds.push(waived);
                 }
             }
             feeds.extend(movement.draws.iter().map(|draw| draw.lot));

@@ -8,7 +8,8 @@ use urbanmine::domain::vocabulary::Substance;
 use urbanmine::domain::{CampaignId, EntryIndex, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
-struct Movements<'a>(&'a MemoryState);
+/// The movements of a state.
+pub struct Movements<'a>(pub &'a MemoryState);
 
 impl Graph for Movements<'_> {
     type Fault = Infallible;
@@ -31,7 +32,8 @@ impl Graph for Movements<'_> {
 fn check_sum(found: &Origins, expected: u64, what: &str) {
     assert_eq!(found.total.map(Grams::get), Some(expected), "{what}");
     if found.is_attributed {
-        let sum: u64 = found.shares.iter().map(|(_, share)| share.get()).sum();
+        let pending = found.pending.iter().map(|(_, share)| share.get());
+        let sum: u64 = found.shares.iter().map(|(_, share)| share.get()).chain(pending).sum();
         assert_eq!(sum, expected, "shares of {what}");
     }
 }
