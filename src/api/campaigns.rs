@@ -2,48 +2,75 @@
 
 use super::convert::{missing, needed, optional, raw, raw_or_none};
 use super::errors::Failure;
+use super::eyes::Eyes;
 use super::pages::{List, cut, page_size};
+use super::viewer::Viewer;
 use crate::domain::campaign::{Amount, Campaign, CampaignStatus, Closing};
 use crate::domain::composition::div_half_even;
 use crate::domain::flag::Flag;
 use crate::domain::lot::Contents;
 use crate::domain::vocabulary::{OriginKind, Substance};
 use crate::domain::{CampaignId, EventId, Grams, PartyId, SiteId};
-use crate::limits::WHOLE_E8;
+use crate::limits::{MAX_CAMPAIGN_SCANS, WHOLE_E8};
 use crate::node::{CampaignFilter, Reader};
 use crate::wire::v1;
 
 /// One campaign.
 pub fn one(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::GetCampaignRequest,
 ) -> Result<v1::GetCampaignResponse, Failure> {
     let id = needed("campaign_id", &request.campaign_id, CampaignId::parse)?;
-    let campaign = reader.campaign(id)?.ok_or_else(|| missing("campaign", &id))?;
-    Ok(v1::GetCampaignResponse { campaign: Some(told(reader, &campaign)?) })
+    let found = eyes.reader.campaign(id)?.filter(|campaign| sees(eyes.viewer, campaign));
+    let campaign = found.ok_or_else(|| missing("campaign", &id))?;
+    Ok(v1::GetCampaignResponse { campaign: Some(told(eyes.reader, &campaign)?) })
 }
 
-/// A page of campaigns.
+/// Whose a campaign is to read: of who runs it, of whose property is in it, of overseers.
+pub fn sees(viewer: Viewer, campaign: &Campaign) -> bool {
+    match viewer {
+        Viewer::Overseer => true,
+        Viewer::Party(party) => campaign.party == party || campaign.owner == Some(party),
+        Viewer::Stranger => false,
+    }
+}
+
+/// A page of campaigns. One that is not the viewer's is passed over as if it were not there: a token
+/// names only what was told, so the list is looked through until the page is full.
 pub fn page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListCampaignsRequest,
 ) -> Result<v1::ListCampaignsResponse, Failure> {
     let filter = CampaignFilter {
         party: optional("party_id", &request.party_id, PartyId::parse)?,
         site: optional("site_id", &request.site_id, SiteId::parse)?,
         status: status(request.status)?,
+        of_party: match eyes.viewer {
+            Viewer::Overseer => None,
+            Viewer::Party(party) => Some(party),
+            Viewer::Stranger => return Ok(v1::ListCampaignsResponse::default()),
+        },
     };
     let parts: [&[u8]; 3] = [&request.party_id, &request.site_id, &request.status.to_be_bytes()];
     let list = List::new("ListCampaigns", &parts);
-    let after = list.cursor(&request.page_token)?.map(CampaignId::from_bytes);
+    let mut after = list.cursor(&request.page_token)?.map(CampaignId::from_bytes);
     let size = page_size(request.page_size);
-    let scan = reader.campaigns(after, size, &filter)?;
-    let mut campaigns = Vec::with_capacity(scan.campaigns.len());
-    for campaign in &scan.campaigns {
-        campaigns.push(told(reader, campaign)?);
+    let mut found: Vec<Campaign> = Vec::new();
+    for _ in 0..MAX_CAMPAIGN_SCANS {
+        let left = size.saturating_add(1).saturating_sub(found.len());
+        let scan = eyes.reader.campaigns(after, left, &filter)?;
+        found.extend(scan.campaigns);
+        after = scan.stopped_at;
+        if after.is_none() || found.len() > size {
+            break;
+        }
     }
-    let kept = cut(&mut campaigns, size).and_then(|at| scan.campaigns.get(at)).map(|it| it.id);
-    let next = kept.or(scan.stopped_at).map(|id| list.token(id.as_bytes()));
+    let mut campaigns = Vec::with_capacity(found.len());
+    for campaign in &found {
+        campaigns.push(told(eyes.reader, campaign)?);
+    }
+    let kept = cut(&mut campaigns, size).and_then(|at| found.get(at)).map(|it| it.id);
+    let next = kept.map(|id| list.token(id.as_bytes()));
     Ok(v1::ListCampaignsResponse { campaigns, next_page_token: next.unwrap_or_default() })
 }
 

@@ -92,6 +92,8 @@ pub struct CampaignFilter {
     pub site: Option<SiteId>,
     /// How it stands.
     pub status: Option<CampaignStatus>,
+    /// Run by this party, or with its property in it.
+    pub of_party: Option<PartyId>,
 }
 
 /// Campaigns that matched, and how far the list was looked through.
@@ -266,8 +268,8 @@ impl Reader {
         max: usize,
         filter: &CampaignFilter,
     ) -> Result<CampaignScan, ReadFault> {
-        let CampaignFilter { party, site, status } = *filter;
-        let query = CampaignQuery { party, site, status };
+        let CampaignFilter { party, site, status, of_party } = *filter;
+        let query = CampaignQuery { party, site, status, of_party };
         let page = self.store.campaigns(&query, after, max)?;
         Ok(CampaignScan { campaigns: page.items, stopped_at: page.next })
     }
@@ -320,6 +322,25 @@ impl Reader {
         max: usize,
     ) -> Result<Vec<(LotId, Relation)>, ReadFault> {
         Ok(self.store.related_lots(party, after, max)?)
+    }
+
+    /// Parties whose record is public, after one, in order of their ids.
+    pub fn public_parties(
+        &self,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, ReadFault> {
+        Ok(self.store.public_parties(after, max)?)
+    }
+
+    /// Sites of a party, after one, in order of their ids.
+    pub fn sites_of(
+        &self,
+        party: PartyId,
+        after: Option<SiteId>,
+        max: usize,
+    ) -> Result<Vec<SiteId>, ReadFault> {
+        Ok(self.store.sites_of(party, after, max)?)
     }
 
     /// Whether two parties share an entry.

@@ -47,6 +47,8 @@ pub struct CampaignQuery {
     pub site: Option<SiteId>,
     /// How it stands.
     pub status: Option<CampaignStatus>,
+    /// Run by this party, or with its property in it.
+    pub of_party: Option<PartyId>,
 }
 
 /// A page of a list, ascending by id.
@@ -318,6 +320,7 @@ impl CampaignQuery {
         self.party.is_none_or(|party| campaign.party == party)
             && self.site.is_none_or(|site| campaign.site == site)
             && self.status.is_none_or(|status| campaign.status() == status)
+            && self.of_party.is_none_or(|it| campaign.party == it || campaign.owner == Some(it))
     }
 }
 
