@@ -550,12 +550,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
     let kinds: Vec<(&str, Wire)> = vec![
         ("VISIBILITY_GRANT", Wire::VisibilityGrant(v1::VisibilityGrant::default())),
         ("SUCCEED_PARTY", Wire::SucceedParty(v1::SucceedParty::default())),
-        ("PARTLY_ACCEPT_TRANSFER", Wire::PartlyAcceptTransfer(v1::PartlyAcceptTransfer::default())),
-        ("RETURN_TRANSFER", Wire::ReturnTransfer(v1::ReturnTransfer::default())),
-        ("SETTLE_DISCREPANCY", Wire::SettleDiscrepancy(v1::SettleDiscrepancy::default())),
-        ("DISPOSE_RESIDUE", Wire::DisposeResidue(v1::DisposeResidue::default())),
-        ("STOCKTAKE", Wire::Stocktake(v1::Stocktake::default())),
-        ("EXIT_LOT", Wire::ExitLot(v1::ExitLot::default())),
         ("ATTEST", Wire::Attest(v1::Attest::default())),
         ("ACKNOWLEDGE_ANOMALY", Wire::AcknowledgeAnomaly(v1::AcknowledgeAnomaly::default())),
         ("CLAIM_CREDIT", Wire::ClaimCredit(v1::ClaimCredit::default())),

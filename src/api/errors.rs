@@ -435,6 +435,8 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
         | R::CampaignUnknown | R::CampaignTakesNoMore | R::CampaignElsewhere | R::CampaignRunning
         | R::OpeningStockMismatch | R::CampaignNotAnalysed | R::EventBeforeCampaign
+        | R::TransferStateMismatch | R::TransferMassExceeded | R::StocktakeBeyondTolerance
+        | R::HazardousExit | R::InvoiceClassMismatch
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
         | R::CorrectionBlocked | R::LotRecordsFull
             => row(Code::FailedPrecondition, no, ChangeFirst, None),

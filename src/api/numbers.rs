@@ -1,6 +1,8 @@
 //! The numbers that explain a rejection, as the metadata of an error.
 
-use crate::domain::vocabulary::{EventKind, LicenceKind, OriginKind, OriginKinds, Substance};
+use crate::domain::vocabulary::{
+    EventKind, InvoiceClass, LicenceKind, OriginKind, OriginKinds, Substance,
+};
 use crate::domain::{
     AffiliationId, CampaignId, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId, LotId, Origin,
     PartyId, Rejection, SiteId, TimeMs,
@@ -98,6 +100,7 @@ numbers_of_rejections! {
     HoldNotYours { hold, placed_by }
     HoldIsDiscrepancy { hold }
     TooManyHolds { lot, limit }
+    TransferStateMismatch { offer, status, needed }
     OreForbidden { party, lot, origin_kinds }
     SellerCertificateMissing { material }
     ManifestMissing { material, waste_code }
@@ -114,6 +117,10 @@ numbers_of_rejections! {
     OpeningStockMismatch { campaign, substance, stated, expected }
     CampaignNotAnalysed { campaign, detail }
     EventBeforeCampaign { campaign, last, occurred_at }
+    TransferMassExceeded { offer, offered, grams, rule }
+    StocktakeBeyondTolerance { lot, counted, booked, limit }
+    HazardousExit { lot, waste_code }
+    InvoiceClassMismatch { lot, bought, sold }
     TargetUnknown { target }
     TargetNotYours { target, actor }
     TargetNotCorrectable { target, kind }
@@ -145,6 +152,7 @@ told_as_displayed!(
     EventId,
     EventKind,
     Hash32,
+    InvoiceClass,
     KeyId,
     LicenceId,
     LicenceKind,

@@ -32,13 +32,13 @@ pub struct Campaign {
     /// What was in process when it was opened.
     pub opening: Opening,
     /// Lots that were charged as inputs.
-    pub inputs: Tally,
+    pub inputs: Flow,
     /// Lots that were charged as additions.
-    pub additions: Tally,
+    pub additions: Flow,
     /// Lots that were drawn as outputs.
-    pub outputs: Tally,
+    pub outputs: Flow,
     /// Lots that were drawn as residues.
-    pub residues: Tally,
+    pub residues: Flow,
     /// How it was closed; `None` while it is open.
     pub closing: Option<Closing>,
     /// Latest `occurred_at` of its events.
@@ -89,20 +89,20 @@ pub struct Closing {
 
 /// What many lots contained together, so that a part of them can be taken out again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct Flow {
     /// How many times a lot was counted.
     pub lots: u32,
     /// Their mass.
     pub mass: Grams,
     /// Ascending by substance.
-    pub items: Vec<TallyItem>,
+    pub items: Vec<FlowItem>,
     /// How many of them had an origin kind; ascending by kind, none zero.
     pub kinds: Vec<(OriginKind, u32)>,
 }
 
 /// One substance in many lots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TallyItem {
+pub struct FlowItem {
     /// Of what.
     pub substance: Substance,
     /// In how many of the lots it was looked for.
@@ -199,10 +199,10 @@ impl Campaign {
     }
 }
 
-impl Tally {
+impl Flow {
     /// Counts a lot, or a part of one.
     pub fn add(&mut self, contents: &Contents, mass: Grams, kinds: OriginKinds) {
-        let item = |found: &super::lot::Content| TallyItem {
+        let item = |found: &super::lot::Content| FlowItem {
             substance: found.substance,
             lots: 1,
             contained: found.contained,
@@ -304,11 +304,11 @@ mod tests {
         let (cu, ag) = (Substance::Cu, Substance::Au);
         let scrap = OriginKinds::of(OriginKind::PostConsumer);
         let ore = OriginKinds::of(OriginKind::Ore);
-        let mut tally = Tally::default();
+        let mut tally = Flow::default();
         assert_eq!(tally.known(cu), Some(Amount::default()), "nothing has nothing of it");
         tally.add(&of(10, &[(cu, 5)]), Grams::of(10), scrap);
         let first = tally.clone();
-        let mut second = Tally::default();
+        let mut second = Flow::default();
         second.add(&of(20, &[(cu, 7), (ag, 2)]), Grams::of(20), scrap.union(ore));
         tally.plus(&second);
         assert_eq!(tally.known(cu), Some(Amount { grams: 12, uncertainty: 2 }));

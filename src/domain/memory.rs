@@ -65,6 +65,7 @@ impl MemoryState {
         self.lines.extend(lines.map(|(site, process, line)| ((*site, process.clone()), *line)));
         self.events.extend(effects.events.iter().map(|it| (it.id, it.clone())));
         self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
+        self.movements.extend(effects.amended_movement.iter().map(|it| (it.index, it.clone())));
         if let Some(index) = effects.retracted_movement {
             self.movements.remove(&index);
         }

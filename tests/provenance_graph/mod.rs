@@ -128,6 +128,7 @@ impl History {
             assay: None,
             campaign: None,
             stock: None,
+            gained: None,
         });
     }
 

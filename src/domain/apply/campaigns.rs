@@ -5,7 +5,7 @@
 //! draw is judged against everything that was charged so far, and the mass, with its losses and
 //! uptakes, at the close.
 
-use super::super::campaign::{Amount, Campaign, Closing, Opening, Tally};
+use super::super::campaign::{Amount, Campaign, Closing, Flow, Opening};
 use super::super::composition::{composition_fault, contents};
 use super::super::effects::View;
 use super::super::event::{
@@ -69,10 +69,10 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
         opened_by: work.event.id,
         opened_occurred_at: work.at(),
         opening,
-        inputs: Tally::default(),
-        additions: Tally::default(),
-        outputs: Tally::default(),
-        residues: Tally::default(),
+        inputs: Flow::default(),
+        additions: Flow::default(),
+        outputs: Flow::default(),
+        residues: Flow::default(),
         closing: None,
         last_occurred_at: work.at(),
         retracted_by: None,
@@ -178,7 +178,7 @@ pub(super) fn charge<V: View>(work: &mut Work<'_, V>, charge: &ChargeCampaign) -
 
     let mut movement = work.movement();
     movement.campaign = Some(campaign.id);
-    let (mut inputs, mut additions) = (Tally::default(), Tally::default());
+    let (mut inputs, mut additions) = (Flow::default(), Flow::default());
     for (place, (draw, lot)) in draws.iter().zip(&lots).enumerate() {
         let tally = if place < charge.inputs.len() { &mut inputs } else { &mut additions };
         let share = work.draw_into(&mut movement, lot.clone(), draw.mass);
@@ -250,7 +250,7 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
     let mut movement = work.movement();
     movement.campaign = Some(campaign.id);
     movement.output_count = draw.outputs.len();
-    let (mut outputs, mut residues) = (Tally::default(), Tally::default());
+    let (mut outputs, mut residues) = (Flow::default(), Flow::default());
     for (place, (new, said)) in made.iter().zip(&found).enumerate() {
         let tally = if place < draw.outputs.len() { &mut outputs } else { &mut residues };
         tally.add(&said.clone().unwrap_or_default(), new.net_mass, kinds);

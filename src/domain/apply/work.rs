@@ -8,7 +8,7 @@ use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
 use super::super::ids::{CampaignId, EventId, LotId, PartyId, SiteId};
-use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Transfer};
+use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Tally, Transfer};
 use super::super::movement::Movement;
 use super::super::party::{PartyState, Site};
 use super::super::rejection::Rejection;
@@ -398,6 +398,8 @@ impl<'a, V: View> Work<'a, V> {
             contents,
             assayed_by: None,
             holds: Vec::new(),
+            ended: None,
+            tally: Tally::default(),
             approvals: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
@@ -419,6 +421,7 @@ impl<'a, V: View> Work<'a, V> {
             assay: None,
             campaign: None,
             stock: None,
+            gained: None,
         }
     }
 

@@ -1,12 +1,12 @@
 //! Campaigns.
 
 use super::{codec_struct, codec_vocabulary};
-use crate::domain::campaign::{Campaign, Closing, Line, Opening, Tally, TallyItem};
+use crate::domain::campaign::{Campaign, Closing, Flow, FlowItem, Line, Opening};
 use crate::domain::vocabulary::OriginKind;
 
 codec_vocabulary!(OriginKind);
-codec_struct!(TallyItem { substance, lots, contained, uncertainty });
-codec_struct!(Tally { lots, mass, items, kinds });
+codec_struct!(FlowItem { substance, lots, contained, uncertainty });
+codec_struct!(Flow { lots, mass, items, kinds });
 codec_struct!(Opening { stock, kinds, waived_by });
 codec_struct!(Closing { event, occurred_at, stock, loss, uptake });
 codec_struct!(Line { last });
@@ -42,8 +42,8 @@ pub(super) mod tests {
     const ID: CampaignId = CampaignId::from_bytes([2; 16]);
     const EVENT: EventId = EventId::from_bytes([1; 16]);
 
-    pub(in super::super) fn tally() -> Tally {
-        let mut tally = Tally::default();
+    pub(in super::super) fn flow() -> Flow {
+        let mut tally = Flow::default();
         let kinds = OriginKinds::of(OriginKind::Residue).union(OriginKinds::of(OriginKind::Ore));
         tally.add(&lot::tests::contents(), Grams::of(1_000), kinds);
         tally
@@ -74,10 +74,10 @@ pub(super) mod tests {
                 kinds: OriginKinds::of(OriginKind::Unknown),
                 waived_by: Some(EVENT),
             },
-            inputs: tally(),
-            additions: tally(),
-            outputs: tally(),
-            residues: Tally::default(),
+            inputs: flow(),
+            additions: flow(),
+            outputs: flow(),
+            residues: Flow::default(),
             closing: Some(closing),
             last_occurred_at: TimeMs::of(9),
             retracted_by: Some(EVENT),
@@ -88,7 +88,7 @@ pub(super) mod tests {
             owner: None,
             before: None,
             opening: Opening::default(),
-            inputs: Tally::default(),
+            inputs: Flow::default(),
             closing: None,
             retracted_by: None,
             life: vec![],

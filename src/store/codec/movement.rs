@@ -19,6 +19,7 @@ codec_struct!(Movement {
     assay,
     campaign,
     stock,
+    gained,
 });
 
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod tests {
                 contents: lot::tests::contents(),
                 from: Some(CampaignId::from_bytes([4; 16])),
             }),
+            gained: Some(LotDraw { lot: id, mass: Grams::of(3) }),
         };
         assert_round_trip(&full);
         assert_round_trip(&Movement {
@@ -56,6 +58,7 @@ mod tests {
             assay: None,
             campaign: None,
             stock: None,
+            gained: None,
             ..full
         });
     }
