@@ -122,8 +122,8 @@ const _: () = assert!(
     "what all events of a campaign charge adds up in 64 bits"
 );
 
-/// Scans of [`MAX_SCANNED_ROWS`] campaigns each that one page may take: 2.5 million campaigns, those
-/// of 41 plants with ten lines each in 500 years.
+/// Scans of [`MAX_SCANNED_ROWS`] campaigns each that one page may take: 2.5 million campaigns,
+/// those of 41 plants with ten lines each in 500 years.
 pub const MAX_CAMPAIGN_SCANS: usize = 250;
 
 /// Roles of one party.

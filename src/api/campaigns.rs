@@ -35,8 +35,8 @@ pub fn sees(viewer: Viewer, campaign: &Campaign) -> bool {
     }
 }
 
-/// A page of campaigns. One that is not the viewer's is passed over as if it were not there: a token
-/// names only what was told, so the list is looked through until the page is full.
+/// A page of campaigns. One that is not the viewer's is passed over as if it were not there: a
+/// token names only what was told, so the list is looked through until the page is full.
 pub fn page(
     eyes: Eyes<'_>,
     request: &v1::ListCampaignsRequest,
@@ -168,7 +168,10 @@ fn balance(campaign: &Campaign, flags: &[Flag], substance: Substance) -> v1::Cam
     let variance = variance.map(|(into, out)| {
         whole(div_half_even(into.grams.abs_diff(out) * u128::from(WHOLE_E8), into.grams))
     });
-    let is_its = |flag: &Flag| matches!(flag, Flag::PeriodVariance(variance) if variance.substance == substance);
+    let is_its = |flag: &Flag| match flag {
+        Flag::PeriodVariance(variance) => variance.substance == substance,
+        Flag::InvoiceClassUnmatched(..) => false,
+    };
     let grams = |amount: Option<Amount>| amount.map(|amount| whole(amount.grams));
     v1::CampaignBalance {
         substance: substance.number().into(),

@@ -122,12 +122,15 @@ fn holding_json(holding: Option<&v1::OriginHolding>) -> Json {
         json!({ "lot_id": id_text(&it.lot_id), "campaign_id": id_text(&it.campaign_id),
                 "mass_g": it.mass_g })
     };
-    let pending = |it: &v1::PendingShare| json!({ "campaign_id": id_text(&it.campaign_id), "mass_g": it.mass_g });
     holding.map_or(Json::Null, |it| {
         json!({ "total_g": it.total_g, "is_attributed": it.is_attributed,
                 "shares": it.shares.iter().map(share).collect::<Vec<_>>(),
-                "pending": it.pending.iter().map(pending).collect::<Vec<_>>() })
+                "pending": it.pending.iter().map(pending_json).collect::<Vec<_>>() })
     })
+}
+
+fn pending_json(share: &v1::PendingShare) -> Json {
+    json!({ "campaign_id": id_text(&share.campaign_id), "mass_g": share.mass_g })
 }
 
 fn ids_json(ids: &[Bytes]) -> Vec<String> {

@@ -1,5 +1,5 @@
-//! A campaign, as it stands at an index: a continuous process that is balanced over a period, because
-//! its metal cannot be followed from one charge to one draw.
+//! A campaign, as it stands at an index: a continuous process that is balanced over a period,
+//! because its metal cannot be followed from one charge to one draw.
 
 use super::ids::{CampaignId, EntryIndex, EventId, PartyId, SiteId};
 use super::lot::Contents;

@@ -1,7 +1,8 @@
 //! What the words mean, and what is allowed.
 //!
 //! *Owns:* ids, masses, fractions and times as types; events; the state of parties, sites, keys,
-//! lots, campaigns and transfers; the rules (`apply`) and their rejections; the typed form of the tables.
+//! lots, campaigns and transfers; the rules (`apply`) and their rejections; the typed form of the
+//! tables.
 //!
 //! *Never:* does IO, reads a clock, draws randomness, knows bytes, signatures or indexes of a disk.
 //! Time is an argument. No float ever comes near a mass.

@@ -42,8 +42,8 @@ pub(super) struct Account {
     fixed: Option<Fixed>,
     /// `None`: nobody knows of which origins. Without `fixed`, only the mix means something.
     shares: Option<Vector>,
-    /// All of the lot is of this origin, whatever an analysis finds: itself, or the campaign that it
-    /// was drawn from.
+    /// All of the lot is of this origin, whatever an analysis finds: itself, or the campaign that
+    /// it was drawn from.
     origin: Option<LotId>,
 }
 

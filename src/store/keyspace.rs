@@ -180,8 +180,7 @@ impl Key {
             }
             Self::Campaign(id) => out.extend(id.as_bytes()),
             Self::Line(site, process) => {
-                out.extend(site.as_bytes());
-                out.extend(process.as_bytes());
+                out.extend(site.as_bytes().iter().chain(process.as_bytes()));
             }
             Self::LotTransfer(lot, offer) => {
                 out.extend(lot.as_bytes());
