@@ -12,6 +12,7 @@
 
 mod as_of;
 mod beside;
+mod campaigns;
 mod convert;
 pub mod desk;
 mod disclosures;

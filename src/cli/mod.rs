@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod campaign;
 pub mod cert;
 pub mod client;
 pub mod commitment;
@@ -67,6 +68,8 @@ enum Command {
     Commitment(commitment::CommitmentArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
+    /// Show a campaign and its balance.
+    Campaign(campaign::CampaignArgs),
     /// List transfers: of a party or a lot, and how they stand.
     Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
@@ -127,6 +130,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Draft(args) => draft::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Commitment(args) => commitment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),

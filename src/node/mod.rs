@@ -30,5 +30,5 @@ pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
 pub use vault::{Opening, OpeningFault, Vault};
