@@ -40,6 +40,11 @@ const SCRIPTS: &[(&str, &str)] = &[
         "06-corrections-and-holds",
         include_str!("../../samples/jiangxi/06-corrections-and-holds.jsonl"),
     ),
+    (
+        "07-the-rest-of-the-trade",
+        include_str!("../../samples/jiangxi/07-the-rest-of-the-trade.jsonl"),
+    ),
+    ("08-daily-trade", include_str!("../../samples/jiangxi/08-daily-trade.jsonl")),
 ];
 
 /// Start a node with sample data, trace four metals, verify, and stay up.
