@@ -369,10 +369,12 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::TablesNotPublished
         | R::ActorUnknown | R::KeyUnknown | R::SignerUnexpected | R::SignerMissing
         | R::KeyNotValid | R::KeyRevoked | R::OccurredInFuture | R::RoleNotHeld
-        | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty
+        | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty | R::PartySucceeded
+        | R::EventBeforeTarget
         | R::PartyUnknown | R::CreditCodeInvalid | R::RegionUnknown | R::LicenceUnknown
         | R::WasteCodeUnknown | R::AffiliationUnknown | R::KeyAlreadyRevoked | R::RegistryFull
         | R::TableChunkUnexpected | R::TablesInvalid | R::WaiverNotPossible | R::ValidityEmpty
+        | R::SuccessionNotPossible | R::CheckpointInvalid
         | R::MaterialUnknown | R::FormUnknown | R::GradeUnknown | R::ProcessUnknown
         | R::ProcessNotAtSite | R::LotRepeated | R::TransferUnknown | R::TransferClosed
         | R::NotTheConsignee | R::NotTheSender | R::TransferToSelf | R::ReceivedLotMismatch
@@ -384,7 +386,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
-        | R::CorrectionBlocked | R::LotRecordsFull
+        | R::CorrectionBlocked | R::LotRecordsFull | R::CreditInsufficient | R::CreditClaimed
             => row(Code::FailedPrecondition, no, ChangeFirst, None),
 
         R::Busy => row(Code::ResourceExhausted, no, SameAgain, Some(200)),

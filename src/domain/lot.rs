@@ -1,5 +1,6 @@
 //! A lot, a transfer and the memory of an event, as they stand at an index.
 
+use super::credit::CreditKey;
 use super::event::GradeRef;
 use super::flag::Flag;
 use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
@@ -55,6 +56,8 @@ pub struct Lot {
     pub holds: Vec<Hold>,
     /// What authorities let happen to it, in the order of their events.
     pub approvals: Vec<LotApproval>,
+    /// Who else may see it and what is behind it; at most one for a reader.
+    pub grants: Vec<LotGrant>,
     /// Set when its birth was declared an error.
     pub retracted_by: Option<EventId>,
     /// Latest `occurred_at` of the events that used it.
@@ -120,6 +123,21 @@ pub struct LotApproval {
     /// The authority's number.
     pub number: String,
     /// When it may be used.
+    pub validity: Validity,
+}
+
+/// Who else may see a lot and what is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LotGrant {
+    /// The event that gave it.
+    pub event: EventId,
+    /// Who may.
+    pub reader: PartyId,
+    /// How many steps back, at least one.
+    pub depth: u32,
+    /// The owner whose word it is; `None`: an authority's.
+    pub owner: Option<PartyId>,
+    /// When.
     pub validity: Validity,
 }
 
@@ -232,6 +250,10 @@ pub enum Delta {
     Released(LotId, Hold),
     /// Grams of a lot's approval, named by its event, were used.
     ApprovalUsed(LotId, EventId, Grams),
+    /// Recycled metal was used up at a site.
+    Earned(CreditKey, Grams),
+    /// Grams of an account were claimed.
+    Claimed(CreditKey, Grams),
 }
 
 /// Who and where, before a whole lot moved, and the grams lost on the way.
@@ -257,6 +279,17 @@ impl Lot {
     /// Grams that are neither drawn nor promised.
     pub fn available(&self) -> Grams {
         self.remaining.checked_sub(self.reserved).unwrap_or_default()
+    }
+
+    /// What a reader may see of it at a time by a grant. An owner's word ends when the lot becomes
+    /// another's property.
+    pub fn grant_to(&self, reader: PartyId, at: TimeMs) -> Option<&LotGrant> {
+        let is_given = |grant: &&LotGrant| {
+            grant.reader == reader
+                && grant.validity.contains(at)
+                && grant.owner.is_none_or(|owner| owner == self.owner)
+        };
+        self.grants.iter().find(is_given)
     }
 
     /// How it stands. Holds are told before transit: a held lot does not move.

@@ -9,7 +9,9 @@
 //! *See:* `wire` for how the words are spelled, `docs/FORMAT.md` for the record.
 
 pub mod apply;
+pub mod audit;
 pub mod composition;
+pub mod credit;
 pub mod effects;
 pub mod event;
 pub mod flag;

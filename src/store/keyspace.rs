@@ -45,6 +45,10 @@ pub enum Key {
     TableChunk(Hash32, u32),
     /// `0x2d`, reason as text, 0, subject as text -> a waiver.
     Waiver(String, String),
+    /// `0x2e`, site id, substance u8, month u32 -> an account of credits.
+    Credit(SiteId, u8, u32),
+    /// `0x2f`, anomaly as text, 0, party id -> the party's latest word on it.
+    Acknowledgement(String, PartyId),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -53,8 +57,12 @@ pub enum Key {
     Concerned(PartyId, EntryIndex),
     /// `0x33`, party id, lot id -> how the party is related to the lot.
     RelatedLot(PartyId, LotId),
+    /// `0x35`, party id, lot id -> nothing: the lots that a party has a grant to see.
+    GrantedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
+    /// `0x3a`, entry index u64 -> an attestation.
+    Attestation(EntryIndex),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -77,11 +85,15 @@ pub enum Tag {
     Movement = 0x28,
     TableChunk = 0x29,
     Waiver = 0x2d,
+    Credit = 0x2e,
+    Acknowledgement = 0x2f,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
+    GrantedLot = 0x35,
     Acquainted = 0x36,
+    Attestation = 0x3a,
 }
 
 impl Key {
@@ -105,11 +117,15 @@ impl Key {
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
             Self::Waiver(..) => Tag::Waiver,
+            Self::Credit(..) => Tag::Credit,
+            Self::Acknowledgement(..) => Tag::Acknowledgement,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::GrantedLot(..) => Tag::GrantedLot,
             Self::Acquainted(..) => Tag::Acquainted,
+            Self::Attestation(_) => Tag::Attestation,
         }
     }
 
@@ -118,7 +134,9 @@ impl Key {
         let mut out = vec![self.tag() as u8];
         match self {
             Self::Meta | Self::Head | Self::Ledger => {}
-            Self::Pack(index) | Self::Movement(index) => out.extend(index.0.to_be_bytes()),
+            Self::Pack(index) | Self::Movement(index) | Self::Attestation(index) => {
+                out.extend(index.0.to_be_bytes());
+            }
             Self::Row(level, number) => {
                 out.push(*level);
                 out.extend(number.to_be_bytes());
@@ -139,13 +157,18 @@ impl Key {
                 out.extend(chunk.to_be_bytes());
             }
             Self::Waiver(reason_code, subject) => {
-                out.extend(reason_code.as_bytes());
-                out.push(0);
-                out.extend(subject.as_bytes());
+                put_text(&mut out, reason_code, subject.as_bytes());
             }
+            Self::Credit(site, substance, month) => {
+                out.extend(site.as_bytes());
+                out.push(*substance);
+                out.extend(month.to_be_bytes());
+            }
+            Self::Acknowledgement(anomaly, party) => put_text(&mut out, anomaly, party.as_bytes()),
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
-            | Self::RelatedLot(party, lot) => {
+            | Self::RelatedLot(party, lot)
+            | Self::GrantedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
             }
@@ -191,6 +214,8 @@ impl Key {
                 let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
                 Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
+            0x2e => credit(rest)?,
+            0x2f => acknowledgement(rest)?,
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
             0x32 => {
@@ -198,11 +223,13 @@ impl Key {
                 Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
             }
             0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
+            0x35 => two_ids(rest).map(|(party, lot)| Self::GrantedLot(party, lot))?,
             0x36 => {
                 let (party, other) = rest.split_first_chunk::<16>()?;
                 let other = PartyId::from_bytes(other.try_into().ok()?);
                 Self::Acquainted(PartyId::from_bytes(*party), other)
             }
+            0x3a => Self::Attestation(EntryIndex(be_u64(rest)?)),
             _ => return None,
         };
         Some(key)
@@ -213,6 +240,26 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+/// A text of the record has no control character, so a zero byte ends it.
+fn put_text(out: &mut Vec<u8>, text: &str, rest: &[u8]) {
+    out.extend(text.as_bytes());
+    out.push(0);
+    out.extend(rest);
+}
+
+fn acknowledgement(bytes: &[u8]) -> Option<Key> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let anomaly = std::str::from_utf8(&bytes[..end]).ok()?;
+    let party = PartyId::from_bytes(bytes[end + 1..].try_into().ok()?);
+    Some(Key::Acknowledgement(anomaly.to_owned(), party))
+}
+
+fn credit(bytes: &[u8]) -> Option<Key> {
+    let (site, rest) = bytes.split_first_chunk::<16>()?;
+    let (substance, month) = rest.split_first()?;
+    Some(Key::Credit(SiteId::from_bytes(*site), *substance, be_u32(month)?))
 }
 
 fn be_u32(bytes: &[u8]) -> Option<u32> {
@@ -255,7 +302,7 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
-            waiver(),
+            kept_by_name(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -277,8 +324,23 @@ mod tests {
         ]
     }
 
-    fn waiver() -> impl Strategy<Value = Key> {
-        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
+    fn kept_by_name() -> impl Strategy<Value = Key> {
+        let id = any::<[u8; 16]>;
+        prop_oneof![
+            ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(code, of)| Key::Waiver(code, of)),
+            ("[a-c]{1,3}", (0..3_u8))
+                .prop_map(|(text, n)| Key::Acknowledgement(text, PartyId::from_bytes([n; 16]))),
+            (0..3_u8, any::<u8>(), any::<u32>()).prop_map(|(n, substance, month)| Key::Credit(
+                SiteId::from_bytes([n; 16]),
+                substance,
+                month
+            )),
+            (id(), id()).prop_map(|(party, lot)| Key::GrantedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            any::<u64>().prop_map(|n| Key::Attestation(EntryIndex(n))),
+        ]
     }
 
     proptest! {

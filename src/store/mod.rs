@@ -28,6 +28,7 @@ mod reads;
 mod segment;
 mod sights;
 mod tree;
+mod words;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -138,6 +138,11 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::PublishTables(_)
         | B::Waiver(_)
         | B::Approval(_)
+        | B::VisibilityGrant(_)
+        | B::SucceedParty(_)
+        | B::Attest(_)
+        | B::AcknowledgeAnomaly(_)
+        | B::ClaimCredit(_)
         | B::DeclareError(_) => SiteRule::Absent,
         B::OpeningInventory(_)
         | B::CollectLot(_)
@@ -178,7 +183,13 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_) => registry::read(fields, body),
-        B::Waiver(_) | B::Approval(_) => grants::read(fields, body),
+        B::Waiver(_)
+        | B::Approval(_)
+        | B::VisibilityGrant(_)
+        | B::SucceedParty(_)
+        | B::Attest(_)
+        | B::AcknowledgeAnomaly(_)
+        | B::ClaimCredit(_) => grants::read(fields, body),
         B::OpeningInventory(_)
         | B::CollectLot(_)
         | B::AssayLot(_)
@@ -192,8 +203,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
-        B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
-        B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
         B::OpenCampaign(_) => unsupported(EventKind::OpenCampaign),
         B::ChargeCampaign(_) => unsupported(EventKind::ChargeCampaign),
         B::DrawCampaign(_) => unsupported(EventKind::DrawCampaign),
@@ -204,9 +213,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         B::DisposeResidue(_) => unsupported(EventKind::DisposeResidue),
         B::Stocktake(_) => unsupported(EventKind::Stocktake),
         B::ExitLot(_) => unsupported(EventKind::ExitLot),
-        B::Attest(_) => unsupported(EventKind::Attest),
-        B::AcknowledgeAnomaly(_) => unsupported(EventKind::AcknowledgeAnomaly),
-        B::ClaimCredit(_) => unsupported(EventKind::ClaimCredit),
     }
 }
 

@@ -13,14 +13,15 @@ use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, 
 use urbanmine::domain::tables::{Material, Permission, Process};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AssayBasis, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, OriginKind, PartyRole,
-    SellerKind, Substance, TransferScope,
+    AssayBasis, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, OriginKind, OriginKinds,
+    PartyRole, SellerKind, Substance, TransferScope,
 };
 use urbanmine::domain::{
     Body, Effects, EntryIndex, Event, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId,
     Moment, OffsetMin, Origin, PartyId, PublicKey, Rejection, Signed, SiteId, Tables, TimeMs,
     apply,
 };
+use urbanmine::ledger::checkpoint::read_checkpoint;
 use urbanmine::ledger::hash::sha256;
 
 /// The clock of a fresh world, in milliseconds.
@@ -162,13 +163,8 @@ impl World {
     /// Adds a party with one role, one key and two sites.
     pub fn add_party(&mut self, id: PartyId, role: PartyRole) {
         let n = id.as_bytes()[0];
-        let state = PartyState {
-            party: party_record(id, role),
-            licences: Vec::new(),
-            affiliations: Vec::new(),
-            keys: vec![key(id)],
-            registered_at: EntryIndex(1),
-        };
+        let mut state = PartyState::new(party_record(id, role), EntryIndex(1));
+        state.keys.push(key(id));
         self.state.credit_codes.insert(state.party.credit_code.clone(), id);
         self.state.parties.insert(id, state);
         self.add_key(id, n, EVER);
@@ -244,6 +240,7 @@ impl World {
             following: attempt.following,
             tables: self.tables.as_ref(),
             sha256,
+            checkpoint: read_checkpoint,
         };
         match apply(&self.state, signed, moment) {
             Ok(effects) => Ok(effects),
@@ -404,6 +401,8 @@ pub fn tables() -> Tables {
         wastes: [(WASTE.to_owned(), names())].into(),
         grades: [grade].into(),
         permissions,
+        recycled: OriginKinds::of(OriginKind::PostConsumer)
+            .union(OriginKinds::of(OriginKind::PreConsumer)),
         oxide_factors_e6: [(Substance::Nd, 1_166_377)].into(),
     }
 }

@@ -17,10 +17,11 @@ pub fn builtin() -> &'static str {
 }
 
 /// Ascending by name, as the parser wants them.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("forms.csv", include_str!("../../../tables/forms.csv")),
     ("grades.csv", include_str!("../../../tables/grades.csv")),
     ("materials.csv", include_str!("../../../tables/materials.csv")),
+    ("origins.csv", include_str!("../../../tables/origins.csv")),
     ("oxides.csv", include_str!("../../../tables/oxides.csv")),
     ("parameters.csv", include_str!("../../../tables/parameters.csv")),
     ("permissions.csv", include_str!("../../../tables/permissions.csv")),

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use super::lines::{File, Row, cut};
 use super::{Material, Permission, Process, TableFault, Tables};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::{LicenceKind, PartyRole, Substance};
+use crate::domain::vocabulary::{LicenceKind, OriginKind, OriginKinds, PartyRole, Substance};
 
 /// The files of a set in the order in which they stand in it.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "forms.csv",
     "grades.csv",
     "materials.csv",
+    "origins.csv",
     "oxides.csv",
     "parameters.csv",
     "permissions.csv",
@@ -44,8 +45,18 @@ const NEEDED_PARAMETERS: [&str; 1] = ["CLOCK_SKEW_MS"];
 
 /// Parses a whole set.
 pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
-    let [forms, grades, materials, oxides, parameters, permissions, processes, regions, wastes] =
-        cut(set, NAMES)?;
+    let [
+        forms,
+        grades,
+        materials,
+        origins,
+        oxides,
+        parameters,
+        permissions,
+        processes,
+        regions,
+        wastes,
+    ] = cut(set, NAMES)?;
     let wastes = names_of(wastes, is_waste_code)?;
     Ok(Tables {
         parameters: parameters_of(parameters)?,
@@ -56,6 +67,7 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
         wastes,
         grades: grades_of(grades)?,
         permissions: permissions_of(permissions)?,
+        recycled: origins_of(origins)?,
         oxide_factors_e6: oxides_of(oxides)?,
     })
 }
@@ -226,6 +238,21 @@ fn permissions_of(file: File<'_>) -> Result<BTreeMap<String, Vec<Permission>>, T
         Some(action) => Err(file.fault(&format!("nobody may {action}"))),
         None => Ok(table),
     }
+}
+
+/// Every kind says whether it counts as recycled content.
+fn origins_of(file: File<'_>) -> Result<OriginKinds, TableFault> {
+    let mut table = BTreeMap::new();
+    for row in file.rows("kind,recycled,source")? {
+        let kind = row.word(0, OriginKind::from_name)?;
+        row.name(2)?;
+        insert(&row, &mut table, kind, row.yes(1)?)?;
+    }
+    if let Some(kind) = OriginKind::ALL.iter().find(|kind| !table.contains_key(kind)) {
+        return Err(file.fault(&format!("origin kind {kind} is missing")));
+    }
+    let recycled = table.iter().filter(|(_, is_recycled)| **is_recycled);
+    Ok(recycled.fold(OriginKinds::default(), |set, (kind, _)| set.union(OriginKinds::of(*kind))))
 }
 
 fn oxides_of(file: File<'_>) -> Result<BTreeMap<Substance, u32>, TableFault> {

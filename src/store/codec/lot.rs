@@ -4,8 +4,8 @@ use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary
 use crate::domain::event::GradeRef;
 use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
-    Content, Contents, Delta, EventRecord, Hold, Life, Lot, LotApproval, Standing, Transfer,
-    TransferStatus,
+    Content, Contents, Delta, EventRecord, Hold, Life, Lot, LotApproval, LotGrant, Standing,
+    Transfer, TransferStatus,
 };
 use crate::domain::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -18,6 +18,7 @@ codec_struct!(Content { substance, contained, uncertainty });
 codec_struct!(Contents { of_mass, items });
 codec_struct!(Hold { event, reason, placed_by });
 codec_struct!(LotApproval { event, from, to, mass, used, number, validity });
+codec_struct!(LotGrant { event, reader, depth, owner, validity });
 codec_struct!(Lot {
     id,
     material,
@@ -41,6 +42,7 @@ codec_struct!(Lot {
     assayed_by,
     holds,
     approvals,
+    grants,
     retracted_by,
     last_occurred_at,
     life,
@@ -80,6 +82,8 @@ codec_enum!(Delta {
     8 Held(lot, event),
     9 Released(lot, hold),
     40 ApprovalUsed(lot, approval, mass),
+    41 Earned(account, mass),
+    42 Claimed(account, mass),
 });
 codec_struct!(Variance { substance, into, out, limit_e8 });
 codec_enum!(Flag {
@@ -114,6 +118,7 @@ impl Codec for OriginKinds {
 pub(super) mod tests {
     use super::super::{assert_round_trip, decode, encode};
     use super::*;
+    use crate::domain::credit::Month;
     use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
     use crate::domain::{EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs};
@@ -150,6 +155,11 @@ pub(super) mod tests {
         }
     }
 
+    fn grant(owner: Option<PartyId>) -> LotGrant {
+        let validity = Validity { from: TimeMs::of(3), to: None };
+        LotGrant { event: EVENT, reader: PARTY, depth: 4, owner, validity }
+    }
+
     pub(in super::super) fn full_lot() -> Lot {
         let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
         Lot {
@@ -176,6 +186,7 @@ pub(super) mod tests {
             assayed_by: Some(EVENT),
             holds: holds.chain([hold(None)]).collect(),
             approvals: vec![approval()],
+            grants: vec![grant(None), grant(Some(PARTY))],
             retracted_by: Some(EVENT),
             last_occurred_at: TimeMs::of(45),
             life: Life { count: 3, last: EntryIndex(8) },
@@ -193,6 +204,7 @@ pub(super) mod tests {
             assayed_by: None,
             holds: vec![],
             approvals: vec![],
+            grants: vec![],
             retracted_by: None,
             ..full
         });
@@ -242,6 +254,8 @@ pub(super) mod tests {
             Delta::Held(LOT, EVENT),
             Delta::Released(LOT, hold(None)),
             Delta::ApprovalUsed(LOT, EVENT, Grams::of(4)),
+            Delta::Earned((SITE, Substance::Nd, Month::of_number(560)), Grams::of(3)),
+            Delta::Claimed((SITE, Substance::Nd, Month::of_number(561)), Grams::of(2)),
         ];
         let variance = Variance {
             substance: Substance::Nd,
