@@ -548,8 +548,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
     let mut kit = Kit::start().await;
     let watched = [kit.copper(COLLECTOR, 1_000_000).await];
     let kinds: Vec<(&str, Wire)> = vec![
-        ("VISIBILITY_GRANT", Wire::VisibilityGrant(v1::VisibilityGrant::default())),
-        ("SUCCEED_PARTY", Wire::SucceedParty(v1::SucceedParty::default())),
         ("OPEN_CAMPAIGN", Wire::OpenCampaign(v1::OpenCampaign::default())),
         ("CHARGE_CAMPAIGN", Wire::ChargeCampaign(v1::ChargeCampaign::default())),
         ("DRAW_CAMPAIGN", Wire::DrawCampaign(v1::DrawCampaign::default())),
@@ -560,9 +558,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
         ("DISPOSE_RESIDUE", Wire::DisposeResidue(v1::DisposeResidue::default())),
         ("STOCKTAKE", Wire::Stocktake(v1::Stocktake::default())),
         ("EXIT_LOT", Wire::ExitLot(v1::ExitLot::default())),
-        ("ATTEST", Wire::Attest(v1::Attest::default())),
-        ("ACKNOWLEDGE_ANOMALY", Wire::AcknowledgeAnomaly(v1::AcknowledgeAnomaly::default())),
-        ("CLAIM_CREDIT", Wire::ClaimCredit(v1::ClaimCredit::default())),
     ];
     for (kind, body) in kinds {
         let envelope = altered(&a_collect(&mut kit), |it| it.body = Some(body));

@@ -6,7 +6,8 @@ use super::convert::{lot_event, lot_status, missing, needed, optional};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::pages::{List, cut, page_size};
-use super::traces;
+use super::viewer::viewer_of;
+use super::{credits, traces};
 use crate::domain::lot::Lot;
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::limits::MAX_CODE_BYTES;
@@ -91,6 +92,15 @@ impl LotService for LotDesk {
             Ok(v1::GetTransferResponse { transfer: Some((&transfer).into()) })
         });
         answer(id, read.await)
+    }
+
+    async fn get_credit_balance(
+        &self,
+        request: Request<v1::GetCreditBalanceRequest>,
+    ) -> Answer<v1::GetCreditBalanceResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| credits::balance(reader, viewer, &request)).await)
     }
 }
 

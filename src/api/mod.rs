@@ -10,6 +10,7 @@
 //! `docs/REASONS.md`.
 
 mod convert;
+mod credits;
 pub mod desk;
 pub mod errors;
 pub mod gate;

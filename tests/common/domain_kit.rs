@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use urbanmine::domain::apply::Refusal;
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, LotDraw, NewLot,
-    OfferTransfer, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, ClaimCredit, CollectLot, Composition, DeclareError,
+    LotDraw, NewLot, OfferTransfer, SucceedParty, TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, Site};
@@ -268,6 +269,16 @@ impl World {
     pub fn copper(&mut self, of: PartyId, grams: u64) -> LotId {
         let id = lot(self.fresh());
         let mut new = new_lot(id, "CU", grams);
+        new.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
+        self.must(of, collect(new));
+        id
+    }
+
+    /// The same under mass balance.
+    pub fn balanced(&mut self, of: PartyId, grams: u64) -> LotId {
+        let id = lot(self.fresh());
+        let mut new = new_lot(id, "CU", grams);
+        new.custody_model = CustodyModel::MassBalance;
         new.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
         self.must(of, collect(new));
         id
@@ -566,6 +577,16 @@ pub fn approving(of: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
         number: grams.to_string(),
         valid_to: None,
     })
+}
+
+pub fn succeeding(party: PartyId, successor: PartyId) -> Body {
+    Body::SucceedParty(SucceedParty { party, successor })
+}
+
+/// A claim of copper at the first site of a party.
+pub fn claiming(of: PartyId, grams: u64, from: Month, to: Month) -> Body {
+    let (site, substance, mass) = (site(of), Substance::Cu, Grams::of(grams));
+    Body::ClaimCredit(ClaimCredit { site, substance, mass, from, to })
 }
 
 pub fn error(target: EventId, correctives: &[&Event]) -> Body {

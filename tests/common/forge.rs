@@ -424,6 +424,7 @@ impl Forge {
                 lots.extend(of_event(&it.offer));
             }
             Body::Approval(it) => lots.extend([it.lot]),
+            Body::VisibilityGrant(it) => lots.extend([it.lot]),
             Body::HoldLot(it) => lots.extend([it.lot]),
             Body::ReleaseLot(it) => lots.extend([it.lot]),
             Body::DeclareError(it) => lots.extend(of_event(&it.target)),
