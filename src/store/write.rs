@@ -161,7 +161,7 @@ pub(super) fn credit_key((site, substance, month): CreditKey) -> Key {
     Key::Credit(site, substance.number(), month.number())
 }
 
-/// Lots, and the three indexes by which people ask for them: an index moves only when its party does.
+/// Lots, and the indexes by which people ask for them: an index moves only when its party does.
 fn put_lots(
     database: &Database,
     batch: &mut Batch,
