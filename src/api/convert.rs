@@ -243,6 +243,7 @@ impl From<&PartyState> for v1::Party {
             registered_entry_index: state.registered_at.0,
             successions: state.successions.iter().map(v1::Succession::from).collect(),
             predecessor_party_ids: state.predecessors.iter().map(|id| raw(id.as_bytes())).collect(),
+            in_force: None,
         }
     }
 }
@@ -379,6 +380,7 @@ impl From<&KeyState> for v1::PartyKey {
             valid_to_ms,
             registered_entry_index: key.registered_at.0,
             revocation,
+            is_in_force: false,
         }
     }
 }

@@ -184,4 +184,9 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::MethodUnknown, "没有此方法：{method}"),
     (Reason::IdentityMissing, "此方法须表明身份：请使用客户端证书，或以 Bearer 令牌调用"),
     (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
+    (Reason::HttpPathUnknown, "路径 {path} 不存在；全部路径见 /openapi.json"),
+    (Reason::HttpMethodNotAllowed, "该路径不接受 {verb}，可用：{allowed}"),
+    (Reason::HttpContentType, "正文须为未压缩的 UTF-8 application/json：{found}"),
+    (Reason::HttpJsonMalformed, "正文不是合法的 JSON：{detail}"),
+    (Reason::HttpHostNotLocal, "本机服务只以地址或 localhost 访问，不接受主机名 {host}"),
 ];

@@ -120,7 +120,7 @@ impl Node {
             head,
             frontier: Frontier::default(),
             checkpoint: None,
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::new(EntryCount(0))),
             unsynced_bytes: 0,
         };
         writer.commit_first(group)?;
@@ -166,8 +166,6 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
     let ledger = ledger_of(&store)?;
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
-    let shared = Shared::default();
-    shared.size.store(journal.0, std::sync::atomic::Ordering::SeqCst);
     Ok(Writer {
         store: Arc::new(store),
         origin: ledger.origin,
@@ -176,7 +174,7 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
         head,
         frontier,
         checkpoint: Some(checkpoint),
-        shared: Arc::new(shared),
+        shared: Arc::new(Shared::new(journal)),
         unsynced_bytes: replayed_bytes,
     })
 }
@@ -360,6 +358,7 @@ impl<'a> Tail<'a> {
             chain: pending.head.chain,
             changes: &pending.changes,
             retracted: &pending.retracted,
+            trail: &pending.trail,
             sights: &pending.sights,
         })?;
         for leaf in &pending.leaves {

@@ -61,6 +61,13 @@ pub enum Key {
     GrantedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
+    /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
+    /// it.
+    PartyVersion(PartyId, EntryIndex),
+    /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
+    SiteVersion(SiteId, EntryIndex),
+    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    KindEntry(u8, EntryIndex),
     /// `0x3a`, entry index u64 -> an attestation.
     Attestation(EntryIndex),
 }
@@ -93,6 +100,9 @@ pub enum Tag {
     RelatedLot = 0x33,
     GrantedLot = 0x35,
     Acquainted = 0x36,
+    PartyVersion = 0x37,
+    SiteVersion = 0x38,
+    KindEntry = 0x39,
     Attestation = 0x3a,
 }
 
@@ -121,6 +131,9 @@ impl Key {
             Self::Acknowledgement(..) => Tag::Acknowledgement,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyVersion(..) => Tag::PartyVersion,
+            Self::SiteVersion(..) => Tag::SiteVersion,
+            Self::KindEntry(..) => Tag::KindEntry,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::GrantedLot(..) => Tag::GrantedLot,
@@ -172,13 +185,21 @@ impl Key {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
             }
-            Self::Concerned(party, index) => {
+            Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
                 out.extend(party.as_bytes());
                 out.extend(other.as_bytes());
+            }
+            Self::SiteVersion(site, index) => {
+                out.extend(site.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::KindEntry(kind, index) => {
+                out.push(*kind);
+                out.extend(index.0.to_be_bytes());
             }
         }
         out
@@ -228,6 +249,18 @@ impl Key {
                 let (party, other) = rest.split_first_chunk::<16>()?;
                 let other = PartyId::from_bytes(other.try_into().ok()?);
                 Self::Acquainted(PartyId::from_bytes(*party), other)
+            }
+            0x37 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x38 => {
+                let (site, index) = rest.split_first_chunk::<16>()?;
+                Self::SiteVersion(SiteId::from_bytes(*site), EntryIndex(be_u64(index)?))
+            }
+            0x39 => {
+                let (kind, index) = rest.split_first()?;
+                Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
             0x3a => Self::Attestation(EntryIndex(be_u64(rest)?)),
             _ => return None,
@@ -311,6 +344,13 @@ mod tests {
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),
+            (0..3_u8, any::<u64>()).prop_map(|(n, at)| Key::PartyVersion(
+                PartyId::from_bytes([n; 16]),
+                EntryIndex(at)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
+            (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
             (0..3_u8, any::<u64>())
                 .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
             (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(

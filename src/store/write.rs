@@ -10,6 +10,7 @@ use super::codec;
 use super::database::Database;
 use super::fault::StoreFault;
 use super::keyspace::Key;
+use super::trail::{Trail, put_trail};
 use super::{reads, tree};
 use crate::domain::credit::CreditKey;
 use crate::domain::lot::Lot;
@@ -33,6 +34,8 @@ pub struct GroupRows<'a> {
     pub changes: &'a MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: &'a [EntryIndex],
+    /// What is kept of each of its entries.
+    pub trail: &'a Trail,
     /// What the entries let parties see, in their order.
     pub sights: &'a [EntrySight],
 }
@@ -68,6 +71,7 @@ pub(super) fn write_group(
     put_lots(database, &mut batch, &rows.changes.lots)?;
     put_lives(database, &mut batch, rows.changes)?;
     put_history(&mut batch, rows);
+    put_trail(&mut batch, rows.trail);
     put_sights(database, &mut batch, rows.sights)?;
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
