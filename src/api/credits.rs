@@ -23,7 +23,7 @@ pub fn balance(
         .ok_or_else(|| Failure::field("substance", "a number of Substance", number.to_string()))?;
     let from = month("period_from_ms", request.period_from_ms)?;
     let to = month("period_to_ms", request.period_to_ms)?;
-    let count = to.number().checked_sub(from.number()).unwrap_or_default();
+    let count = to.number().saturating_sub(from.number());
     if !(1..=MAX_CREDIT_MONTHS).contains(&count) {
         let rule = format!("1 to {MAX_CREDIT_MONTHS} months after period_from_ms");
         return Err(Failure::field("period_to_ms", rule, format!("{count} months")));

@@ -32,11 +32,11 @@ pub(super) fn attest<V: View>(work: &mut Work<'_, V>, attest: &Attest) -> Verdic
 }
 
 /// Anomalies are found outside the rules, so no id is unknown here.
-pub(super) fn acknowledge<V: View>(work: &mut Work<'_, V>, word: &AcknowledgeAnomaly) {
+pub(super) fn acknowledge<V: View>(work: &mut Work<'_, V>, seen: &AcknowledgeAnomaly) {
     work.effects.acknowledgement = Some(Acknowledgement {
-        anomaly: word.anomaly.clone(),
+        anomaly: seen.anomaly.clone(),
         by: work.event.actor,
-        note: word.note.clone(),
+        note: seen.note.clone(),
         event: work.event.id,
         index: work.moment.index,
         occurred_at: work.at(),

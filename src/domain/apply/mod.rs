@@ -125,7 +125,7 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::ReleaseLot(release) => holds::release(&mut work, release)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
         Body::Attest(attest) => audit::attest(&mut work, attest)?,
-        Body::AcknowledgeAnomaly(word) => audit::acknowledge(&mut work, word),
+        Body::AcknowledgeAnomaly(seen) => audit::acknowledge(&mut work, seen),
         Body::ClaimCredit(claim) => credits::claim(&mut work, *claim)?,
     }
     work.into_effects()

@@ -105,7 +105,7 @@ fn claim(fields: &mut Fields, claim: &v1::ClaimCredit) -> Option<ClaimCredit> {
     let from = month(fields, "period_from_ms", claim.period_from_ms);
     let to = month(fields, "period_to_ms", claim.period_to_ms);
     let (from, to) = (from?, to?);
-    let count = to.number().checked_sub(from.number()).unwrap_or_default();
+    let count = to.number().saturating_sub(from.number());
     let has_months = (1..=MAX_CREDIT_MONTHS).contains(&count);
     fields.require(has_months, "period_to_ms", "is 1 to 12 months after period_from_ms", count)?;
     Some(ClaimCredit { site: site?, substance: substance?, mass: mass?, from, to })
