@@ -191,6 +191,8 @@ impl From<&Lot> for v1::Lot {
             last_occurred_at_ms: lot.last_occurred_at.get(),
             approvals: lot.approvals.iter().map(v1::LotApproval::from).collect(),
             grants: lot.grants.iter().map(v1::LotGrant::from).collect(),
+            view: v1::LotView::Whole.into(),
+            counterparty_party_id: Bytes::new(),
         }
     }
 }
