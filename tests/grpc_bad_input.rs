@@ -552,12 +552,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
         ("CHARGE_CAMPAIGN", Wire::ChargeCampaign(v1::ChargeCampaign::default())),
         ("DRAW_CAMPAIGN", Wire::DrawCampaign(v1::DrawCampaign::default())),
         ("CLOSE_CAMPAIGN", Wire::CloseCampaign(v1::CloseCampaign::default())),
-        ("PARTLY_ACCEPT_TRANSFER", Wire::PartlyAcceptTransfer(v1::PartlyAcceptTransfer::default())),
-        ("RETURN_TRANSFER", Wire::ReturnTransfer(v1::ReturnTransfer::default())),
-        ("SETTLE_DISCREPANCY", Wire::SettleDiscrepancy(v1::SettleDiscrepancy::default())),
-        ("DISPOSE_RESIDUE", Wire::DisposeResidue(v1::DisposeResidue::default())),
-        ("STOCKTAKE", Wire::Stocktake(v1::Stocktake::default())),
-        ("EXIT_LOT", Wire::ExitLot(v1::ExitLot::default())),
     ];
     for (kind, body) in kinds {
         let envelope = altered(&a_collect(&mut kit), |it| it.body = Some(body));

@@ -43,6 +43,9 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2c`, lot id, offer's event id -> nothing: the transfers that a lot was offered by, or
+    /// arrived by. A row may outlive an arrival that was declared an error.
+    LotTransfer(LotId, EventId),
     /// `0x2d`, reason as text, 0, subject as text -> a waiver.
     Waiver(String, String),
     /// `0x2e`, site id, substance u8, month u32 -> an account of credits.
@@ -57,6 +60,8 @@ pub enum Key {
     Concerned(PartyId, EntryIndex),
     /// `0x33`, party id, lot id -> how the party is related to the lot.
     RelatedLot(PartyId, LotId),
+    /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
+    PartyTransfer(PartyId, EventId),
     /// `0x35`, party id, lot id -> nothing: the lots that a party has a grant to see.
     GrantedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
@@ -95,6 +100,7 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    LotTransfer = 0x2c,
     Waiver = 0x2d,
     Credit = 0x2e,
     Acknowledgement = 0x2f,
@@ -102,6 +108,7 @@ pub enum Tag {
     HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
+    PartyTransfer = 0x34,
     GrantedLot = 0x35,
     Acquainted = 0x36,
     PartyVersion = 0x37,
@@ -132,6 +139,7 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::LotTransfer(..) => Tag::LotTransfer,
             Self::Waiver(..) => Tag::Waiver,
             Self::Credit(..) => Tag::Credit,
             Self::Acknowledgement(..) => Tag::Acknowledgement,
@@ -142,6 +150,7 @@ impl Key {
             Self::KindEntry(..) => Tag::KindEntry,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::PartyTransfer(..) => Tag::PartyTransfer,
             Self::GrantedLot(..) => Tag::GrantedLot,
             Self::Acquainted(..) => Tag::Acquainted,
             Self::SiteOf(..) => Tag::SiteOf,
@@ -177,6 +186,10 @@ impl Key {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
             }
+            Self::LotTransfer(lot, offer) => put_pair(&mut out, lot.as_bytes(), offer.as_bytes()),
+            Self::PartyTransfer(party, offer) => {
+                put_pair(&mut out, party.as_bytes(), offer.as_bytes())
+            }
             Self::Waiver(reason_code, subject) => {
                 put_text(&mut out, reason_code, subject.as_bytes());
             }
@@ -189,17 +202,13 @@ impl Key {
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
             | Self::RelatedLot(party, lot)
-            | Self::GrantedLot(party, lot) => {
-                out.extend(party.as_bytes());
-                out.extend(lot.as_bytes());
-            }
+            | Self::GrantedLot(party, lot) => put_pair(&mut out, party.as_bytes(), lot.as_bytes()),
             Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
-                out.extend(party.as_bytes());
-                out.extend(other.as_bytes());
+                put_pair(&mut out, party.as_bytes(), other.as_bytes())
             }
             Self::SiteVersion(site, index) => {
                 out.extend(site.as_bytes());
@@ -209,10 +218,7 @@ impl Key {
                 out.push(*kind);
                 out.extend(index.0.to_be_bytes());
             }
-            Self::SiteOf(party, site) => {
-                out.extend(party.as_bytes());
-                out.extend(site.as_bytes());
-            }
+            Self::SiteOf(party, site) => put_pair(&mut out, party.as_bytes(), site.as_bytes()),
         }
         out
     }
@@ -243,25 +249,23 @@ impl Key {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }
+            0x2c => two_ids(rest, LotId::from_bytes, EventId::from_bytes, Self::LotTransfer)?,
             0x2d => {
                 let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
                 Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
             0x2e => credit(rest)?,
             0x2f => acknowledgement(rest)?,
-            0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
-            0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x30 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::OwnedLot)?,
+            0x31 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::HeldLot)?,
             0x32 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
             }
-            0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
-            0x35 => two_ids(rest).map(|(party, lot)| Self::GrantedLot(party, lot))?,
-            0x36 => {
-                let (party, other) = rest.split_first_chunk::<16>()?;
-                let other = PartyId::from_bytes(other.try_into().ok()?);
-                Self::Acquainted(PartyId::from_bytes(*party), other)
-            }
+            0x33 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::RelatedLot)?,
+            0x34 => two_ids(rest, PartyId::from_bytes, EventId::from_bytes, Self::PartyTransfer)?,
+            0x35 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::GrantedLot)?,
+            0x36 => two_ids(rest, PartyId::from_bytes, PartyId::from_bytes, Self::Acquainted)?,
             0x37 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
@@ -274,11 +278,7 @@ impl Key {
                 let (kind, index) = rest.split_first()?;
                 Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
-            0x3a => {
-                let (party, site) = rest.split_first_chunk::<16>()?;
-                let site = SiteId::from_bytes(site.try_into().ok()?);
-                Self::SiteOf(PartyId::from_bytes(*party), site)
-            }
+            0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             0x3f => Self::Attestation(EntryIndex(be_u64(rest)?)),
             _ => return None,
@@ -291,6 +291,11 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+fn put_pair(out: &mut Vec<u8>, one: &[u8; 16], other: &[u8; 16]) {
+    out.extend(one);
+    out.extend(other);
 }
 
 /// A text of the record has no control character, so a zero byte ends it.
@@ -321,9 +326,15 @@ fn be_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn two_ids(bytes: &[u8]) -> Option<(PartyId, LotId)> {
-    let (party, lot) = bytes.split_first_chunk::<16>()?;
-    Some((PartyId::from_bytes(*party), LotId::from_bytes(lot.try_into().ok()?)))
+/// A key of two ids.
+fn two_ids<A, B>(
+    bytes: &[u8],
+    first: fn([u8; 16]) -> A,
+    second: fn([u8; 16]) -> B,
+    key: fn(A, B) -> Key,
+) -> Option<Key> {
+    let (one, other) = bytes.split_first_chunk::<16>()?;
+    Some(key(first(*one), second(other.try_into().ok()?)))
 }
 
 #[cfg(test)]
@@ -354,6 +365,14 @@ mod tests {
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
             kept_by_name(),
+            (id(), id()).prop_map(|(lot, offer)| Key::LotTransfer(
+                LotId::from_bytes(lot),
+                EventId::from_bytes(offer)
+            )),
+            (id(), id()).prop_map(|(party, offer)| Key::PartyTransfer(
+                PartyId::from_bytes(party),
+                EventId::from_bytes(offer)
+            )),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)

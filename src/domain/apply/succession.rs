@@ -5,6 +5,7 @@ use super::super::event::{Body, SucceedParty};
 use super::super::ids::PartyId;
 use super::super::party::{PartyState, Succession};
 use super::super::rejection::Rejection;
+use super::super::units::TimeMs;
 use super::Verdict;
 use super::registry::check_room;
 use super::work::Work;
@@ -72,6 +73,7 @@ pub(super) fn check_not_succeeded<V: View>(work: &Work<'_, V>) -> Verdict<(), V>
     let receiver = match &work.event.body {
         Body::OpeningInventory(inventory) => Some(inventory.party),
         Body::OfferTransfer(offer) => Some(offer.consignee),
+        Body::DisposeResidue(dispose) => Some(dispose.facility),
         _ => None,
     };
     for id in [Some(work.event.actor), receiver].into_iter().flatten() {
@@ -84,6 +86,23 @@ pub(super) fn check_not_succeeded<V: View>(work: &Work<'_, V>) -> Verdict<(), V>
     Ok(())
 }
 
+/// Who acts for a party at a time. No chain is longer than its limit: a succession that would make
+/// it so is refused.
+pub(super) fn acting_at<V: View>(
+    view: &V,
+    party: PartyId,
+    at: TimeMs,
+) -> Result<PartyId, V::Fault> {
+    let mut found = party;
+    for _ in 0..MAX_SUCCESSION_CHAIN {
+        let state = view.party(found)?;
+        let succession = state.and_then(|state| state.succession_at(at).copied());
+        let Some(succession) = succession else { break };
+        found = succession.successor;
+    }
+    Ok(found)
+}
+
 impl<V: View> Work<'_, V> {
     /// Who acts for a party at the time of the event. A party that was not succeeded acts for
     /// itself; one that is not known is told in its turn.
@@ -91,13 +110,7 @@ impl<V: View> Work<'_, V> {
         if let Some(found) = self.acting.borrow().get(&party) {
             return Ok(*found);
         }
-        let mut found = party;
-        for _ in 0..MAX_SUCCESSION_CHAIN {
-            let state = self.read(|view| view.party(found))?;
-            let succession = state.and_then(|state| state.succession_at(self.at()).copied());
-            let Some(succession) = succession else { break };
-            found = succession.successor;
-        }
+        let found = self.read(|view| acting_at(view, party, self.at()))?;
         self.acting.borrow_mut().insert(party, found);
         Ok(found)
     }

@@ -9,7 +9,7 @@ use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
 use super::super::ids::{EventId, LotId, PartyId, SiteId};
-use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Transfer};
+use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Tally, Transfer};
 use super::super::movement::Movement;
 use super::super::party::{PartyState, Site};
 use super::super::rejection::Rejection;
@@ -145,7 +145,6 @@ impl<'a, V: View> Work<'a, V> {
     }
 
     /// Lets the event pass, with a remark.
-    #[expect(dead_code, reason = "campaigns and R9 remark")]
     pub(super) fn flag(&mut self, flag: Flag) {
         self.flags.push(flag);
     }
@@ -391,6 +390,8 @@ impl<'a, V: View> Work<'a, V> {
             contents,
             assayed_by: None,
             holds: Vec::new(),
+            ended: None,
+            tally: Tally::default(),
             approvals: Vec::new(),
             grants: Vec::new(),
             retracted_by: None,
@@ -411,6 +412,7 @@ impl<'a, V: View> Work<'a, V> {
             uptake: Grams::ZERO,
             loss: Grams::ZERO,
             assay: None,
+            gained: None,
         }
     }
 

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use super::lines::{File, Row, cut};
 use super::{Material, Permission, Process, TableFault, Tables};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::{LicenceKind, OriginKind, OriginKinds, PartyRole, Substance};
+use crate::domain::vocabulary::{
+    InvoiceClass, LicenceKind, OriginKind, OriginKinds, PartyRole, Substance,
+};
 
 /// The files of a set in the order in which they stand in it.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "forms.csv",
     "grades.csv",
+    "invoices.csv",
     "materials.csv",
     "origins.csv",
     "oxides.csv",
@@ -22,7 +25,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 15] = [
+const ACTIONS: [&str; 18] = [
     "ACCEPT_TRANSFER",
     "APPROVAL",
     "ASSAY_LOT",
@@ -30,10 +33,13 @@ const ACTIONS: [&str; 15] = [
     "CLAIM_CREDIT",
     "COLLECT_LOT",
     "COLLECT_ORE",
+    "DISPOSE_RESIDUE",
+    "EXIT_LOT",
     "HOLD_LOT",
     "MERGE_LOTS",
     "OFFER_TRANSFER",
     "SPLIT_LOT",
+    "STOCKTAKE",
     "SUCCEED_PARTY",
     "TRANSFORM_LOTS",
     "VISIBILITY_GRANT",
@@ -41,22 +47,12 @@ const ACTIONS: [&str; 15] = [
 ];
 
 /// Parameters that the rules ask for.
-const NEEDED_PARAMETERS: [&str; 1] = ["CLOCK_SKEW_MS"];
+const NEEDED_PARAMETERS: [&str; 2] = ["CLOCK_SKEW_MS", "STOCKTAKE_TOLERANCE_E8"];
 
 /// Parses a whole set.
 pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
-    let [
-        forms,
-        grades,
-        materials,
-        origins,
-        oxides,
-        parameters,
-        permissions,
-        processes,
-        regions,
-        wastes,
-    ] = cut(set, NAMES)?;
+    let [forms, grades, invoices, materials, rest @ ..] = cut(set, NAMES)?;
+    let [origins, oxides, parameters, permissions, processes, regions, wastes] = rest;
     let wastes = names_of(wastes, is_waste_code)?;
     Ok(Tables {
         parameters: parameters_of(parameters)?,
@@ -67,6 +63,7 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
         wastes,
         grades: grades_of(grades)?,
         permissions: permissions_of(permissions)?,
+        invoices: invoices_of(invoices)?,
         recycled: origins_of(origins)?,
         oxide_factors_e6: oxides_of(oxides)?,
     })
@@ -238,6 +235,17 @@ fn permissions_of(file: File<'_>) -> Result<BTreeMap<String, Vec<Permission>>, T
         Some(action) => Err(file.fault(&format!("nobody may {action}"))),
         None => Ok(table),
     }
+}
+
+fn invoices_of(file: File<'_>) -> Result<BTreeMap<(InvoiceClass, InvoiceClass), bool>, TableFault> {
+    let mut table = BTreeMap::new();
+    for row in file.rows("bought,sold,match,source")? {
+        let bought = row.word(0, InvoiceClass::from_name)?;
+        let sold = row.word(1, InvoiceClass::from_name)?;
+        row.name(3)?;
+        insert(&row, &mut table, (bought, sold), row.yes(2)?)?;
+    }
+    Ok(table)
 }
 
 /// Every kind says whether it counts as recycled content.
