@@ -11,6 +11,7 @@
 //! `docs/REASONS.md`.
 
 mod as_of;
+mod campaigns;
 mod convert;
 mod credits;
 pub mod desk;

@@ -3,6 +3,7 @@
 //! Reading goes in three steps, each with its own answer: size, canonical spelling, fields.
 //! Writing is for clients and tests; the ledger itself never writes an event anew.
 
+mod campaigns;
 mod encode;
 pub(super) mod fields;
 mod grants;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use super::canonical::{self, CanonicalRule, MessageName, NonCanonical};
 use super::v1;
 use crate::domain::event::{Body, Commitment, Document, Event};
-use crate::domain::vocabulary::{CommitmentKind, DocumentKind, EventKind};
+use crate::domain::vocabulary::{CommitmentKind, DocumentKind};
 use crate::domain::{EventId, Hash32, OffsetMin, PartyId, SiteId};
 use crate::limits::{MAX_COMMITMENTS, MAX_DOCUMENTS, MAX_PAYLOAD_BYTES, MAX_SHORT_TEXT_BYTES};
 
@@ -150,6 +151,10 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_)
+        | B::OpenCampaign(_)
+        | B::ChargeCampaign(_)
+        | B::DrawCampaign(_)
+        | B::CloseCampaign(_)
         | B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -202,6 +207,9 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_) => lots::read(fields, body),
+        B::OpenCampaign(_) | B::ChargeCampaign(_) | B::DrawCampaign(_) | B::CloseCampaign(_) => {
+            campaigns::read(fields, body)
+        }
         B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -215,16 +223,7 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
-        B::OpenCampaign(_) => unsupported(EventKind::OpenCampaign),
-        B::ChargeCampaign(_) => unsupported(EventKind::ChargeCampaign),
-        B::DrawCampaign(_) => unsupported(EventKind::DrawCampaign),
-        B::CloseCampaign(_) => unsupported(EventKind::CloseCampaign),
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the arms of one match give one type")]
-fn unsupported(kind: EventKind) -> Option<Body> {
-    Some(Body::NotYetSupported(kind))
 }
 
 fn document(fields: &mut Fields, document: &v1::Document) -> Option<Document> {

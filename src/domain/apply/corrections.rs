@@ -12,6 +12,7 @@ use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
+use super::campaigns;
 use super::credits::{undo_claimed, undo_earned};
 use super::grants::{give_back, take_again};
 use super::settlements;
@@ -38,7 +39,9 @@ pub(super) fn declare_error<V: View>(
         return Err(Rejection::TargetCorrected { target, by }.into());
     }
     for delta in record.deltas.iter().rev() {
-        if let Err(lot) = undo(work, &record, delta)? {
+        if let Some(campaign) = campaigns::campaign_of(delta) {
+            campaigns::undo(work, &record, campaign, delta)?;
+        } else if let Err(lot) = undo(work, &record, delta)? {
             return Err(blocked(work, &record, lot)?.into());
         }
     }
@@ -59,6 +62,9 @@ pub(super) fn declare_error<V: View>(
 /// Else a key that has expired would undo what happened since, under an earlier date.
 fn check_not_before_target<V: View>(work: &Work<'_, V>, record: &EventRecord) -> Verdict<(), V> {
     let Some(first) = record.deltas.first() else { return Ok(()) };
+    if let Some(campaign) = campaigns::campaign_of(first) {
+        return Ok(campaigns::check_not_before_target(work, campaign, record)?);
+    }
     let (last, occurred_at) = (record.occurred_at, work.at());
     match lot_of(work, first)? {
         Some(lot) => work.check_not_earlier(lot, last)?,
@@ -100,6 +106,11 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<Option<LotId>, 
         Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
             work.transfer(*offer)?.lot
         }
+        // Not reached: a campaign has its own checks.
+        Delta::CampaignOpened(id)
+        | Delta::CampaignCharged(id, ..)
+        | Delta::CampaignDrawn(id, ..)
+        | Delta::CampaignClosed(id) => LotId::pool(*id),
     }))
 }
 
@@ -112,6 +123,10 @@ const fn is_correctable(kind: EventKind) -> bool {
             | EventKind::SplitLot
             | EventKind::MergeLots
             | EventKind::TransformLots
+            | EventKind::OpenCampaign
+            | EventKind::ChargeCampaign
+            | EventKind::DrawCampaign
+            | EventKind::CloseCampaign
             | EventKind::OfferTransfer
             | EventKind::AcceptTransfer
             | EventKind::RejectTransfer
@@ -166,6 +181,11 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
+        // A campaign is undone by its own rules.
+        Delta::CampaignOpened(_)
+        | Delta::CampaignCharged(..)
+        | Delta::CampaignDrawn(..)
+        | Delta::CampaignClosed(_) => Ok(Ok(())),
         Delta::Released(id, hold) => {
             let mut lot = work.lot(*id)?;
             // Whoever let a lot go does not stop it again in other hands.
@@ -472,8 +492,14 @@ fn stands_in_the_way<V: View>(
             // Whoever used an approval meanwhile is in the way of a closed transfer's return.
             Delta::ApprovalUsed(lot, ..) => *lot == id && has_closed,
             Delta::Assayed(lot, ..) => is_assay && *lot == id,
+            Delta::Born(..)
+            | Delta::Earned(..)
+            | Delta::Claimed(..)
+            | Delta::CampaignOpened(_)
+            | Delta::CampaignCharged(..)
+            | Delta::CampaignDrawn(..)
+            | Delta::CampaignClosed(_) => false,
             Delta::Settled(_, before) => before.lot == id,
-            Delta::Born(..) | Delta::Earned(..) | Delta::Claimed(..) => false,
         };
         if stands {
             return Ok(true);

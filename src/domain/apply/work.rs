@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::campaign::{Campaign, Line};
 use super::super::credit::{Credit, CreditKey};
 use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
-use super::super::ids::{EventId, LotId, PartyId, SiteId};
+use super::super::ids::{CampaignId, EventId, LotId, PartyId, SiteId};
 use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Tally, Transfer};
 use super::super::movement::Movement;
 use super::super::party::{PartyState, Site};
@@ -31,6 +32,7 @@ pub(super) struct Work<'a, V: View> {
     pub(super) site: Option<Site>,
     lots: BTreeMap<LotId, Lot>,
     transfers: BTreeMap<EventId, Transfer>,
+    campaigns: BTreeMap<CampaignId, Campaign>,
     pub(super) credits: BTreeMap<CreditKey, Credit>,
     /// Who acts for whom, as far as it was asked.
     pub(super) acting: RefCell<BTreeMap<PartyId, PartyId>>,
@@ -67,6 +69,7 @@ impl<'a, V: View> Work<'a, V> {
             site: None,
             lots: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
             credits: BTreeMap::new(),
             acting: RefCell::new(BTreeMap::new()),
             deltas: Vec::new(),
@@ -125,6 +128,20 @@ impl<'a, V: View> Work<'a, V> {
         Ok(transfer)
     }
 
+    /// A campaign as this event has left it so far.
+    pub(super) fn campaign(&self, id: CampaignId) -> Verdict<Campaign, V> {
+        if let Some(campaign) = self.campaigns.get(&id) {
+            return Ok(campaign.clone());
+        }
+        let found = self.read(|view| view.campaign(id))?;
+        let mut campaign = found.ok_or(Rejection::CampaignUnknown { campaign: id })?;
+        campaign.party = self.acting_for(campaign.party)?;
+        if let Some(owner) = campaign.owner {
+            campaign.owner = Some(self.acting_for(owner)?);
+        }
+        Ok(campaign)
+    }
+
     /// Keeps a changed lot.
     pub(super) fn put(&mut self, lot: Lot) {
         self.lots.insert(lot.id, lot);
@@ -138,6 +155,15 @@ impl<'a, V: View> Work<'a, V> {
 
     pub(super) fn put_transfer(&mut self, transfer: Transfer) {
         self.transfers.insert(transfer.offer, transfer);
+    }
+
+    pub(super) fn put_campaign(&mut self, campaign: Campaign) {
+        self.campaigns.insert(campaign.id, campaign);
+    }
+
+    /// Which campaign is the last of its process at its site from now on.
+    pub(super) fn put_line(&mut self, of: &Campaign, last: Option<CampaignId>) {
+        self.effects.lines.push((of.site, of.process.clone(), Line { last }));
     }
 
     pub(super) fn delta(&mut self, delta: Delta) {
@@ -412,6 +438,8 @@ impl<'a, V: View> Work<'a, V> {
             uptake: Grams::ZERO,
             loss: Grams::ZERO,
             assay: None,
+            campaign: None,
+            stock: None,
             gained: None,
         }
     }
@@ -428,6 +456,7 @@ impl<'a, V: View> Work<'a, V> {
         }
         self.effects.credits = std::mem::take(&mut self.credits).into_values().collect();
         self.effects.transfers = std::mem::take(&mut self.transfers).into_values().collect();
+        self.effects.campaigns = std::mem::take(&mut self.campaigns).into_values().collect();
         let record = EventRecord {
             id: self.event.id,
             index,

@@ -9,6 +9,7 @@
 //! *See:* `store::keyspace` for the keys they lie under.
 
 mod audit;
+mod campaign;
 mod ledger;
 mod lot;
 mod movement;
