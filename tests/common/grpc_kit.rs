@@ -160,14 +160,19 @@ impl Kit {
         drop(folder);
     }
 
+    /// The node behind the service.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The folder that data and guard lie in.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The node, to be served at another door as well.
-    pub fn node(&self) -> Node {
-        self.node.clone()
     }
 
     // --- events ----------------------------------------------------------------------------------
