@@ -1982,8 +1982,7 @@ def shown_and_claimed():
     book.event("grant/prnd-oxide", *WORKS[:1], {"visibility_grant": {
         "lot_id": "@lot/prnd-oxide-2026-08", "reader_party_id": "@party/metal-plant", "depth": 4,
         "valid_to_ms": "2027-01-01T00:00:00+08:00"
-    }}, WORKS[1])
-    book.lots["prnd-oxide-2026-08"].last = book.now
+    }})
     yard, works = ("base-ganzhou", "base-ganzhou/yard"), ("copper-smelter", "copper-smelter/works")
     name = heavy_scrap("cu-no2-credit", t("25.2"), model="MASS_BALANCE")
     ship(name, *yard, *works)
@@ -1999,7 +1998,7 @@ def shown_and_claimed():
     book.event("claim/copper-2026-09", works[0], {"claim_credit": {
         "site_id": f"@site/{works[1]}", "substance": "CU", "mass_g": mass(t("20")),
         "period_from_ms": "2026-09-01T00:00:00+08:00", "period_to_ms": "2026-10-01T00:00:00+08:00"
-    }}, works[1])
+    }})
     book.event("anomaly/short-delivery", "base-ganzhou", {"acknowledge_anomaly": {
         "anomaly": "A5:cu-no2-short", "note": "the scales of the yard were repaired; settled with the smelter"
     }})
