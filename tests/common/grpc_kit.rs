@@ -312,7 +312,12 @@ impl Mint {
             | B::MergeLots(_)
             | B::TransformLots(_)
             | B::OfferTransfer(_)
-            | B::AcceptTransfer(_) => Some(site(actor)),
+            | B::AcceptTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {
