@@ -25,7 +25,8 @@ pub struct Reply {
     inner: Inner,
     /// Set aside before the reply was made, for its first data.
     reserved: Reserved,
-    _kept: Option<Reserved>,
+    /// Set aside for what the reply is made of, and held until the reply is gone.
+    kept: Option<Reserved>,
     /// Cut off, not handed over yet.
     rest: Bytes,
     /// What comes after all data.
@@ -61,7 +62,17 @@ impl Reply {
             Keeping::ToItsEnd => (reserved.account().nothing(), Some(reserved)),
         };
         let (rest, trailers, waiting) = (Bytes::new(), None, None);
-        Self { inner, reserved, _kept: kept, rest, trailers, waiting, mark, _call: call }
+        Self { inner, reserved, kept, rest, trailers, waiting, mark, _call: call }
+    }
+
+    /// What data of so many bytes are set aside from, when that is there already. A reply that is
+    /// made a piece at a time asks for no more than was kept for it: callers whose replies held
+    /// all of a share, each waiting for a bit more of it, would wait for each other.
+    fn room(&mut self, bytes: usize) -> Option<Reserved> {
+        match self.kept {
+            Some(_) => Some(self.reserved.account().nothing()),
+            None => self.reserved.settle(bytes),
+        }
     }
 
     fn own(&mut self, bytes: &Bytes, room: Reserved) {
@@ -138,13 +149,15 @@ impl HttpBody for Reply {
             Err(other) => Poll::Ready(Some(Ok(other))),
             Ok(bytes) if bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Ok(bytes) => {
-                let Some(room) = this.reserved.settle(bytes.len()) else {
+                let Some(room) = this.room(bytes.len()) else {
                     this.wait_with(bytes);
                     return self.poll_frame(cx);
                 };
                 this.own(&bytes, room);
                 drop(bytes);
-                this.look_ahead(cx)?;
+                if this.kept.is_none() {
+                    this.look_ahead(cx)?;
+                }
                 Poll::Ready(Some(Ok(Frame::data(this.piece()))))
             }
         }
