@@ -284,3 +284,5 @@ pub const MAX_TREE_LINES: usize = 400;
 pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 /// Bytes of a file with one key: an encrypted PKCS#8 key in PEM has 400.
 pub const MAX_KEY_FILE_BYTES: usize = 16 * 1024;
+/// *Format.* Keys of one ledger in all its life: one a year for longer than anybody keeps records.
+pub const MAX_LEDGER_KEYS: usize = 64;

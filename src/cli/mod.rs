@@ -19,6 +19,7 @@ pub mod lot;
 pub mod names;
 pub mod output;
 pub mod rebuild;
+pub mod rotate_key;
 pub mod script;
 pub mod serve;
 pub mod submit;
@@ -60,6 +61,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Make the database anew from the journal.
     Rebuild(rebuild::RebuildArgs),
+    /// Give a stopped ledger its next key.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 /// Exit code for a command line that is not understood (`sysexits.h`).
@@ -111,6 +114,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::RotateKey(args) => rotate_key::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -19,13 +19,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::{debug, error, info};
 
 use super::admission::Admitted;
 use super::clock::Clock;
 use super::error::{AppendError, BatchError, NodeFault};
-use super::group::{Head, PendingGroup, Placed, Refused};
+use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
+use super::statement;
 use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
@@ -289,6 +291,39 @@ impl Writer {
     /// Entries written so far.
     pub fn size(&self) -> EntryCount {
         EntryCount(self.head.next.0)
+    }
+
+    /// Hands the pen on. The old key signs the statement and the checkpoint that ends with it; then
+    /// the next key signs a note and the checkpoint over it, so that everybody who knows the next
+    /// key alone hears it vouch for all that was before.
+    ///
+    /// *A crash in the first group:* it is not there, or it is, and only the old key can sign its
+    /// checkpoint: the next start asks for this again, with both keys. *A crash between the two:*
+    /// the next key goes on; its first group is an ordinary one.
+    pub(super) fn rotate(&mut self, next: SigningKey) -> Result<EntryIndex, NodeFault> {
+        let index = self.head.next;
+        let envelope = statement::rotation(&self.origin, &self.ledger_key, &next);
+        self.state(&envelope)?;
+        self.ledger_key = next;
+        self.note()?;
+        Ok(index)
+    }
+
+    /// The key in force says that it is there.
+    pub(super) fn note(&mut self) -> Result<(), NodeFault> {
+        let envelope = statement::note(&self.origin, &self.ledger_key);
+        self.state(&envelope)
+    }
+
+    /// Commits a statement, as a group of its own.
+    fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
+        let now = self.now()?;
+        let mut group = PendingGroup::new(self.head.clone());
+        group.state(&*self.store, envelope, now).map_err(|unsaid| match unsaid {
+            Unsaid::Statement(fault) => NodeFault::Statement(fault),
+            Unsaid::Unreadable(fault) => NodeFault::Store(fault),
+        })?;
+        self.commit(group)
     }
 
     /// Commits a group outside of the loop: the genesis.

@@ -86,7 +86,7 @@ impl Place {
     /// Keys of ledger, successor, coordinator and collector, and a ledger with its tables.
     pub fn new() -> Self {
         let place = Self::with_keys();
-        json_of(&place.with(&["init", "--origin", ORIGIN], &place.founding()), 0);
+        json_of(&place.with(&["init", "--origin", ORIGIN], &Self::founding()), 0);
         place
     }
 
@@ -111,7 +111,7 @@ impl Place {
         place
     }
 
-    pub fn founding(&self) -> [(&'static str, &'static str); 5] {
+    pub fn founding() -> [(&'static str, &'static str); 5] {
         [
             ("--data", "data"),
             ("--ledger-key", "ledger.pem"),

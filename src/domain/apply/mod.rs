@@ -12,6 +12,7 @@ mod corrections;
 mod holds;
 mod lots;
 mod registry;
+mod rotation;
 mod sight;
 mod transfers;
 mod transform;
@@ -24,6 +25,8 @@ use super::rejection::Rejection;
 use super::tables::Tables;
 use super::units::TimeMs;
 use work::Work;
+
+pub use rotation::{RotationFault, rotate_ledger_key};
 
 /// The rules that this code executes; an entry records the version it was judged by.
 pub const RULES_VERSION: u16 = 1;
