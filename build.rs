@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use prost::Message as _;
-
 const PROTO_ROOT: &str = "proto";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,9 +18,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     protos.sort();
 
-    let descriptors = protox::compile(&protos, [PROTO_ROOT])?;
+    let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
+    compiler.include_source_info(true).include_imports(true).open_files(&protos)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("urbanmine.v1.bin"), descriptors.encode_to_vec())?;
+    // With comments, for the OpenAPI page; and with the paths of the calls over HTTP, which are
+    // options that the types below do not know and would drop.
+    std::fs::write(out.join("urbanmine.v1.bin"), compiler.encode_file_descriptor_set())?;
+    let mut descriptors = compiler.file_descriptor_set();
+    descriptors.file.retain(|file| !file.package().starts_with("google."));
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
     Ok(())
 }

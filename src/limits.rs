@@ -128,6 +128,8 @@ pub const MAX_WASTE_CODES: usize = 64;
 pub const MAX_SITE_PROCESSES: usize = 32;
 /// Holds on one lot at a time.
 pub const MAX_HOLDS: usize = 16;
+/// Approvals of one lot at a time; one that has ended makes room.
+pub const MAX_APPROVALS: usize = 16;
 /// Parties that one entry can concern: owner and possessor of each lot, before and after; those who
 /// sign; the laboratory of each output and residue, and four more that a body names.
 pub const MAX_CONCERNED: usize = 4 * MAX_LOTS_PER_EVENT + MAX_SIGNATURES + 2 * MAX_OUTPUTS + 4;
@@ -258,6 +260,16 @@ pub const MAX_STREAMS_PER_CONNECTION: u32 = 512;
 pub const MAX_CONCURRENT_READS: usize = 16;
 /// A call without a deadline, or with a longer one, gets this one.
 pub const MAX_CALL_SECONDS: u64 = 60;
+/// Values in the JSON of one request. The longest request is a batch of [`MAX_BATCH_EVENTS`]
+/// envelopes, each a value; read values cost 100 bytes each beside their text.
+pub const MAX_JSON_VALUES: usize = 1_024;
+/// A reply in JSON is written in pieces of about this many bytes, and the next one when the client
+/// has taken the last; a piece ends with an item of the reply, of which the longest (a party with
+/// all its licences, a receipt) has 200 kB. A batch of envelopes as base64 fits a request:
+/// 2 MiB x 4/3 + 256 x 3 < 4 MiB.
+pub const JSON_PIECE_BYTES: usize = 64 * 1024;
+const _: () = assert!(MAX_BATCH_BYTES.div_ceil(3) * 4 + MAX_BATCH_EVENTS * 8 <= MAX_REQUEST_BYTES);
+const _: () = assert!(MAX_BATCH_EVENTS * 2 < MAX_JSON_VALUES);
 /// How long a shutdown waits for calls that do not end (a watch of the health service never does).
 pub const MAX_DRAIN_SECONDS: u64 = 10;
 /// A connection is asked for a sign of life after this silence, and has the second time to answer.

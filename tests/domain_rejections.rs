@@ -28,7 +28,7 @@ use kit::*;
 use urbanmine::domain::apply::RULES_VERSION;
 use urbanmine::domain::event::{
     AssayLot, CloseTransfer, Genesis, HoldLot, MergeLots, OpeningInventory, PublishTables,
-    RegisterKey, ReleaseLot, RevokeKey, SplitLot,
+    RegisterKey, ReleaseLot, RevokeKey, SplitLot, Waiver,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{Affiliation, Party, Site};
@@ -42,7 +42,7 @@ use urbanmine::domain::{
     Rejection, SiteId, TimeMs,
 };
 use urbanmine::ledger::hash::sha256;
-use urbanmine::limits::{MAX_AFFILIATIONS, MAX_HOLDS, MAX_KEYS, MAX_LICENCES};
+use urbanmine::limits::{MAX_AFFILIATIONS, MAX_APPROVALS, MAX_HOLDS, MAX_KEYS, MAX_LICENCES};
 
 use Rejection as R;
 
@@ -132,7 +132,8 @@ fn rows() -> Vec<Row> {
         vec![party_exists(), party_unknown(), code_invalid(), code_taken(), site_exists()],
         vec![region_unknown(), licence_exists(), licence_unknown(), waste_unknown()],
         vec![affiliation_exists(), affiliation_unknown(), key_exists(), already_revoked()],
-        vec![registry_full(), chunk_unexpected(), tables_invalid(), material_unknown()],
+        vec![registry_full(), chunk_unexpected(), tables_invalid(), waiver_not_possible()],
+        vec![validity_empty(), material_unknown()],
         vec![form_unknown(), grade_unknown(), process_unknown(), process_not_at_site()],
         vec![lot_repeated(), lot_exists(), transfer_unknown(), transfer_closed()],
         vec![not_the_consignee(), not_the_sender(), transfer_to_self(), received_mismatch()],
@@ -142,7 +143,7 @@ fn rows() -> Vec<Row> {
         vec![permit_missing(), approval_missing(), owners_differ(), classes_differ()],
         vec![insufficient(), weighing_mismatch(), not_conserved(), inconsistent()],
         vec![assay_missing(), element_gained(), target_unknown(), target_not_yours()],
-        vec![not_correctable(), target_corrected(), blocked()],
+        vec![not_correctable(), target_corrected(), blocked(), records_full()],
     ];
     parts.into_iter().flatten().collect()
 }
@@ -646,6 +647,36 @@ fn tables_invalid() -> Row {
     Row { world, faulty, refused, then: Last("tables are judged last", repaired) }
 }
 
+fn waiver_not_possible() -> Row {
+    let mut world = World::new();
+    let waive = |reason: &str| {
+        let (reason_code, subject) = (reason.to_owned(), "91350211M0000XUF46".to_owned());
+        let valid_to = Some(TimeMs::of(START_MS));
+        Body::Waiver(Waiver { reason_code, subject, valid_to })
+    };
+    let faulty = world.attempt(COORD, waive("ORE_FORBIDDEN"));
+    let repaired = world.attempt(COORD, waive("CREDIT_CODE_INVALID"));
+    let refused = R::WaiverNotPossible { reason_code: "ORE_FORBIDDEN".to_owned() };
+    Row { world, faulty, refused, then: Next("VALIDITY_EMPTY", repaired) }
+}
+
+fn validity_empty() -> Row {
+    let mut world = World::new();
+    let mut faulty = world.attempt(COORD, approving(lot(1), COLLECTOR, SMELTER, 10));
+    let mut repaired = faulty.clone();
+    let occurred_at = faulty.event.occurred_at;
+    for (attempt, valid_to) in [(&mut faulty, occurred_at), (&mut repaired, later(occurred_at))] {
+        let Body::Approval(approval) = &mut attempt.event.body else { unreachable!() };
+        approval.valid_to = Some(valid_to);
+    }
+    let refused = R::ValidityEmpty { valid_to: occurred_at, occurred_at };
+    Row { world, faulty, refused, then: Next("LOT_UNKNOWN", repaired) }
+}
+
+fn later(time: TimeMs) -> TimeMs {
+    TimeMs::of(time.get() + 1)
+}
+
 // --- codes ---------------------------------------------------------------------------------------
 
 fn material_unknown() -> Row {
@@ -1045,13 +1076,17 @@ fn permit_missing() -> Row {
 fn approval_missing() -> Row {
     let mut world = World::new();
     let (id, body) = hazardous(&mut world, SMELTER, 1_000);
+    for (grams, to) in [(50, SMELTER), (60, SMELTER), (2_000, RECOVERY)] {
+        world.must(COORD, approving(id, COLLECTOR, to, grams));
+    }
     let faulty = world.attempt(COLLECTOR, body.clone());
     let mut repaired = world.attempt(COLLECTOR, body);
     if let Body::OfferTransfer(offered) = &mut repaired.event.body {
         offered.consignee_site = Some(site(SMELTER));
     }
     let (from_province, to_province) = ("36".to_owned(), "44".to_owned());
-    let refused = R::ApprovalMissing { lot: id, from_province, to_province };
+    let (asked, unused) = (Grams::of(1_000), Grams::of(60));
+    let refused = R::ApprovalMissing { lot: id, from_province, to_province, asked, unused };
     Row { world, faulty, refused, then: Next("INSUFFICIENT_MASS", repaired) }
 }
 
@@ -1248,4 +1283,19 @@ fn blocked() -> Row {
     let blocking = vec![second, first];
     let refused = R::CorrectionBlocked { target, lot: used, blocking, more: 0 };
     Row { world, faulty, refused, then: Last("the last rule of all", repaired) }
+}
+
+// --- what is kept on a lot -----------------------------------------------------------------------
+
+fn records_full() -> Row {
+    let mut world = World::new();
+    let full = world.copper(COLLECTOR, 100);
+    for number in 2..2 + MAX_APPROVALS as u64 {
+        world.must(COORD, approving(full, COLLECTOR, SMELTER, number));
+    }
+    let faulty = world.attempt(COORD, approving(full, COLLECTOR, SMELTER, 1));
+    let repaired = world.attempt(COORD, approving(full, COLLECTOR, SMELTER, 2));
+    let (what, limit) = ("approvals", MAX_APPROVALS);
+    let refused = R::LotRecordsFull { lot: full, what, limit };
+    Row { world, faulty, refused, then: Last("the last rule of an approval", repaired) }
 }

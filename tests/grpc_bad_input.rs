@@ -548,8 +548,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
     let mut kit = Kit::start().await;
     let watched = [kit.copper(COLLECTOR, 1_000_000).await];
     let kinds: Vec<(&str, Wire)> = vec![
-        ("WAIVER", Wire::Waiver(v1::Waiver::default())),
-        ("APPROVAL", Wire::Approval(v1::Approval::default())),
         ("VISIBILITY_GRANT", Wire::VisibilityGrant(v1::VisibilityGrant::default())),
         ("SUCCEED_PARTY", Wire::SucceedParty(v1::SucceedParty::default())),
         ("OPEN_CAMPAIGN", Wire::OpenCampaign(v1::OpenCampaign::default())),

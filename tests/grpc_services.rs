@@ -278,7 +278,11 @@ async fn a_token_leads_only_where_it_was_made() {
     };
     let refused = kit.lots.list_lots(filtered).await.unwrap_err();
     assert_eq!(told(&refused).reason, "PAGE_TOKEN_INVALID");
-    let request = v1::ListPartiesRequest { page_token: token.clone(), page_size: 1 };
+    let request = v1::ListPartiesRequest {
+        page_token: token.clone(),
+        page_size: 1,
+        ..v1::ListPartiesRequest::default()
+    };
     let refused = kit.registry.list_parties(request).await.unwrap_err();
     assert_eq!(told(&refused).reason, "PAGE_TOKEN_INVALID");
     for page_token in ["x".to_owned(), token[2..].to_owned(), "铜".repeat(40_000)] {
@@ -423,14 +427,19 @@ async fn the_life_of_a_lot_is_listed_in_pages() {
 async fn the_registry_reads_back() {
     let mut kit = Kit::start().await;
     let party_id = raw(COLLECTOR.as_bytes());
-    let request = v1::GetPartyRequest { party_id: party_id.clone() };
+    let request =
+        v1::GetPartyRequest { party_id: party_id.clone(), ..v1::GetPartyRequest::default() };
     let found = kit.registry.get_party(request).await.unwrap().into_inner().party.unwrap();
     assert_eq!(found.party.as_ref().unwrap().name_en, "Party 2 (fictional)");
     assert_eq!((found.licences.len(), found.key_ids.len()), (4, 3));
 
     let (mut parties, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListPartiesRequest { page_size: 4, page_token };
+        let request = v1::ListPartiesRequest {
+            page_size: 4,
+            page_token,
+            ..v1::ListPartiesRequest::default()
+        };
         let page = kit.registry.list_parties(request).await.unwrap().into_inner();
         parties.extend(page.parties.into_iter().map(|it| it.party.unwrap().party_id));
         page_token = page.next_page_token;
@@ -442,13 +451,18 @@ async fn the_registry_reads_back() {
     assert_eq!(parties, all);
 
     let site_id = raw(site(COLLECTOR).as_bytes());
-    let request = v1::GetSiteRequest { site_id: site_id.clone() };
+    let request = v1::GetSiteRequest { site_id: site_id.clone(), ..v1::GetSiteRequest::default() };
     let found = kit.registry.get_site(request).await.unwrap().into_inner().site.unwrap();
     assert_eq!((found.party_id, found.processes), (party_id.clone(), vec![REFINE.to_owned()]));
     let (mut sites, mut page_token) = (BTreeSet::new(), String::new());
     loop {
         let party_id = party_id.clone();
-        let request = v1::ListSitesRequest { page_size: 5, page_token, party_id };
+        let request = v1::ListSitesRequest {
+            page_size: 5,
+            page_token,
+            party_id,
+            ..v1::ListSitesRequest::default()
+        };
         let page = kit.registry.list_sites(request).await.unwrap().into_inner();
         sites.extend(page.sites.into_iter().map(|it| it.site_id));
         page_token = page.next_page_token;
@@ -467,7 +481,7 @@ async fn the_registry_reads_back() {
 
     let (mut text, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::GetTablesRequest { page_token };
+        let request = v1::GetTablesRequest { page_token, ..v1::GetTablesRequest::default() };
         let page = kit.registry.get_tables(request).await.unwrap().into_inner();
         text.extend_from_slice(&page.content);
         page_token = page.next_page_token;
@@ -479,9 +493,11 @@ async fn the_registry_reads_back() {
     assert_eq!(text, tables::builtin().as_bytes());
 
     let nobody = raw(party(99).as_bytes());
-    let request = v1::GetPartyRequest { party_id: nobody.clone() };
+    let request =
+        v1::GetPartyRequest { party_id: nobody.clone(), ..v1::GetPartyRequest::default() };
     assert_eq!(told(&kit.registry.get_party(request).await.unwrap_err()).reason, "NOT_FOUND");
-    let request = v1::GetSiteRequest { site_id: raw(&[0xff; 300]) };
+    let request =
+        v1::GetSiteRequest { site_id: raw(&[0xff; 300]), ..v1::GetSiteRequest::default() };
     let refused = told(&kit.registry.get_site(request).await.unwrap_err());
     assert_eq!(
         (refused.reason.as_str(), &refused.fields[..]),

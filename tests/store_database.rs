@@ -20,6 +20,7 @@ use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
     CustodyModel, EventKind, OriginKind, OriginKinds, TransferScope,
 };
+use urbanmine::domain::waiver::WaiverState;
 use urbanmine::domain::{
     EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, PartyId, PublicKey, SiteId,
     TimeMs, View,
@@ -67,6 +68,7 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         contents: Contents::default(),
         assayed_by: None,
         holds: vec![],
+        approvals: vec![],
         retracted_by: None,
         last_occurred_at: TimeMs::of(1),
         life: Life { count: 1, last: EntryIndex(1) },
@@ -142,6 +144,16 @@ fn site(n: u8, party: u8) -> Site {
     }
 }
 
+fn waiver() -> WaiverState {
+    WaiverState {
+        reason_code: "CODE".to_owned(),
+        subject: "1".to_owned(),
+        event: event_id(1),
+        index: EntryIndex(1),
+        validity: Validity { from: TimeMs::of(0), to: None },
+    }
+}
+
 fn transfer(n: u8) -> Transfer {
     Transfer {
         offer: event_id(n),
@@ -155,6 +167,7 @@ fn transfer(n: u8) -> Transfer {
         invoice_class: None,
         offered_at: EntryIndex(1),
         occurred_at: TimeMs::of(1),
+        approval: None,
         status: TransferStatus::Open,
     }
 }
@@ -191,6 +204,7 @@ fn everything() -> MemoryState {
     }
     state.lives.insert((lot_id(1), 1), event_id(7));
     state.transfers.insert(event_id(5), transfer(5));
+    state.waivers.insert(("CODE".to_owned(), "1".to_owned()), waiver());
     state.table_chunks.insert((Hash32([1; 32]), 0), vec![9; 40_000]);
     state
 }
@@ -209,6 +223,10 @@ fn assert_view_equals(store: &Store, state: &MemoryState) {
     }
     for (id, key) in &state.keys {
         assert_eq!(store.key(*id).unwrap().as_ref(), Some(key));
+    }
+    for ((reason_code, subject), waiver) in &state.waivers {
+        let found = store.waiver(reason_code, subject).unwrap();
+        assert_eq!(found.as_ref(), Some(waiver));
     }
     for (id, lot) in &state.lots {
         assert_eq!(store.lot(*id).unwrap().as_ref(), Some(lot));

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use forge::{Forge, Forged, START_MS, VALID, far_site, origin, party, pins, public, secret, site};
 use forge_world::*;
-use urbanmine::domain::event::{OpeningInventory, RegisterKey, RevokeKey};
+use urbanmine::domain::event::{OpeningInventory, RegisterKey, RevokeKey, Waiver};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{LicenceKind, LossKind, OriginKind, PartyRole};
 use urbanmine::domain::{Body, Event, Grams, Hash32, Origin, PartyId, TimeMs};
@@ -331,6 +331,64 @@ fn r7_hazardous_waste_needs_manifest_permit_and_approval() {
     offer.manifest = Some(manifest());
     offer.consignee_site = Some(far_site(other));
     lie(&mut forge, COLLECTOR, Body::OfferTransfer(offer), "R7, reason 184 APPROVAL_MISSING");
+}
+
+#[test]
+fn r7_an_approval_is_not_overdrawn() {
+    let mut forge = world();
+    let other = party(9);
+    forge.register(other, &[PartyRole::Collector], &[LicenceKind::HazardousWaste]);
+    let lot = battery(&mut forge);
+    forge.say(COORD, approving(lot, COLLECTOR, other, 500));
+    let far = |grams| {
+        let mut offer = offering(lot, grams, other);
+        offer.manifest = Some(manifest());
+        offer.consignee_site = Some(far_site(other));
+        Body::OfferTransfer(offer)
+    };
+    forge.say(COLLECTOR, far(300));
+    lie(&mut forge, COLLECTOR, far(201), "R7, reason 184 APPROVAL_MISSING: hazardous lot");
+
+    // Of another pair of parties, or after its end.
+    let mut forge = world();
+    forge.register(other, &[PartyRole::Collector], &[LicenceKind::HazardousWaste]);
+    let lot = battery(&mut forge);
+    forge.say(COORD, approving(lot, other, COLLECTOR, 500));
+    let mut ended = approving(lot, COLLECTOR, other, 500);
+    let Body::Approval(approval) = &mut ended else { unreachable!() };
+    approval.valid_to = Some(TimeMs::of(forge.now + 2_000));
+    forge.say(COORD, ended);
+    lie(&mut forge, COLLECTOR, far_offer(lot, other), "an approval of 1 g comes first, 0 g");
+}
+
+fn far_offer(lot: urbanmine::domain::LotId, other: PartyId) -> Body {
+    let mut offer = offering(lot, 1, other);
+    offer.manifest = Some(manifest());
+    offer.consignee_site = Some(far_site(other));
+    Body::OfferTransfer(offer)
+}
+
+#[test]
+fn a_credit_code_that_fails_its_digit_needs_its_waiver() {
+    let code = "91350211M0000XUF46";
+    let waiver = |subject: &str| {
+        let (reason_code, subject) = ("CREDIT_CODE_INVALID".to_owned(), subject.to_owned());
+        Body::Waiver(Waiver { reason_code, subject, valid_to: None })
+    };
+    let mut forge = world();
+    let waived = forge.say(COORD, waiver(code));
+    let mut record = forge::party_record(party(9), &[PartyRole::Trader]);
+    record.credit_code = code.to_owned();
+    record.credit_code_waiver = Some(waived);
+    forge.say(COORD, Body::RegisterParty(record.clone()));
+    record.credit_code_waiver = Some(forge.say(COORD, waiver("91350100M0001TGQXM")));
+    lie(&mut forge, COORD, Body::AmendParty(record), "reason 132 CREDIT_CODE_INVALID");
+
+    let mut forge = world();
+    let mut ore = waiver("0");
+    let Body::Waiver(body) = &mut ore else { unreachable!() };
+    body.reason_code = "ORE_FORBIDDEN".to_owned();
+    lie(&mut forge, COORD, ore, "reason 146 WAIVER_NOT_POSSIBLE");
 }
 
 fn battery(forge: &mut Forge) -> urbanmine::domain::LotId {

@@ -325,6 +325,54 @@ fn affiliations_keys_and_tables() {
 }
 
 #[test]
+fn waivers_and_approvals() {
+    let waiver = |change: fn(&mut v1::Waiver)| {
+        let mut one = v1::Waiver {
+            reason_code: "CREDIT_CODE_INVALID".to_owned(),
+            subject: "91350211M0000XUF46".to_owned(),
+            valid_to_ms: 5,
+        };
+        change(&mut one);
+        event(B::Waiver(one))
+    };
+    assert_good(&waiver(|_| {}));
+    assert_good(&waiver(|one| one.valid_to_ms = 0));
+    assert_good(&waiver(|one| one.subject = "x".repeat(64)));
+    assert_fault(&waiver(|one| one.reason_code.clear()), "waiver.reason_code", "is a code");
+    assert_fault(&waiver(|one| one.reason_code = "r".to_owned()), "waiver.reason_code", "code");
+    assert_fault(&waiver(|one| one.subject.clear()), "waiver.subject", "1 to 64 bytes");
+    assert_fault(&waiver(|one| one.subject = "x".repeat(65)), "waiver.subject", "1 to 64");
+    assert_fault(&waiver(|one| one.subject = "a\0b".to_owned()), "waiver.subject", "control");
+    assert_fault(&waiver(|one| one.valid_to_ms = u64::MAX), "waiver.valid_to_ms", "year 9999");
+
+    let approval = |change: fn(&mut v1::Approval)| {
+        let mut one = v1::Approval {
+            lot_id: id(4),
+            from_party_id: id(5),
+            to_party_id: id(5),
+            mass_g: 1,
+            number: "1".to_owned(),
+            valid_to_ms: 0,
+        };
+        change(&mut one);
+        event(B::Approval(one))
+    };
+    assert_good(&approval(|_| {}));
+    assert_good(&approval(|one| one.mass_g = 1_000_000_000_000));
+    assert_fault(&approval(|one| one.lot_id.clear()), "approval.lot_id", "present");
+    assert_fault(&approval(|one| one.from_party_id.clear()), "approval.from_party_id", "present");
+    assert_fault(&approval(|one| one.to_party_id.clear()), "approval.to_party_id", "present");
+    assert_fault(&approval(|one| one.mass_g = 0), "approval.mass_g", "more than 0 g");
+    assert_fault(&approval(|one| one.mass_g = 1_000_000_000_001), "approval.mass_g", "at most");
+    assert_fault(&approval(|one| one.number.clear()), "approval.number", "1 to 64 bytes");
+    assert_fault(&approval(|one| one.number = "x".repeat(65)), "approval.number", "1 to 64");
+    assert_fault(&approval(|one| one.valid_to_ms = u64::MAX), "approval.valid_to_ms", "9999");
+    let mut somewhere = approval(|_| {});
+    somewhere.site_id = id(3);
+    assert_fault(&somewhere, "site_id", "absent");
+}
+
+#[test]
 fn genesis() {
     let genesis = |change: fn(&mut v1::Genesis)| {
         let mut body = v1::Genesis {

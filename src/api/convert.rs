@@ -241,6 +241,7 @@ impl From<&PartyState> for v1::Party {
             affiliations: affiliations.collect(),
             key_ids: state.keys.iter().map(|key| raw(key.as_bytes())).collect(),
             registered_entry_index: state.registered_at.0,
+            in_force: None,
         }
     }
 }
@@ -296,6 +297,7 @@ impl From<&KeyState> for v1::PartyKey {
             valid_to_ms,
             registered_entry_index: key.registered_at.0,
             revocation,
+            is_in_force: false,
         }
     }
 }

@@ -14,6 +14,7 @@ use tonic_types::{
 };
 
 use super::gate::RequestId;
+use super::json::HttpFault;
 use super::messages_zh;
 use super::numbers::{Number, metadata};
 use super::policy::Denied;
@@ -41,6 +42,8 @@ pub enum Failure {
     DeadlineExceeded,
     /// The caller may not make this call.
     Denied(Denied),
+    /// A request of plain HTTP that becomes no call.
+    Http(HttpFault),
     /// No such call.
     MethodUnknown {
         /// The path of the request.
@@ -140,6 +143,7 @@ impl Failure {
             Self::Denied(Denied::IdentityMissing) => verdict(Reason::IdentityMissing),
             Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
             Self::Denied(Denied::ScopeMissing { .. }) => verdict(Reason::ScopeMissing),
+            Self::Http(fault) => verdict(fault.reason()),
             Self::MethodUnknown { .. } => verdict(Reason::MethodUnknown),
             Self::NotFound { .. } => verdict(Reason::NotFound),
             Self::PageToken { .. } => verdict(Reason::PageTokenInvalid),
@@ -201,6 +205,7 @@ impl Failure {
             | Self::Busy
             | Self::DeadlineExceeded
             | Self::Denied(_)
+            | Self::Http(_)
             | Self::MethodUnknown { .. }
             | Self::NotFound { .. }
             | Self::PageToken { .. }
@@ -231,10 +236,12 @@ impl Failure {
             Self::Append(error) | Self::Batch(BatchError { error, .. }) => {
                 numbers_of(error, request)
             }
-            Self::Busy | Self::DeadlineExceeded => Vec::new(),
-            Self::Denied(Denied::IdentityMissing) => Vec::new(),
+            Self::Busy | Self::DeadlineExceeded | Self::Denied(Denied::IdentityMissing) => {
+                Vec::new()
+            }
             Self::Denied(Denied::NotAllowed { rule }) => vec![("rule", rule.to_string())],
             Self::Denied(Denied::ScopeMissing { needed }) => vec![("scope", needed.to_string())],
+            Self::Http(fault) => fault.numbers(),
             Self::MethodUnknown { path } => vec![("method", path.clone())],
             Self::NotFound { kind, name } => {
                 vec![("kind", (*kind).to_owned()), ("name", name.clone())]
@@ -292,6 +299,7 @@ impl Failure {
             Self::Denied(Denied::ScopeMissing { needed }) => {
                 format!("the token was not given for such calls: it lacks {needed}")
             }
+            Self::Http(fault) => fault.english(),
             Self::MethodUnknown { path } => format!("there is no call {path}"),
             Self::NotFound { kind, name } => format!("no {kind} {name} is recorded"),
             Self::PageToken { rule } => format!("the page token is not valid: {rule}"),
@@ -358,6 +366,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
         | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
+        | R::HttpContentType | R::HttpJsonMalformed
             => row(Code::InvalidArgument, no, FixRequest, None),
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
@@ -372,7 +381,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty
         | R::PartyUnknown | R::CreditCodeInvalid | R::RegionUnknown | R::LicenceUnknown
         | R::WasteCodeUnknown | R::AffiliationUnknown | R::KeyAlreadyRevoked | R::RegistryFull
-        | R::TableChunkUnexpected | R::TablesInvalid
+        | R::TableChunkUnexpected | R::TablesInvalid | R::WaiverNotPossible | R::ValidityEmpty
         | R::MaterialUnknown | R::FormUnknown | R::GradeUnknown | R::ProcessUnknown
         | R::ProcessNotAtSite | R::LotRepeated | R::TransferUnknown | R::TransferClosed
         | R::NotTheConsignee | R::NotTheSender | R::TransferToSelf | R::ReceivedLotMismatch
@@ -384,7 +393,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
-        | R::CorrectionBlocked
+        | R::CorrectionBlocked | R::LotRecordsFull
             => row(Code::FailedPrecondition, no, ChangeFirst, None),
 
         R::Busy => row(Code::ResourceExhausted, no, SameAgain, Some(200)),
@@ -396,10 +405,12 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::DeadlineExceeded => row(Code::DeadlineExceeded, Effect::Unknown, SameAgain, None),
         R::Internal | R::Unspecified => row(Code::Internal, Effect::Unknown, SameAgain, None),
         R::StateUnreadable => row(Code::Internal, no, AfterOperator, None),
-        R::PermissionDenied | R::ScopeMissing
+        R::PermissionDenied | R::ScopeMissing | R::HttpHostNotLocal
             => row(Code::PermissionDenied, no, FixRequest, None),
         R::IdentityMissing => row(Code::Unauthenticated, no, FixRequest, None),
-        R::MethodUnknown => row(Code::Unimplemented, no, FixRequest, None),
+        R::MethodUnknown | R::HttpMethodNotAllowed
+            => row(Code::Unimplemented, no, FixRequest, None),
+        R::HttpPathUnknown => row(Code::NotFound, no, FixRequest, None),
     }
 }
 

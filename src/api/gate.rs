@@ -28,6 +28,14 @@ use crate::limits::{MAX_CALL_SECONDS, MAX_CALLS_IN_FLIGHT};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub u64);
 
+impl RequestId {
+    /// A name that no call of this run has.
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -38,14 +46,13 @@ impl fmt::Display for RequestId {
 #[derive(Debug, Clone)]
 pub struct GateLayer {
     calls: Arc<Semaphore>,
-    last_request: Arc<AtomicU64>,
 }
 
 impl GateLayer {
     /// A gate with its own count of calls.
     pub fn new() -> Self {
         let calls = Arc::new(Semaphore::new(MAX_CALLS_IN_FLIGHT));
-        Self { calls, last_request: Arc::default() }
+        Self { calls }
     }
 }
 
@@ -96,7 +103,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Answer {
-        let id = RequestId(self.shared.last_request.fetch_add(1, Ordering::Relaxed) + 1);
+        // A door in front of the gate names the call when it has to tell of it itself.
+        let id = request.extensions().get().copied().unwrap_or_else(RequestId::next);
         let admitted = match self.shared.admit(&request) {
             Ok(admitted) => admitted,
             Err(failure) => {

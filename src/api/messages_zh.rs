@@ -90,6 +90,8 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::RegistryFull, "一个主体的 {what} 至多 {limit} 个"),
     (Reason::TableChunkUnexpected, "代码表应为第 {expected} 块，实为第 {found} 块"),
     (Reason::TablesInvalid, "代码表不合规：{detail}"),
+    (Reason::WaiverNotPossible, "规则 {reason_code} 不得豁免"),
+    (Reason::ValidityEmpty, "有效期止于 {valid_to} 毫秒，不晚于其起始 {occurred_at} 毫秒"),
     (Reason::MaterialUnknown, "物料代码 {code} 在事件发生时不在代码表中"),
     (Reason::FormUnknown, "形态代码 {code} 不在代码表中"),
     (Reason::GradeUnknown, "标准 {scheme} 的等级 {code} 不在代码表中"),
@@ -126,7 +128,8 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::PermitMissing, "主体 {party} 在事件发生时没有涵盖 {waste_code} 的危险废物经营许可"),
     (
         Reason::ApprovalMissing,
-        "危险废物批次 {lot} 由省 {from_province} 转往 {to_province}，须先取得批准",
+        "危险废物批次 {lot} 由省 {from_province} 转往 {to_province}，须先取得 {asked} 克的批准，\
+         现有未用批准 {unused} 克",
     ),
     (Reason::MergeOwnersDiffer, "批次 {lot} 归主体 {owner} 所有，其余归 {other}，不能合并"),
     (Reason::MergeClassesDiffer, "批次 {lot} 属于合并组 {group}，其余属于 {other}，不能合并"),
@@ -153,6 +156,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
         Reason::CorrectionBlocked,
         "事件 {target} 对批次 {lot} 的影响已被使用，须先撤销：{blocking}（另有 {more} 个）",
     ),
+    (Reason::LotRecordsFull, "批次 {lot} 现有 {limit} 个有效的 {what}，已达上限"),
     (Reason::Busy, "服务繁忙，未记录任何内容；请稍后原样重发"),
     (Reason::Poisoned, "此前一次写入失败，服务在重启前不再记录；本请求未产生任何影响"),
     (Reason::Indeterminate, "本请求的写入结果不确定；服务恢复后请原样重发以确认，不会重复记录"),
@@ -165,4 +169,9 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::MethodUnknown, "没有此方法：{method}"),
     (Reason::IdentityMissing, "此方法须表明身份：请使用客户端证书，或以 Bearer 令牌调用"),
     (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
+    (Reason::HttpPathUnknown, "路径 {path} 不存在；全部路径见 /openapi.json"),
+    (Reason::HttpMethodNotAllowed, "该路径不接受 {verb}，可用：{allowed}"),
+    (Reason::HttpContentType, "正文须为未压缩的 UTF-8 application/json：{found}"),
+    (Reason::HttpJsonMalformed, "正文不是合法的 JSON：{detail}"),
+    (Reason::HttpHostNotLocal, "本机服务只以地址或 localhost 访问，不接受主机名 {host}"),
 ];

@@ -1,4 +1,4 @@
-//! How machines talk to the ledger: gRPC.
+//! How machines talk to the ledger: gRPC, and JSON over HTTP.
 //!
 //! *Owns:* the three services of `urbanmine.v1`, health and reflection; who may make which call;
 //! how every failure is told; pages; deadlines; the bounds of calls and reads.
@@ -9,11 +9,13 @@
 //! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
 //! `docs/REASONS.md`.
 
+mod as_of;
 mod convert;
 pub mod desk;
 pub mod errors;
 pub mod gate;
 pub mod identity;
+pub mod json;
 mod ledger;
 mod lots;
 pub mod messages_zh;
@@ -32,10 +34,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::{Layer as _, ServiceExt as _};
 
 use crate::limits::{
     KEEPALIVE_ANSWER_SECONDS, KEEPALIVE_SECONDS, MAX_CALL_SECONDS, MAX_DRAIN_SECONDS,
@@ -117,7 +122,7 @@ pub async fn serve(
     tell(&health, ServingStatus::Serving).await;
     let desk = desk::Desk::new(node);
     let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone() };
-    let router = server()
+    let services = Routes::default()
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
         ))
@@ -138,6 +143,10 @@ pub async fn serve(
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_REPLY_BYTES),
         );
+    let gated = gate::GateLayer::new().layer(services.prepare());
+    let grpc = gated.clone().map_request(|request: http::Request<_>| request.map(Body::new));
+    let all: Routes = json::router(gated).fallback_service(grpc).into();
+    let router = server().add_routes(all);
 
     let (stopped, mut stopping) = tokio::sync::watch::channel(false);
     let until_shutdown = async {
@@ -161,13 +170,13 @@ pub async fn serve(
     }
 }
 
-fn server() -> Server<tower::layer::util::Stack<gate::GateLayer, tower::layer::util::Identity>> {
+fn server() -> Server {
     Server::builder()
         .timeout(Duration::from_secs(MAX_CALL_SECONDS))
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_ANSWER_SECONDS)))
-        .layer(gate::GateLayer::new())
+        .accept_http1(true)
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

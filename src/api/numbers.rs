@@ -67,6 +67,8 @@ numbers_of_rejections! {
     RegistryFull { what, limit }
     TableChunkUnexpected { expected, found }
     TablesInvalid { detail }
+    WaiverNotPossible { reason_code }
+    ValidityEmpty { valid_to, occurred_at }
     MaterialUnknown { code }
     FormUnknown { code }
     GradeUnknown { scheme, code }
@@ -95,7 +97,7 @@ numbers_of_rejections! {
     SellerCertificateMissing { material }
     ManifestMissing { material, waste_code }
     PermitMissing { party, waste_code }
-    ApprovalMissing { lot, from_province, to_province }
+    ApprovalMissing { lot, from_province, to_province, asked, unused }
     MergeOwnersDiffer { lot, owner, other }
     MergeClassesDiffer { lot, group, other }
     InsufficientMass { lot, asked, available, remaining }
@@ -109,6 +111,7 @@ numbers_of_rejections! {
     TargetNotCorrectable { target, kind }
     TargetCorrected { target, by }
     CorrectionBlocked { target, lot, blocking, more }
+    LotRecordsFull { lot, what, limit }
 }
 
 /// How a field is told: the bare number, without its unit.

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::as_of::{self, Asked, told};
 use super::convert::{missing, needed, optional, raw};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
@@ -28,8 +29,11 @@ impl RegistryService for RegistryDesk {
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
             let party = needed("party_id", &request.party_id, PartyId::parse)?;
-            let party = reader.party(party)?.ok_or_else(|| missing("party", &party))?;
-            Ok(v1::GetPartyResponse { party: Some((&party).into()) })
+            let as_of = asked(request.as_of_ms, request.as_of_entry_index).resolve(reader)?;
+            let found = reader.party_as_of(party, as_of.size)?;
+            let state = found.ok_or_else(|| missing("party", &party))?;
+            let party = Some(as_of::party(reader, &state, as_of)?);
+            Ok(v1::GetPartyResponse { party, as_of: Some(told(as_of)) })
         });
         answer(id, read.await)
     }
@@ -48,8 +52,10 @@ impl RegistryService for RegistryDesk {
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
             let site = needed("site_id", &request.site_id, SiteId::parse)?;
-            let site = reader.site(site)?.ok_or_else(|| missing("site", &site))?;
-            Ok(v1::GetSiteResponse { site: Some((&site).into()) })
+            let as_of = asked(request.as_of_ms, request.as_of_entry_index).resolve(reader)?;
+            let found = reader.site_as_of(site, as_of.size)?;
+            let found = found.ok_or_else(|| missing("site", &site))?;
+            Ok(v1::GetSiteResponse { site: Some((&found).into()), as_of: Some(told(as_of)) })
         });
         answer(id, read.await)
     }
@@ -82,36 +88,50 @@ impl RegistryService for RegistryDesk {
     }
 }
 
+fn asked(ms: u64, entry: Option<u64>) -> Asked {
+    Asked { ms, entry }
+}
+
+/// A page that many parties of before the asked time stand behind is short, even empty, and its
+/// token leads on.
 fn party_page(
     reader: &Reader,
     request: &v1::ListPartiesRequest,
 ) -> Result<v1::ListPartiesResponse, Failure> {
-    let list = List::new("ListParties", &[]);
+    let asked = asked(request.as_of_ms, request.as_of_entry_index);
+    let list = List::new("ListParties", &[&asked.filter()]);
     let after = list.cursor(&request.page_token)?.map(PartyId::from_bytes);
+    let as_of = asked.resolve(reader)?;
     let size = page_size(request.page_size);
-    let found = reader.parties(after, size.saturating_add(1))?;
-    let mut parties = found.iter().map(v1::Party::from).collect();
-    let final_item = cut(&mut parties, size).and_then(|at| found.get(at));
-    let next = final_item.map(|state| list.token(state.party.id.as_bytes()));
-    Ok(v1::ListPartiesResponse { parties, next_page_token: next.unwrap_or_default() })
+    let page = reader.parties_as_of(after, size, as_of.size)?;
+    let mut parties = Vec::with_capacity(page.items.len());
+    for state in &page.items {
+        parties.push(as_of::party(reader, state, as_of)?);
+    }
+    let kept = cut(&mut parties, size).and_then(|at| page.items.get(at)).map(|it| it.party.id);
+    let next = kept.or(page.next).map(|id| list.token(id.as_bytes()));
+    let next_page_token = next.unwrap_or_default();
+    Ok(v1::ListPartiesResponse { parties, next_page_token, as_of: Some(told(as_of)) })
 }
 
-/// Looks at one page of all sites and shows those of the party: so a page costs the same with a
-/// filter, and may be empty although the list goes on.
+/// Looks at so many sites at most and shows those of the party: so a page may be empty although the
+/// list goes on.
 fn site_page(
     reader: &Reader,
     request: &v1::ListSitesRequest,
 ) -> Result<v1::ListSitesResponse, Failure> {
     let party = optional("party_id", &request.party_id, PartyId::parse)?;
-    let list = List::new("ListSites", &[&request.party_id]);
+    let asked = asked(request.as_of_ms, request.as_of_entry_index);
+    let list = List::new("ListSites", &[&request.party_id, &asked.filter()]);
     let after = list.cursor(&request.page_token)?.map(SiteId::from_bytes);
+    let as_of = asked.resolve(reader)?;
     let size = page_size(request.page_size);
-    let found = reader.sites(after, size.saturating_add(1))?;
-    let mut sites = found.iter().map(v1::SiteRecord::from).collect();
-    let final_item = cut(&mut sites, size).and_then(|at| found.get(at));
-    let next = final_item.map(|site| list.token(site.id.as_bytes()));
-    sites.retain(|site| party.is_none_or(|party| site.party_id == party.as_bytes()[..]));
-    Ok(v1::ListSitesResponse { sites, next_page_token: next.unwrap_or_default() })
+    let page = reader.sites_as_of(party, after, size, as_of.size)?;
+    let mut sites = page.items.iter().map(v1::SiteRecord::from).collect();
+    let kept = cut(&mut sites, size).and_then(|at| page.items.get(at)).map(|site| site.id);
+    let next = kept.or(page.next).map(|id| list.token(id.as_bytes()));
+    let next_page_token = next.unwrap_or_default();
+    Ok(v1::ListSitesResponse { sites, next_page_token, as_of: Some(told(as_of)) })
 }
 
 fn key_page(
@@ -119,27 +139,34 @@ fn key_page(
     request: &v1::ListKeysRequest,
 ) -> Result<v1::ListKeysResponse, Failure> {
     let party = needed("party_id", &request.party_id, PartyId::parse)?;
-    let state = reader.party(party)?.ok_or_else(|| missing("party", &party))?;
-    let list = List::new("ListKeys", &[&request.party_id]);
+    let asked = asked(request.as_of_ms, request.as_of_entry_index);
+    let as_of = asked.resolve(reader)?;
+    let found = reader.party_as_of(party, as_of.size)?;
+    let state = found.ok_or_else(|| missing("party", &party))?;
+    let list = List::new("ListKeys", &[&request.party_id, &asked.filter()]);
     let first = list.cursor(&request.page_token)?.map_or(0, u32::from_be_bytes);
     let mut page = (0_u32..).zip(&state.keys).skip_while(|(ordinal, _)| *ordinal < first);
     let mut keys = Vec::new();
     for (_, key) in page.by_ref().take(page_size(request.page_size)) {
-        let key = reader.key(*key)?.ok_or_else(|| missing("key", key))?;
-        keys.push(v1::PartyKey::from(&key));
+        let state = reader.key_as_of(*key, as_of.size)?.ok_or_else(|| missing("key", key))?;
+        keys.push(as_of::key(&state, as_of));
     }
     let next = page.next().map(|(ordinal, _)| list.token(&ordinal.to_be_bytes()));
-    Ok(v1::ListKeysResponse { keys, next_page_token: next.unwrap_or_default() })
+    let next_page_token = next.unwrap_or_default();
+    Ok(v1::ListKeysResponse { keys, next_page_token, as_of: Some(told(as_of)) })
 }
 
 fn tables_page(
     reader: &Reader,
     request: &v1::GetTablesRequest,
 ) -> Result<v1::GetTablesResponse, Failure> {
-    let hash = reader.ledger()?.tables_hash;
-    let text = reader.tables_text()?;
+    let asked = asked(request.as_of_ms, request.as_of_entry_index);
+    let as_of = asked.resolve(reader)?;
+    let tables = reader.tables_as_of(as_of.size)?;
+    let tables = tables.ok_or_else(|| missing("tables", &as_of.at.get()))?;
+    let (hash, text) = (tables.hash, tables.text);
     // The hash is part of the list, so a token of a set that was replaced meanwhile is refused.
-    let list = List::new("GetTables", &[hash.as_bytes()]);
+    let list = List::new("GetTables", &[hash.as_bytes(), &asked.filter()]);
     let page: usize = list
         .cursor(&request.page_token)?
         .map_or(0, |cursor| usize::try_from(u32::from_be_bytes(cursor)).unwrap_or(usize::MAX));
@@ -151,5 +178,6 @@ fn tables_page(
         size_bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
         content: raw(content),
         next_page_token: next.map(|page| list.token(&page.to_be_bytes())).unwrap_or_default(),
+        as_of: Some(told(as_of)),
     })
 }

@@ -21,6 +21,7 @@ use super::errors::{
 };
 use super::gate::{GateLayer, RequestId};
 use super::identity::{Caller, Identity, Scope, Scopes};
+use super::json::HttpFault;
 use super::messages_zh::SENTENCES;
 use super::numbers::FIELDS;
 use super::policy::{Denied, Load, Method, POLICY, Row, Rule, authorise};
@@ -300,6 +301,14 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::RequestMalformed { detail: "d".repeat(50_000) },
         Failure::RequestTooLarge { detail: "d".to_owned() },
         Failure::WorkerLost,
+        Failure::Http(HttpFault::ContentType { found: "d".repeat(50_000) }),
+        Failure::Http(HttpFault::HostNotLocal { host: "d".repeat(50_000) }),
+        Failure::Http(HttpFault::JsonMalformed { detail: "d".repeat(50_000) }),
+        Failure::Http(HttpFault::MethodNotAllowed {
+            verb: "d".repeat(50_000),
+            allowed: "GET".to_owned(),
+        }),
+        Failure::Http(HttpFault::PathUnknown { path: "d".repeat(50_000) }),
     ];
     failures.extend(append_errors().into_iter().map(Failure::Append));
     for failure in failures {

@@ -10,6 +10,7 @@ use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
 use super::sight::Sight;
 use super::tables::Tables;
+use super::waiver::WaiverState;
 
 /// What the rules may look at: only the things that an event names, as they stand before it.
 pub trait View {
@@ -34,6 +35,8 @@ pub trait View {
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, Self::Fault>;
     /// The event at a place in a lot's life, counted from 0.
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Self::Fault>;
+    /// The waiver of a rule, by its reason, for a subject.
+    fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, Self::Fault>;
     /// A chunk of a table set that is being published.
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Self::Fault>;
 }
@@ -111,6 +114,8 @@ pub struct Effects {
     pub sites: Vec<Site>,
     /// Keys that change.
     pub keys: Vec<KeyState>,
+    /// Waivers that change.
+    pub waivers: Vec<WaiverState>,
     /// Lots that change, ascending by id: exactly those of `links`.
     pub lots: Vec<Lot>,
     /// The links of the entry, ascending by lot.

@@ -85,6 +85,10 @@ pub enum Body {
     PublishTables(PublishTables),
     /// Stock on the first day.
     OpeningInventory(OpeningInventory),
+    /// A rule does not hold for a subject.
+    Waiver(Waiver),
+    /// An authority lets grams of a lot go from one party to another.
+    Approval(Approval),
     /// Scrap comes in.
     CollectLot(Box<CollectLot>),
     /// An analysis.
@@ -172,6 +176,34 @@ pub struct OpeningInventory {
     pub party: PartyId,
     /// What; each with an origin kind.
     pub lots: Vec<NewLot>,
+}
+
+/// A rule does not hold for a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The reason that the rule refuses with.
+    pub reason_code: String,
+    /// What it is waived for: an id as text, a credit code.
+    pub subject: String,
+    /// First moment at which it holds again; `None`: without end.
+    pub valid_to: Option<TimeMs>,
+}
+
+/// An authority lets grams of a lot go from one party to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Of which lot.
+    pub lot: LotId,
+    /// From whom.
+    pub from: PartyId,
+    /// To whom; the same as `from` for a stocktake.
+    pub to: PartyId,
+    /// How much, more than zero.
+    pub mass: Grams,
+    /// The authority's number.
+    pub number: String,
+    /// First moment at which it is void; `None`: without end.
+    pub valid_to: Option<TimeMs>,
 }
 
 /// A lot that comes into being.
@@ -437,6 +469,8 @@ impl Body {
             Self::RevokeKey(_) => EventKind::RevokeKey,
             Self::PublishTables(_) => EventKind::PublishTables,
             Self::OpeningInventory(_) => EventKind::OpeningInventory,
+            Self::Waiver(_) => EventKind::Waiver,
+            Self::Approval(_) => EventKind::Approval,
             Self::CollectLot(_) => EventKind::CollectLot,
             Self::AssayLot(_) => EventKind::AssayLot,
             Self::SplitLot(_) => EventKind::SplitLot,

@@ -3,7 +3,7 @@
 use super::event::GradeRef;
 use super::flag::Flag;
 use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
-use super::units::{Grams, TimeMs};
+use super::units::{Grams, TimeMs, Validity};
 use super::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
 };
@@ -53,6 +53,8 @@ pub struct Lot {
     pub assayed_by: Option<EventId>,
     /// Why it may not move.
     pub holds: Vec<Hold>,
+    /// What authorities let happen to it, in the order of their events.
+    pub approvals: Vec<LotApproval>,
     /// Set when its birth was declared an error.
     pub retracted_by: Option<EventId>,
     /// Latest `occurred_at` of the events that used it.
@@ -101,6 +103,26 @@ pub struct Hold {
     pub placed_by: PartyId,
 }
 
+/// What an authority lets happen to a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotApproval {
+    /// The event that gave it. A later one with the same number and parties replaces mass and
+    /// validity, and leaves this name to the transfers that use it.
+    pub event: EventId,
+    /// From whom.
+    pub from: PartyId,
+    /// To whom; the same as `from` for a stocktake.
+    pub to: PartyId,
+    /// How much.
+    pub mass: Grams,
+    /// How much of it is used.
+    pub used: Grams,
+    /// The authority's number.
+    pub number: String,
+    /// When it may be used.
+    pub validity: Validity,
+}
+
 /// How a lot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LotStatus {
@@ -141,6 +163,8 @@ pub struct Transfer {
     pub offered_at: EntryIndex,
     /// When it was offered, as the sender says.
     pub occurred_at: TimeMs,
+    /// The approval of which it uses as many grams; `None` where none is needed.
+    pub approval: Option<EventId>,
     /// How it stands.
     pub status: TransferStatus,
 }
@@ -206,6 +230,8 @@ pub enum Delta {
     Held(LotId, EventId),
     /// A hold was ended.
     Released(LotId, Hold),
+    /// Grams of a lot's approval, named by its event, were used.
+    ApprovalUsed(LotId, EventId, Grams),
 }
 
 /// Who and where, before a whole lot moved, and the grams lost on the way.
@@ -246,6 +272,13 @@ impl Lot {
         } else {
             LotStatus::Open
         }
+    }
+}
+
+impl LotApproval {
+    /// Grams that are approved and not used. (A replacement may approve less than was used.)
+    pub fn unused(&self) -> Grams {
+        self.mass.checked_sub(self.used).unwrap_or_default()
     }
 }
 

@@ -8,6 +8,7 @@ use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
+use super::waiver::WaiverState;
 
 /// Everything that effects can set, by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct MemoryState {
     pub sites: BTreeMap<SiteId, Site>,
     /// Keys.
     pub keys: BTreeMap<KeyId, KeyState>,
+    /// Waivers by reason and subject.
+    pub waivers: BTreeMap<(String, String), WaiverState>,
     /// Lots.
     pub lots: BTreeMap<LotId, Lot>,
     /// Transfers by the event of their offer.
@@ -46,6 +49,9 @@ impl MemoryState {
         self.credit_codes.extend(effects.credit_codes.iter().cloned());
         self.sites.extend(effects.sites.iter().map(|it| (it.id, it.clone())));
         self.keys.extend(effects.keys.iter().map(|it| (it.id, it.clone())));
+        let waivers = effects.waivers.iter();
+        self.waivers
+            .extend(waivers.map(|it| ((it.reason_code.clone(), it.subject.clone()), it.clone())));
         self.lots.extend(effects.lots.iter().map(|it| (it.id, it.clone())));
         self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
         self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
@@ -69,6 +75,7 @@ impl MemoryState {
         self.credit_codes.extend(other.credit_codes);
         self.sites.extend(other.sites);
         self.keys.extend(other.keys);
+        self.waivers.extend(other.waivers);
         self.lots.extend(other.lots);
         self.transfers.extend(other.transfers);
         self.events.extend(other.events);
@@ -115,6 +122,10 @@ impl View for MemoryState {
 
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Infallible> {
         Ok(self.lives.get(&(lot, ordinal)).copied())
+    }
+
+    fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, Infallible> {
+        Ok(self.waivers.get(&(reason_code.to_owned(), subject.to_owned())).cloned())
     }
 
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Infallible> {

@@ -23,6 +23,7 @@ pub mod sight;
 pub mod tables;
 pub mod units;
 pub mod vocabulary;
+pub mod waiver;
 
 pub use apply::{Moment, Signed, apply};
 pub use effects::{Effects, View};

@@ -1,7 +1,7 @@
 //! Who acts: parties, sites, keys, as the registry stands at an index.
 
 use super::ids::{
-    AffiliationId, EntryIndex, EventId, KeyId, LicenceId, PartyId, PublicKey, SiteId,
+    AffiliationId, EntryCount, EntryIndex, EventId, KeyId, LicenceId, PartyId, PublicKey, SiteId,
 };
 use super::units::{Grams, TimeMs, Validity};
 use super::vocabulary::{AffiliationKind, LicenceKind, PartyRole};
@@ -133,5 +133,55 @@ impl PartyState {
     /// Whether it holds a licence of a kind at a time.
     pub fn has_licence(&self, kind: LicenceKind, at: TimeMs) -> bool {
         self.licences.iter().any(|held| held.kind == kind && held.validity.contains(at))
+    }
+}
+
+impl KeyState {
+    /// The key as it stood when the ledger had so many entries; `None` when it was not registered.
+    #[must_use]
+    pub fn as_of(mut self, size: EntryCount) -> Option<Self> {
+        self.revoked = self.revoked.filter(|(_, by)| by.0 < size.0);
+        (self.registered_at.0 < size.0).then_some(self)
+    }
+
+    /// Whether it is trusted at a time: inside its validity, and before the moment from which it is
+    /// revoked. (Once a revocation is recorded, the rules take nothing more that it signs, whenever
+    /// it occurred.)
+    pub fn is_in_force(&self, at: TimeMs) -> bool {
+        self.validity.contains(at) && self.revoked.is_none_or(|(from, _)| at < from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_in_force_to_the_millisecond_and_as_far_as_it_was_recorded() {
+        let (from, to, revoked_at) = (1_000, 2_000, 1_500);
+        let key = KeyState {
+            id: KeyId([1; 32]),
+            public_key: PublicKey([2; 32]),
+            party: PartyId::from_bytes([3; 16]),
+            validity: Validity { from: TimeMs::of(from), to: Some(TimeMs::of(to)) },
+            registered_at: EntryIndex(5),
+            revoked: Some((TimeMs::of(revoked_at), EntryIndex(8))),
+        };
+        let stood = |size, at| {
+            let key = key.clone().as_of(EntryCount(size));
+            key.map(|key| key.is_in_force(TimeMs::of(at)))
+        };
+        assert_eq!(stood(5, from), None, "registered by the entry after these");
+        let before_revocation = [(from - 1, false), (from, true), (from + 1, true)];
+        let at_its_end = [(to - 1, true), (to, false), (to + 1, false)];
+        for (at, is_in_force) in before_revocation.into_iter().chain(at_its_end) {
+            assert_eq!(stood(6, at), Some(is_in_force), "{at}");
+            assert_eq!(stood(8, at), Some(is_in_force), "{at}");
+        }
+        for (at, is_in_force) in
+            [(from, true), (revoked_at - 1, true), (revoked_at, false), (revoked_at + 1, false)]
+        {
+            assert_eq!(stood(9, at), Some(is_in_force), "{at}");
+        }
     }
 }

@@ -100,6 +100,13 @@ pub enum Rejection {
     TableChunkUnexpected { expected: u32, found: u32 },
     #[error("the table set is not sound: {detail}")]
     TablesInvalid { detail: String },
+    #[error("rule {reason_code} is never waived")]
+    WaiverNotPossible { reason_code: String },
+    #[error(
+        "it would end at {t} ms, and the event that begins it occurred at {o} ms",
+        t = .valid_to.get(), o = .occurred_at.get()
+    )]
+    ValidityEmpty { valid_to: TimeMs, occurred_at: TimeMs },
     // --- codes and lots ---
     #[error("material {code} is not in the table at the time of the event")]
     MaterialUnknown { code: String },
@@ -170,9 +177,15 @@ pub enum Rejection {
     PermitMissing { party: PartyId, waste_code: String },
     #[error(
         "hazardous lot {lot} would go from province {from_province} to {to_province}: an approval \
-         comes first"
+         of {asked} comes first, {unused} are approved"
     )]
-    ApprovalMissing { lot: LotId, from_province: String, to_province: String },
+    ApprovalMissing {
+        lot: LotId,
+        from_province: String,
+        to_province: String,
+        asked: Grams,
+        unused: Grams,
+    },
     #[error("lot {lot} is the property of party {owner}, the others of {other}")]
     MergeOwnersDiffer { lot: LotId, owner: PartyId, other: PartyId },
     #[error("lot {lot} is of merge group {group}, the others of {other}")]
@@ -206,6 +219,9 @@ pub enum Rejection {
         list = list(.blocking), rest = rest(*.more)
     )]
     CorrectionBlocked { target: EventId, lot: LotId, blocking: Vec<EventId>, more: usize },
+    // --- what is kept on a lot ---
+    #[error("lot {lot} has {limit} {what} in force, the most that it can have")]
+    LotRecordsFull { lot: LotId, what: &'static str, limit: usize },
 }
 
 impl Rejection {
@@ -248,6 +264,8 @@ impl Rejection {
         (143, "REGISTRY_FULL"),
         (144, "TABLE_CHUNK_UNEXPECTED"),
         (145, "TABLES_INVALID"),
+        (146, "WAIVER_NOT_POSSIBLE"),
+        (147, "VALIDITY_EMPTY"),
         (150, "MATERIAL_UNKNOWN"),
         (151, "FORM_UNKNOWN"),
         (152, "GRADE_UNKNOWN"),
@@ -290,6 +308,7 @@ impl Rejection {
         (202, "TARGET_NOT_CORRECTABLE"),
         (203, "TARGET_CORRECTED"),
         (204, "CORRECTION_BLOCKED"),
+        (207, "LOT_RECORDS_FULL"),
     ];
 
     /// The public number.
@@ -332,6 +351,8 @@ impl Rejection {
             Self::RegistryFull { .. } => 143,
             Self::TableChunkUnexpected { .. } => 144,
             Self::TablesInvalid { .. } => 145,
+            Self::WaiverNotPossible { .. } => 146,
+            Self::ValidityEmpty { .. } => 147,
             Self::MaterialUnknown { .. } => 150,
             Self::FormUnknown { .. } => 151,
             Self::GradeUnknown { .. } => 152,
@@ -374,6 +395,7 @@ impl Rejection {
             Self::TargetNotCorrectable { .. } => 202,
             Self::TargetCorrected { .. } => 203,
             Self::CorrectionBlocked { .. } => 204,
+            Self::LotRecordsFull { .. } => 207,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::domain::sight::EntrySight;
 use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
+use crate::store::Trail;
 use crate::wire::statement::StatementBody;
 
 /// Where the ledger ends, and what judges there.
@@ -47,6 +48,8 @@ pub struct PendingGroup {
     pub changes: MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: Vec<EntryIndex>,
+    /// What is kept of each entry.
+    pub trail: Trail,
     /// What the entries let parties see, in their order.
     pub sights: Vec<EntrySight>,
     /// Bytes of the entries.
@@ -95,6 +98,7 @@ impl PendingGroup {
             leaves: Vec::new(),
             changes: MemoryState::default(),
             retracted: Vec::new(),
+            trail: Trail::default(),
             sights: Vec::new(),
             bytes: 0,
         }
@@ -118,6 +122,7 @@ impl PendingGroup {
             head: self.head.clone(),
             sealed: Vec::new(),
             retracted: Vec::new(),
+            trail: Trail::default(),
             sights: Vec::new(),
             now: now.max(self.head.recorded_at),
         }
@@ -132,10 +137,11 @@ impl PendingGroup {
     ) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let mut trial = self.trial(base, now);
         let placed = trial.run(batch)?;
-        let Trial { own, head, sealed, retracted, sights, .. } = trial;
+        let Trial { own, head, sealed, retracted, trail, sights, .. } = trial;
         self.head = head;
         self.changes.merge(own);
         self.retracted.extend(retracted);
+        self.trail.append(trail);
         self.sights.extend(sights);
         for entry in sealed {
             self.bytes += entry.bytes().len();
@@ -204,6 +210,7 @@ struct Trial<'a, V> {
     head: Head,
     sealed: Vec<Sealed>,
     retracted: Vec<EntryIndex>,
+    trail: Trail,
     sights: Vec<EntrySight>,
     now: TimeMs,
 }
@@ -343,6 +350,7 @@ impl<V: View> Trial<'_, V> {
     fn take_over(&mut self, effects: Effects, admitted: &Admitted, index: EntryIndex) {
         self.own.absorb(&effects, admitted.event().id);
         self.retracted.extend(effects.retracted_movement);
+        self.trail.note(index, admitted.event().body.kind(), &effects);
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::admission::{Admitted, admit};
+use super::clock::Clock;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
 use super::reader::Reader;
@@ -28,6 +29,7 @@ pub struct Node {
 struct Inner {
     store: Arc<Store>,
     shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
     /// `None` once the node closes: the writer then finishes what waits, and stops.
     mailbox: Mutex<Option<SyncSender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -50,6 +52,7 @@ impl Node {
     pub(super) fn start(writer: Writer) -> Result<Self, NodeFault> {
         let (sender, receiver) = sync_channel(MAX_MAILBOX_REQUESTS);
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
+        let clock = Arc::clone(&writer.clock);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -57,6 +60,7 @@ impl Node {
         let inner = Inner {
             store,
             shared,
+            clock,
             mailbox: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
@@ -87,7 +91,8 @@ impl Node {
 
     /// What can be read.
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.inner.store), Arc::clone(&self.inner.shared))
+        let (store, shared) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.shared));
+        Reader::new(store, shared, Arc::clone(&self.inner.clock))
     }
 
     /// Whether a write failed; nothing is recorded until a restart.

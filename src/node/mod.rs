@@ -10,6 +10,7 @@
 //! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
 
 pub mod admission;
+pub mod as_of;
 pub mod clock;
 pub mod error;
 pub mod group;
@@ -21,7 +22,9 @@ pub mod statement;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
+pub use crate::store::Page;
 pub use admission::{Admitted, admit};
+pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};

@@ -123,7 +123,7 @@ impl Node {
             head,
             frontier: Frontier::default(),
             checkpoint: None,
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::new(EntryCount(0))),
             unsynced_bytes: 0,
         };
         writer.commit_first(group)?;
@@ -167,7 +167,8 @@ impl Node {
             writer.note()?;
         }
         writer.store.sync()?;
-        let reader = Reader::new(Arc::clone(&writer.store), Arc::clone(&writer.shared));
+        let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
+        let reader = Reader::new(store, shared, Arc::clone(&writer.clock));
         let unreadable = |rule: String| NodeFault::Disagree { index, rule };
         let receipt = reader.receipt(index).map_err(|it| unreadable(it.to_string()))?;
         let receipt = receipt.ok_or_else(|| unreadable("it has no receipt".to_owned()))?;
@@ -238,8 +239,6 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
     let ledger = ledger_of(&store)?;
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
-    let shared = Shared::default();
-    shared.size.store(journal.0, std::sync::atomic::Ordering::SeqCst);
     Ok(Writer {
         store: Arc::new(store),
         origin: ledger.origin,
@@ -248,7 +247,7 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
         head,
         frontier,
         checkpoint: Some(checkpoint),
-        shared: Arc::new(shared),
+        shared: Arc::new(Shared::new(journal)),
         unsynced_bytes: replayed_bytes,
     })
 }
@@ -454,6 +453,7 @@ impl<'a> Tail<'a> {
             chain: pending.head.chain,
             changes: &pending.changes,
             retracted: &pending.retracted,
+            trail: &pending.trail,
             sights: &pending.sights,
         })?;
         for leaf in &pending.leaves {

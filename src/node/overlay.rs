@@ -5,6 +5,7 @@ use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::memory::MemoryState;
 use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::waiver::WaiverState;
 use crate::domain::{EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 
 /// Layers of not yet written state over a view; the last layer is asked first.
@@ -46,6 +47,8 @@ impl<V: View> View for Overlay<'_, V> {
         event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).cloned();
         life(lot: LotId, ordinal: u32) -> EventId,
             |layer| layer.lives.get(&(lot, ordinal)).copied();
+        waiver(reason_code: &str, subject: &str) -> WaiverState,
+            |layer| layer.waivers.get(&(reason_code.to_owned(), subject.to_owned())).cloned();
         table_chunk(tables: Hash32, chunk: u32) -> Vec<u8>,
             |layer| layer.table_chunks.get(&(tables, chunk)).cloned();
     }

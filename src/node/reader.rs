@@ -1,17 +1,19 @@
 //! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::clock::Clock;
 use super::writer::Shared;
 use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::domain::{
+    EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
+};
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
@@ -36,6 +38,9 @@ pub enum ReadFault {
     /// A trace did not come to an end.
     #[error("the movements of the lot do not add up: {0}")]
     Trace(String),
+    /// A stored entry is not one.
+    #[error("a stored entry does not parse: {0}")]
+    Entry(String),
     /// A proof could not be built from the stored tree.
     #[error("the stored tree gives no proof: {0}")]
     Tree(String),
@@ -80,18 +85,24 @@ pub struct LotScan {
 /// A view for readers; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>) -> Self {
-        Self { store, shared }
+    pub(super) fn new(store: Arc<Store>, shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, shared, clock }
+    }
+
+    /// What the node's clock says.
+    pub fn now(&self) -> TimeMs {
+        self.clock.now()
     }
 
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
-        EntryCount(self.shared.size.load(Ordering::SeqCst))
+        *self.shared.size.borrow()
     }
 
     /// The ledger's own state.
@@ -227,23 +238,9 @@ impl Reader {
         Ok(self.store.party(id)?)
     }
 
-    /// Parties after one, in order of their ids.
-    pub fn parties(
-        &self,
-        after: Option<PartyId>,
-        max: usize,
-    ) -> Result<Vec<PartyState>, ReadFault> {
-        Ok(self.store.parties(after, max)?.items)
-    }
-
     /// A site.
     pub fn site(&self, id: SiteId) -> Result<Option<Site>, ReadFault> {
         Ok(self.store.site(id)?)
-    }
-
-    /// Sites after one, in order of their ids.
-    pub fn sites(&self, after: Option<SiteId>, max: usize) -> Result<Vec<Site>, ReadFault> {
-        Ok(self.store.sites(None, after, max)?.items)
     }
 
     /// A key.
@@ -299,19 +296,6 @@ impl Reader {
         max: usize,
     ) -> Result<Vec<PartyId>, ReadFault> {
         Ok(self.store.acquaintances(party, after, max)?)
-    }
-
-    /// The text of the table set in force; empty until it is published.
-    pub fn tables_text(&self) -> Result<String, ReadFault> {
-        let ledger = self.ledger()?;
-        let mut text = Vec::new();
-        for chunk in 0..crate::limits::MAX_TABLE_CHUNKS {
-            match self.store.table_chunk(ledger.tables_hash, chunk)? {
-                Some(bytes) => text.extend(bytes),
-                None => break,
-            }
-        }
-        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Where a lot's metal came from.

@@ -15,12 +15,12 @@
 //! after `Poisoned`, until a restart finds out what is on disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
 
 use super::admission::Admitted;
@@ -61,14 +61,22 @@ pub struct Request {
 }
 
 /// What the writer shares with those who call it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     /// A write failed: nothing is recorded until a restart.
     pub is_poisoned: AtomicBool,
     /// The node stops.
     pub is_closing: AtomicBool,
-    /// Entries under the last checkpoint.
-    pub size: AtomicU64,
+    /// Entries under the last checkpoint; who follows the ledger waits for it to change.
+    pub size: watch::Sender<EntryCount>,
+}
+
+impl Shared {
+    /// Of a node whose last checkpoint has so many entries.
+    pub fn new(size: EntryCount) -> Self {
+        let (is_poisoned, is_closing) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { is_poisoned, is_closing, size: watch::Sender::new(size) }
+    }
 }
 
 /// The one that writes.
@@ -227,8 +235,7 @@ impl Writer {
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
     fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
-        let PendingGroup { first, head, entries, leaves, changes, retracted, sights, bytes } =
-            pending;
+        let PendingGroup { first, head, entries, leaves, bytes, .. } = pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
             first,
@@ -240,9 +247,10 @@ impl Writer {
             group: &group,
             leaves: &leaves,
             chain: head.chain,
-            changes: &changes,
-            retracted: &retracted,
-            sights: &sights,
+            changes: &pending.changes,
+            retracted: &pending.retracted,
+            trail: &pending.trail,
+            sights: &pending.sights,
         })?;
         self.read_back(&group, &leaves)?;
 
@@ -262,7 +270,8 @@ impl Writer {
         self.head = head;
         self.checkpoint = Some(signed);
         self.unsynced_bytes += bytes;
-        self.shared.size.store(size.0, Ordering::SeqCst);
+        // Whoever follows the ledger wakes up.
+        self.shared.size.send_replace(size);
         debug!(entries = leaves.len(), size = size.0, "committed a group");
         Ok(())
     }

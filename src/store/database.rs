@@ -93,12 +93,32 @@ impl Database {
         let behind = vec![tag as u8 + 1];
         self.db.range(from..behind).map(|item| {
             let (key, value) = item.map_err(sled_at("read"))?;
-            let parsed = Key::parse(&key).ok_or_else(|| StoreFault::Database {
-                key: format!("{key:02x?}"),
-                rule: "no key has these bytes".to_owned(),
-            })?;
-            Ok((parsed, value))
+            Ok((parsed(&key)?, value))
         })
+    }
+
+    /// The last of the keys from `from` on and before `behind`, and its value.
+    pub(super) fn last_before<T: Codec>(
+        &self,
+        from: &Key,
+        behind: &Key,
+    ) -> Result<Option<(Key, T)>, StoreFault> {
+        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next_back() else {
+            return Ok(None);
+        };
+        let (bytes, value) = found.map_err(sled_at("read"))?;
+        let key = parsed(&bytes)?;
+        let value = decoded(&key, &value)?;
+        Ok(Some((key, value)))
+    }
+
+    /// The first key from `from` on and before `behind`.
+    pub(super) fn first_from(&self, from: &Key, behind: &Key) -> Result<Option<Key>, StoreFault> {
+        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next() else {
+            return Ok(None);
+        };
+        let (bytes, _) = found.map_err(sled_at("read"))?;
+        parsed(&bytes).map(Some)
     }
 
     /// Writes a batch: all of it or nothing, and readers see it at once.
@@ -193,6 +213,13 @@ fn open_patiently(dir: &Path, config: &sled::Config) -> Result<sled::Db, StoreFa
             other => return other.map_err(sled_at("open")),
         }
     }
+}
+
+fn parsed(key: &[u8]) -> Result<Key, StoreFault> {
+    Key::parse(key).ok_or_else(|| StoreFault::Database {
+        key: format!("{key:02x?}"),
+        rule: "no key has these bytes".to_owned(),
+    })
 }
 
 /// A value, or the fault that names its key.

@@ -43,6 +43,8 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2d`, reason as text, 0, subject as text -> a waiver.
+    Waiver(String, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -53,6 +55,13 @@ pub enum Key {
     RelatedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
+    /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
+    /// it.
+    PartyVersion(PartyId, EntryIndex),
+    /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
+    SiteVersion(SiteId, EntryIndex),
+    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    KindEntry(u8, EntryIndex),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -74,11 +83,15 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    Waiver = 0x2d,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
     Acquainted = 0x36,
+    PartyVersion = 0x37,
+    SiteVersion = 0x38,
+    KindEntry = 0x39,
 }
 
 impl Key {
@@ -101,8 +114,12 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
+            Self::PartyVersion(..) => Tag::PartyVersion,
+            Self::SiteVersion(..) => Tag::SiteVersion,
+            Self::KindEntry(..) => Tag::KindEntry,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::Acquainted(..) => Tag::Acquainted,
@@ -134,19 +151,32 @@ impl Key {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
             }
+            Self::Waiver(reason_code, subject) => {
+                out.extend(reason_code.as_bytes());
+                out.push(0);
+                out.extend(subject.as_bytes());
+            }
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
             | Self::RelatedLot(party, lot) => {
                 out.extend(party.as_bytes());
                 out.extend(lot.as_bytes());
             }
-            Self::Concerned(party, index) => {
+            Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
                 out.extend(party.as_bytes());
                 out.extend(other.as_bytes());
+            }
+            Self::SiteVersion(site, index) => {
+                out.extend(site.as_bytes());
+                out.extend(index.0.to_be_bytes());
+            }
+            Self::KindEntry(kind, index) => {
+                out.push(*kind);
+                out.extend(index.0.to_be_bytes());
             }
         }
         out
@@ -178,6 +208,10 @@ impl Key {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }
+            0x2d => {
+                let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+                Self::Waiver(reason_code.to_owned(), subject.to_owned())
+            }
             0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
             0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
             0x32 => {
@@ -189,6 +223,18 @@ impl Key {
                 let (party, other) = rest.split_first_chunk::<16>()?;
                 let other = PartyId::from_bytes(other.try_into().ok()?);
                 Self::Acquainted(PartyId::from_bytes(*party), other)
+            }
+            0x37 => {
+                let (party, index) = rest.split_first_chunk::<16>()?;
+                Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
+            }
+            0x38 => {
+                let (site, index) = rest.split_first_chunk::<16>()?;
+                Self::SiteVersion(SiteId::from_bytes(*site), EntryIndex(be_u64(index)?))
+            }
+            0x39 => {
+                let (kind, index) = rest.split_first()?;
+                Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
             _ => return None,
         };
@@ -242,6 +288,7 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -250,6 +297,13 @@ mod tests {
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),
+            (0..3_u8, any::<u64>()).prop_map(|(n, at)| Key::PartyVersion(
+                PartyId::from_bytes([n; 16]),
+                EntryIndex(at)
+            )),
+            (0..3_u8, any::<u64>())
+                .prop_map(|(n, at)| Key::SiteVersion(SiteId::from_bytes([n; 16]), EntryIndex(at))),
+            (0..3_u8, any::<u64>()).prop_map(|(kind, at)| Key::KindEntry(kind, EntryIndex(at))),
             (0..3_u8, any::<u64>())
                 .prop_map(|(n, at)| Key::Concerned(PartyId::from_bytes([n; 16]), EntryIndex(at))),
             (id(), id()).prop_map(|(party, lot)| Key::RelatedLot(
@@ -261,6 +315,10 @@ mod tests {
                 PartyId::from_bytes(other)
             )),
         ]
+    }
+
+    fn waiver() -> impl Strategy<Value = Key> {
+        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
     }
 
     proptest! {
@@ -279,7 +337,8 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            prop_assert!(longer.is_none() || matches!(longer, Some(Key::CreditCode(_))));
+            let is_text = matches!(longer, Some(Key::CreditCode(_) | Key::Waiver(..)));
+            prop_assert!(longer.is_none() || is_text);
         }
     }
 }

@@ -27,6 +27,7 @@ mod lock;
 mod reads;
 mod segment;
 mod sights;
+mod trail;
 mod tree;
 mod write;
 
@@ -43,6 +44,7 @@ pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{LotQuery, Page};
+pub use trail::Trail;
 pub use tree::TreeReader;
 pub use write::GroupRows;
 

@@ -12,6 +12,8 @@ use crate::domain::effects::LedgerState;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
+use crate::domain::vocabulary::EventKind;
+use crate::domain::waiver::WaiverState;
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, View};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
@@ -162,6 +164,72 @@ impl Store {
         page_of(rows, after, limit, |site: &Site| site.id, is_asked)
     }
 
+    /// A party as it stood when the ledger had so many entries; `None` when it was not registered.
+    pub fn party_as_of(
+        &self,
+        id: PartyId,
+        size: EntryCount,
+    ) -> Result<Option<PartyState>, StoreFault> {
+        let version = |at| Key::PartyVersion(id, EntryIndex(at));
+        let found = self.database.last_before(&version(0), &version(size.0))?;
+        Ok(found.map(|(_, party)| party))
+    }
+
+    /// A site as it stood when the ledger had so many entries; `None` when it was not registered.
+    pub fn site_as_of(&self, id: SiteId, size: EntryCount) -> Result<Option<Site>, StoreFault> {
+        let version = |at| Key::SiteVersion(id, EntryIndex(at));
+        let found = self.database.last_before(&version(0), &version(size.0))?;
+        Ok(found.map(|(_, site)| site))
+    }
+
+    /// Parties as they stood when the ledger had so many entries, ascending by id.
+    pub fn parties_as_of(
+        &self,
+        after: Option<PartyId>,
+        limit: usize,
+        size: EntryCount,
+    ) -> Result<Page<PartyState, PartyId>, StoreFault> {
+        let from = after.map_or(vec![Tag::Party as u8], |id| Key::Party(id).bytes());
+        let ids = self.database.walk(Tag::Party, from).map(|row| match row? {
+            (Key::Party(id), _) => Ok(id),
+            (key, _) => Err(StoreFault::value(&key, "is not the key of a party")),
+        });
+        page_as_of(ids, after, limit, |id| self.party_as_of(id, size))
+    }
+
+    /// Sites, of one party or of all, as they stood when the ledger had so many entries, ascending
+    /// by id.
+    pub fn sites_as_of(
+        &self,
+        party: Option<PartyId>,
+        after: Option<SiteId>,
+        limit: usize,
+        size: EntryCount,
+    ) -> Result<Page<Site, SiteId>, StoreFault> {
+        let from = after.map_or(vec![Tag::Site as u8], |id| Key::Site(id).bytes());
+        let ids = self.database.walk(Tag::Site, from).map(|row| match row? {
+            (Key::Site(id), _) => Ok(id),
+            (key, _) => Err(StoreFault::value(&key, "is not the key of a site")),
+        });
+        let is_asked = |site: &Site| party.is_none_or(|party| site.party == party);
+        page_as_of(ids, after, limit, |id| Ok(self.site_as_of(id, size)?.filter(is_asked)))
+    }
+
+    /// The first entry of a kind at or after an index, as far as a size.
+    pub fn entry_of_kind(
+        &self,
+        kind: EventKind,
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<Option<EntryIndex>, StoreFault> {
+        let place = |at| Key::KindEntry(kind.number(), EntryIndex(at));
+        match self.database.first_from(&place(from.0), &place(size.0.max(from.0)))? {
+            Some(Key::KindEntry(_, index)) => Ok(Some(index)),
+            Some(key) => Err(StoreFault::value(&key, "is not the key of an entry of a kind")),
+            None => Ok(None),
+        }
+    }
+
     /// A party's keys in order of registration; none for a party that is not known.
     pub fn keys_of(&self, party: PartyId) -> Result<Vec<KeyState>, StoreFault> {
         let party: Option<PartyState> = self.database.value(&Key::Party(party))?;
@@ -265,6 +333,10 @@ impl View for Store {
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, StoreFault> {
         let found = self.database.value::<(EventId, EntryIndex)>(&Key::Life(lot, ordinal))?;
         Ok(found.map(|(event, _)| event))
+    }
+
+    fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, StoreFault> {
+        self.database.value(&Key::Waiver(reason_code.to_owned(), subject.to_owned()))
     }
 
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, StoreFault> {
@@ -372,6 +444,32 @@ fn page_of<T: super::codec::Codec, I: Copy + PartialEq>(
         if is_asked(&item) {
             page.items.push(item);
         }
+    }
+    Ok(page)
+}
+
+/// A page of what stood at some time, from the ids of what stands now: nothing that was registered
+/// ever goes away. One that was not there yet counts as looked at.
+fn page_as_of<T, I: Copy + PartialEq>(
+    ids: impl Iterator<Item = Result<I, StoreFault>>,
+    after: Option<I>,
+    limit: usize,
+    stood: impl Fn(I) -> Result<Option<T>, StoreFault>,
+) -> Result<Page<T, I>, StoreFault> {
+    let mut page = Page { items: Vec::new(), next: None, scanned: 0 };
+    let mut last = after;
+    for id in ids {
+        let id = id?;
+        if Some(id) == after {
+            continue;
+        }
+        if page.items.len() >= limit || page.scanned >= MAX_SCANNED_ROWS {
+            page.next = last;
+            break;
+        }
+        last = Some(id);
+        page.scanned += 1;
+        page.items.extend(stood(id)?);
     }
     Ok(page)
 }

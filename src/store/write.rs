@@ -10,6 +10,7 @@ use super::codec;
 use super::database::Database;
 use super::fault::StoreFault;
 use super::keyspace::Key;
+use super::trail::{Trail, put_trail};
 use super::{reads, tree};
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
@@ -32,6 +33,8 @@ pub struct GroupRows<'a> {
     pub changes: &'a MemoryState,
     /// Entries whose movements no longer count.
     pub retracted: &'a [EntryIndex],
+    /// What is kept of each of its entries.
+    pub trail: &'a Trail,
     /// What the entries let parties see, in their order.
     pub sights: &'a [EntrySight],
 }
@@ -67,6 +70,7 @@ pub(super) fn write_group(
     put_lots(database, &mut batch, &rows.changes.lots)?;
     put_lives(database, &mut batch, rows.changes)?;
     put_history(&mut batch, rows);
+    put_trail(&mut batch, rows.trail);
     put_sights(database, &mut batch, rows.sights)?;
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
@@ -130,6 +134,10 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
     }
     for (id, key) in &changes.keys {
         batch.insert(Key::Signer(*id).bytes(), codec::encode(key));
+    }
+    for ((reason_code, subject), waiver) in &changes.waivers {
+        let key = Key::Waiver(reason_code.clone(), subject.clone());
+        batch.insert(key.bytes(), codec::encode(waiver));
     }
     for ((set, chunk), bytes) in &changes.table_chunks {
         batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());

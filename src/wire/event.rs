@@ -5,6 +5,7 @@
 
 mod encode;
 pub(super) mod fields;
+mod grants;
 mod lots;
 mod registry;
 mod transfers;
@@ -135,6 +136,8 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_)
+        | B::Waiver(_)
+        | B::Approval(_)
         | B::DeclareError(_) => SiteRule::Absent,
         B::OpeningInventory(_)
         | B::CollectLot(_)
@@ -175,6 +178,7 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_) => registry::read(fields, body),
+        B::Waiver(_) | B::Approval(_) => grants::read(fields, body),
         B::OpeningInventory(_)
         | B::CollectLot(_)
         | B::AssayLot(_)
@@ -188,8 +192,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
-        B::Waiver(_) => unsupported(EventKind::Waiver),
-        B::Approval(_) => unsupported(EventKind::Approval),
         B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
         B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
         B::OpenCampaign(_) => unsupported(EventKind::OpenCampaign),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use urbanmine::domain::apply::Refusal;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, AssayValue, CollectLot, Composition, DeclareError, LotDraw, NewLot,
+    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, LotDraw, NewLot,
     OfferTransfer, TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
@@ -381,6 +381,11 @@ pub fn tables() -> Tables {
     permissions.entry("ASSAY_LOT".to_owned()).or_default().extend(may(&[R::Laboratory]));
     permissions.insert("COLLECT_ORE".to_owned(), may(&[R::RareEarthSeparationPlant]));
     permissions.insert("HOLD_LOT".to_owned(), may(&[R::Coordinator, R::Auditor]));
+    for action in ["APPROVAL", "SUCCEED_PARTY", "VISIBILITY_GRANT", "WAIVER"] {
+        permissions.insert(action.to_owned(), may(&[R::Coordinator]));
+    }
+    permissions.insert("ATTEST".to_owned(), may(&[R::Auditor, R::Regulator]));
+    permissions.insert("CLAIM_CREDIT".to_owned(), may(&[R::Smelter, R::RareEarthRecoveryPlant]));
 
     let names = || (String::new(), String::new());
     let grade = (("ReMA".to_owned(), "Birch".to_owned()), String::new());
@@ -551,6 +556,18 @@ pub fn offer(of: LotId, grams: u64, to: PartyId) -> Body {
 
 pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
     Body::AcceptTransfer(AcceptTransfer { offer, received: Some(weighed(net)), received_lot })
+}
+
+/// An approval without end, whose number is its mass.
+pub fn approving(of: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
+    Body::Approval(Approval {
+        lot: of,
+        from,
+        to,
+        mass: Grams::of(grams),
+        number: grams.to_string(),
+        valid_to: None,
+    })
 }
 
 pub fn error(target: EventId, correctives: &[&Event]) -> Body {

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use urbanmine::domain::event::{
-    AcceptTransfer, AssayLot, AssayValue, Body, CloseTransfer, CollectLot, Commitment, Composition,
-    DeclareError, Document, Event, Genesis, GradeRef, HoldLot, LotDraw, Manifest, MergeLots,
-    NewLot, OfferTransfer, OpeningInventory, PublishTables, RegisterKey, ReleaseLot, RevokeKey,
-    SplitLot, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayLot, AssayValue, Body, CloseTransfer, CollectLot, Commitment,
+    Composition, DeclareError, Document, Event, Genesis, GradeRef, HoldLot, LotDraw, Manifest,
+    MergeLots, NewLot, OfferTransfer, OpeningInventory, PublishTables, RegisterKey, ReleaseLot,
+    RevokeKey, SplitLot, TransformLots, Waiver, Weighing,
 };
 use urbanmine::domain::party::{Affiliation, DatedRole, Licence, Party, Site};
 use urbanmine::domain::units::Validity;
@@ -91,6 +91,8 @@ fn registry_body() -> BoxedStrategy<Body> {
             Body::RevokeKey(RevokeKey { key: KeyId(key), revoked_at, reason })
         }),
         publish_tables().prop_map(Body::PublishTables),
+        waiver().prop_map(Body::Waiver),
+        approval().prop_map(Body::Approval),
     ]
     .boxed()
 }
@@ -257,6 +259,21 @@ fn affiliation() -> impl Strategy<Value = Affiliation> {
         |(id, kind, group, validity)| {
             let is_in_group = kind.number() <= 3;
             Affiliation { id, kind, group: is_in_group.then_some(group), validity }
+        },
+    )
+}
+
+fn waiver() -> impl Strategy<Value = Waiver> {
+    (code(), short_text(1), option::of(time()))
+        .prop_map(|(reason_code, subject, valid_to)| Waiver { reason_code, subject, valid_to })
+}
+
+fn approval() -> impl Strategy<Value = Approval> {
+    let parties = (id(PartyId::from_bytes), id(PartyId::from_bytes));
+    (draw(), parties, short_text(1), option::of(time())).prop_map(
+        |(draw, (from, to), number, valid_to)| {
+            let LotDraw { lot, mass } = draw;
+            Approval { lot, from, to, mass, number, valid_to }
         },
     )
 }

@@ -423,6 +423,7 @@ impl Forge {
             Body::RejectTransfer(it) | Body::CancelTransfer(it) => {
                 lots.extend(of_event(&it.offer));
             }
+            Body::Approval(it) => lots.extend([it.lot]),
             Body::HoldLot(it) => lots.extend([it.lot]),
             Body::ReleaseLot(it) => lots.extend([it.lot]),
             Body::DeclareError(it) => lots.extend(of_event(&it.target)),

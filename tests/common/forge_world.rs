@@ -2,9 +2,9 @@
 //! events.
 
 use urbanmine::domain::event::{
-    AcceptTransfer, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition, DeclareError,
-    HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot, SplitLot,
-    TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition,
+    DeclareError, HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot,
+    SplitLot, TransformLots, Weighing,
 };
 use urbanmine::domain::party::Licence;
 use urbanmine::domain::vocabulary::{
@@ -136,7 +136,10 @@ const TABLE_FILES: &[(&str, &str)] = &[
         "action,role,licence,source\n\
          ACCEPT_TRANSFER,COLLECTOR,-,test\n\
          ACCEPT_TRANSFER,SMELTER,-,test\n\
+         APPROVAL,COORDINATOR,-,test\n\
          ASSAY_LOT,LABORATORY,LABORATORY_ACCREDITATION,test\n\
+         ATTEST,AUDITOR,-,test\n\
+         CLAIM_CREDIT,SMELTER,-,test\n\
          COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
          COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
          HOLD_LOT,COORDINATOR,-,test\n\
@@ -144,7 +147,10 @@ const TABLE_FILES: &[(&str, &str)] = &[
          OFFER_TRANSFER,COLLECTOR,-,test\n\
          OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
          SPLIT_LOT,COLLECTOR,-,test\n\
-         TRANSFORM_LOTS,SMELTER,-,test\n",
+         SUCCEED_PARTY,COORDINATOR,-,test\n\
+         TRANSFORM_LOTS,SMELTER,-,test\n\
+         VISIBILITY_GRANT,COORDINATOR,-,test\n\
+         WAIVER,COORDINATOR,-,test\n",
     ),
     (
         "processes.csv",
@@ -301,6 +307,12 @@ pub fn offering(lot: LotId, grams: u64, to: PartyId) -> OfferTransfer {
         invoice_class: None,
         manifest: None,
     }
+}
+
+/// An approval without end.
+pub fn approving(lot: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
+    let (mass, number) = (Grams::of(grams), "A-1".to_owned());
+    Body::Approval(Approval { lot, from, to, mass, number, valid_to: None })
 }
 
 /// The consignee takes over.

@@ -40,7 +40,8 @@ const YARD: SiteId = SiteId::from_bytes(uuid(3));
 const VALID: Validity = Validity { from: TimeMs::of(START_MS - 1_000_000), to: None };
 const LEDGER: u8 = 200;
 
-const fn uuid(n: u64) -> [u8; 16] {
+/// Sixteen bytes that are a `UUIDv7`.
+pub const fn uuid(n: u64) -> [u8; 16] {
     ((7 << 76) | (2 << 62) | ((n as u128) << 80) | (n as u128 & 0xffff_ffff)).to_be_bytes()
 }
 
@@ -489,7 +490,8 @@ fn collect(id: LotId) -> Body {
     }))
 }
 
-fn party_record(id: PartyId, body: &str, role: PartyRole) -> Party {
+/// A party with one role.
+pub fn party_record(id: PartyId, body: &str, role: PartyRole) -> Party {
     Party {
         id,
         credit_code: credit_code(body),
@@ -500,7 +502,8 @@ fn party_record(id: PartyId, body: &str, role: PartyRole) -> Party {
     }
 }
 
-fn site_record(id: SiteId) -> Site {
+/// A site of the collector.
+pub fn site_record(id: SiteId) -> Site {
     Site {
         id,
         party: COLLECTOR,

@@ -7,7 +7,7 @@ use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::sight::EntrySight;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, Origin, PublicKey};
 use urbanmine::ledger::hash::{ChainValue, leaf_hash};
-use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault};
+use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault, Trail};
 
 pub const SEGMENT_BYTES: u64 = 16 * 1024;
 pub const KEY: PublicKey = PublicKey([7; 32]);
@@ -92,7 +92,9 @@ pub fn write_seen(
 ) -> Result<(), StoreFault> {
     let leaves = leaves(group);
     let chain = chain(group);
-    store.write_group(&GroupRows { group, leaves: &leaves, chain, changes, retracted, sights })
+    let trail = &Trail::default();
+    let rows = GroupRows { group, leaves: &leaves, chain, changes, retracted, trail, sights };
+    store.write_group(&rows)
 }
 
 /// All that a node does with a group, except judging and signing.

@@ -221,6 +221,8 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         Body::TransformLots(_) => "TRANSFORM_LOTS",
         Body::OfferTransfer(_) => "OFFER_TRANSFER",
         Body::AcceptTransfer(_) => "ACCEPT_TRANSFER",
+        Body::Waiver(_) => "WAIVER",
+        Body::Approval(_) => "APPROVAL",
         Body::HoldLot(hold) => {
             // The owner may always stop its own lot.
             let lot = work.read(|view| view.lot(hold.lot))?;

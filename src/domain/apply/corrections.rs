@@ -12,6 +12,7 @@ use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
+use super::grants::{give_back, take_again};
 use super::work::Work;
 use crate::limits::{MAX_BLOCKING_LISTED, MAX_BLOCKING_SCANNED, MAX_HOLDS};
 
@@ -61,6 +62,7 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
         | Delta::Assayed(lot, ..)
         | Delta::Held(lot, _)
         | Delta::Released(lot, _)
+        | Delta::ApprovalUsed(lot, ..)
         | Delta::AcceptedWhole(_, Standing { lot, .. }) => *lot,
         Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
             work.transfer(*offer)?.lot
@@ -107,6 +109,12 @@ fn undo<V: View>(
         }
         Delta::Offered(offer) => undo_offer(work, *offer),
         Delta::AcceptedPart(offer) | Delta::Closed(offer) => reopen(work, record, *offer),
+        Delta::ApprovalUsed(id, approval, mass) => {
+            let mut lot = work.lot(*id)?;
+            give_back(&mut lot, Some(*approval), *mass);
+            work.put(lot);
+            Ok(Ok(()))
+        }
         Delta::AcceptedWhole(offer, standing) => undo_move(work, record, *offer, *standing),
         Delta::Held(id, hold) => {
             let mut lot = work.lot(*id)?;
@@ -257,6 +265,11 @@ fn reopen<V: View>(
     if !fits || lot.moved_at > record.index || lot.retracted_by.is_some() {
         return Ok(Err(lot.id));
     }
+    // What was taken over keeps its approval; what was refused gave it back.
+    let gave_back = matches!(transfer.status, TransferStatus::Rejected | TransferStatus::Cancelled);
+    if gave_back && !take_again(&mut lot, transfer.approval, transfer.mass) {
+        return Ok(Err(lot.id));
+    }
     lot.reserved = lot.reserved.checked_add(transfer.mass).unwrap_or(lot.remaining);
     transfer.status = TransferStatus::Open;
     work.put(lot);
@@ -338,6 +351,7 @@ fn stands_in_the_way<V: View>(
     id: LotId,
 ) -> Verdict<bool, V> {
     let is_assay = record.kind == EventKind::AssayLot;
+    let has_closed = record.deltas.iter().any(|delta| matches!(delta, Delta::Closed(_)));
     for delta in &later.deltas {
         let stands = match delta {
             Delta::Drawn(lot, _) => *lot == id,
@@ -355,6 +369,8 @@ fn stands_in_the_way<V: View>(
             Delta::Released(lot, hold) => {
                 *lot == id && record.deltas.contains(&Delta::Held(id, hold.event))
             }
+            // Whoever used an approval meanwhile is in the way of a closed transfer's return.
+            Delta::ApprovalUsed(lot, ..) => *lot == id && has_closed,
             Delta::Assayed(lot, ..) => is_assay && *lot == id,
             Delta::Born(..) => false,
         };

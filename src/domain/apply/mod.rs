@@ -9,6 +9,7 @@
 
 mod admission;
 mod corrections;
+mod grants;
 mod holds;
 mod lots;
 mod registry;
@@ -100,6 +101,8 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::RegisterKey(key) => registry::register_key(&mut work, key)?,
         Body::RevokeKey(key) => registry::revoke_key(&mut work, key)?,
         Body::PublishTables(chunk) => registry::publish_tables(&mut work, chunk)?,
+        Body::Waiver(waiver) => grants::waive(&mut work, waiver)?,
+        Body::Approval(approval) => grants::approve(&mut work, approval)?,
         Body::OpeningInventory(inventory) => lots::opening_inventory(&mut work, inventory)?,
         Body::CollectLot(collect) => lots::collect(&mut work, collect)?,
         Body::AssayLot(assay) => lots::assay(&mut work, assay)?,

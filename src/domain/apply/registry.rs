@@ -11,6 +11,7 @@ use super::super::rejection::Rejection;
 use super::super::tables::Tables;
 use super::super::units::{TimeMs, Validity};
 use super::super::vocabulary::{EventKind, PartyRole};
+use super::super::waiver;
 use super::work::Work;
 use super::{Moment, Signed, Verdict};
 use crate::limits::{
@@ -147,7 +148,7 @@ pub(super) fn register_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> 
     if work.read(|view| view.party(id))?.is_some() {
         return Err(Rejection::PartyExists { party: id }.into());
     }
-    check_credit_code(&party.credit_code)?;
+    check_code_of(work, party)?;
     check_code_is_free(work, party)?;
     work.effects.credit_codes.push((party.credit_code.clone(), id));
     work.effects.parties.push(PartyState {
@@ -162,13 +163,25 @@ pub(super) fn register_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> 
 
 pub(super) fn amend_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> Verdict<(), V> {
     let mut state = work.party(party.id)?;
-    check_credit_code(&party.credit_code)?;
+    check_code_of(work, party)?;
     check_code_is_free(work, party)?;
     // The code that it had stays its own: nobody else ever gets it.
     work.effects.credit_codes.push((party.credit_code.clone(), party.id));
     state.party = party.clone();
     work.effects.parties.push(state);
     Ok(())
+}
+
+/// A code that fails its check digit passes exactly by the waiver that the record names: for this
+/// code, and in force. (Where the digit is right nothing is asked of a waiver.)
+fn check_code_of<V: View>(work: &Work<'_, V>, party: &Party) -> Verdict<(), V> {
+    let code = &party.credit_code;
+    let Err(refused) = check_credit_code(code) else { return Ok(()) };
+    let in_force = work.waiver_in_force(waiver::CREDIT_CODE, code)?;
+    match (in_force, party.credit_code_waiver) {
+        (Some(found), Some(named)) if found == named => Ok(()),
+        _ => Err(refused.into()),
+    }
 }
 
 fn check_code_is_free<V: View>(work: &Work<'_, V>, party: &Party) -> Verdict<(), V> {

@@ -106,6 +106,7 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
             it.group.into_iter().chain([*party]).collect()
         }
         Body::RegisterKey(key) => vec![key.party],
+        Body::Approval(approval) => vec![approval.from, approval.to],
         Body::OpeningInventory(inventory) => {
             laboratories(&inventory.lots).chain([inventory.party]).collect()
         }
@@ -125,6 +126,7 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         // Whose key, whose lots, whose transfer: the effects say it.
         Body::RevokeKey(_)
         | Body::PublishTables(_)
+        | Body::Waiver(_)
         | Body::SplitLot(_)
         | Body::AcceptTransfer(_)
         | Body::RejectTransfer(_)

@@ -9,6 +9,7 @@ use super::super::party::PartyState;
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::Verdict;
+use super::grants::give_back;
 use super::lots::{actor_of, check_carrier, check_manifest, check_weighing, part_of, right_of};
 use super::work::Work;
 use crate::limits::WHOLE_E8;
@@ -29,15 +30,19 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
     check_movable(work, offer, &lot)?;
     let material = work.material(&lot.material)?;
     work.check_ore(&consignee, lot.id, material, lot.origin_kinds, &lot.contents)?;
+    let mut approval = None;
     if offer.scope.moves_custody() {
         check_manifest(&lot.material, material, offer.manifest.as_ref())?;
         work.check_permit(&consignee, &material.waste_code)?;
-        check_provinces(work, offer, &lot, &material.waste_code)?;
+        approval = check_provinces(work, offer, &lot, &material.waste_code)?;
     }
     let draw = LotDraw { lot: lot.id, mass: offer.mass };
     work.check_available(&[draw], std::slice::from_ref(&lot))?;
 
     work.delta(Delta::Offered(work.event.id));
+    if let Some(approval) = approval {
+        work.use_approval(&mut lot, approval, offer.mass);
+    }
     work.put_transfer(Transfer {
         offer: work.event.id,
         lot: lot.id,
@@ -50,6 +55,7 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
         invoice_class: offer.invoice_class,
         offered_at: work.moment.index,
         occurred_at: work.at(),
+        approval,
         status: TransferStatus::Open,
     });
     lot.reserved = lot.reserved.checked_add(offer.mass).unwrap_or(lot.remaining);
@@ -79,24 +85,32 @@ fn check_movable<V: View>(
     work.check_not_before(lots)
 }
 
-/// R7: hazardous waste crosses a province only after an approval.
+/// R7: hazardous waste crosses a province only after an approval; which one.
 fn check_provinces<V: View>(
     work: &Work<'_, V>,
     offer: &OfferTransfer,
     lot: &Lot,
     waste_code: &str,
-) -> Verdict<(), V> {
-    let Some(to) = offer.consignee_site else { return Ok(()) };
+) -> Verdict<Option<EventId>, V> {
+    let Some(to) = offer.consignee_site else { return Ok(None) };
     if waste_code.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let province = |region: &str| region.chars().take(2).collect::<String>();
     let from_province = province(&work.site_of(lot.site)?.region_code);
     let to_province = province(&work.site_of(to)?.region_code);
     if from_province == to_province {
-        return Ok(());
+        return Ok(None);
     }
-    Err(Rejection::ApprovalMissing { lot: lot.id, from_province, to_province }.into())
+    let asked = offer.mass;
+    match work.approval_for(lot, (work.event.actor, offer.consignee), asked) {
+        Ok(approval) => Ok(Some(approval)),
+        Err(unused) => {
+            let lot = lot.id;
+            Err(Rejection::ApprovalMissing { lot, from_province, to_province, asked, unused }
+                .into())
+        }
+    }
 }
 
 /// The consignee takes over what was offered.
@@ -313,6 +327,7 @@ fn end<V: View>(
     let mut lot = work.lot(transfer.lot)?;
     work.check_not_earlier(lot.id, transfer.occurred_at)?;
     work.delta(Delta::Closed(transfer.offer));
+    give_back(&mut lot, transfer.approval, transfer.mass);
     lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
     transfer.status = status;
     work.put_transfer(transfer);

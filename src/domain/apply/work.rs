@@ -378,6 +378,7 @@ impl<'a, V: View> Work<'a, V> {
             contents,
             assayed_by: None,
             holds: Vec::new(),
+            approvals: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
             life: Life { count: 0, last: self.moment.index },

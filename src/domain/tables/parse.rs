@@ -21,16 +21,22 @@ const NAMES: [&str; 9] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 9] = [
+const ACTIONS: [&str; 15] = [
     "ACCEPT_TRANSFER",
+    "APPROVAL",
     "ASSAY_LOT",
+    "ATTEST",
+    "CLAIM_CREDIT",
     "COLLECT_LOT",
     "COLLECT_ORE",
     "HOLD_LOT",
     "MERGE_LOTS",
     "OFFER_TRANSFER",
     "SPLIT_LOT",
+    "SUCCEED_PARTY",
     "TRANSFORM_LOTS",
+    "VISIBILITY_GRANT",
+    "WAIVER",
 ];
 
 /// Parameters that the rules ask for.

@@ -4,7 +4,8 @@ use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary
 use crate::domain::event::GradeRef;
 use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
-    Content, Contents, Delta, EventRecord, Hold, Life, Lot, Standing, Transfer, TransferStatus,
+    Content, Contents, Delta, EventRecord, Hold, Life, Lot, LotApproval, Standing, Transfer,
+    TransferStatus,
 };
 use crate::domain::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -16,6 +17,7 @@ codec_struct!(Life { count, last });
 codec_struct!(Content { substance, contained, uncertainty });
 codec_struct!(Contents { of_mass, items });
 codec_struct!(Hold { event, reason, placed_by });
+codec_struct!(LotApproval { event, from, to, mass, used, number, validity });
 codec_struct!(Lot {
     id,
     material,
@@ -38,6 +40,7 @@ codec_struct!(Lot {
     contents,
     assayed_by,
     holds,
+    approvals,
     retracted_by,
     last_occurred_at,
     life,
@@ -62,6 +65,7 @@ codec_struct!(Transfer {
     invoice_class,
     offered_at,
     occurred_at,
+    approval,
     status,
 });
 codec_struct!(Standing { lot, owner, possessor, site, invoice_class, moved_at, loss });
@@ -75,6 +79,7 @@ codec_enum!(Delta {
     7 Closed(offer),
     8 Held(lot, event),
     9 Released(lot, hold),
+    40 ApprovalUsed(lot, approval, mass),
 });
 codec_struct!(Variance { substance, into, out, limit_e8 });
 codec_enum!(Flag {
@@ -109,6 +114,7 @@ impl Codec for OriginKinds {
 pub(super) mod tests {
     use super::super::{assert_round_trip, decode, encode};
     use super::*;
+    use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
     use crate::domain::{EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs};
 
@@ -129,6 +135,19 @@ pub(super) mod tests {
 
     fn hold(reason: Option<HoldReason>) -> Hold {
         Hold { event: EVENT, reason, placed_by: PARTY }
+    }
+
+    fn approval() -> LotApproval {
+        let validity = Validity { from: TimeMs::of(3), to: Some(TimeMs::of(4)) };
+        LotApproval {
+            event: EVENT,
+            from: PARTY,
+            to: PARTY,
+            mass: Grams::of(5),
+            used: Grams::of(4),
+            number: "赣环 1".to_owned(),
+            validity,
+        }
     }
 
     pub(in super::super) fn full_lot() -> Lot {
@@ -156,6 +175,7 @@ pub(super) mod tests {
             contents: contents(),
             assayed_by: Some(EVENT),
             holds: holds.chain([hold(None)]).collect(),
+            approvals: vec![approval()],
             retracted_by: Some(EVENT),
             last_occurred_at: TimeMs::of(45),
             life: Life { count: 3, last: EntryIndex(8) },
@@ -172,6 +192,7 @@ pub(super) mod tests {
             contents: Contents::default(),
             assayed_by: None,
             holds: vec![],
+            approvals: vec![],
             retracted_by: None,
             ..full
         });
@@ -193,6 +214,7 @@ pub(super) mod tests {
                 invoice_class: None,
                 offered_at: EntryIndex(9),
                 occurred_at: TimeMs::of(1),
+                approval: (status == Open).then_some(EVENT),
                 status,
             });
         }
@@ -219,6 +241,7 @@ pub(super) mod tests {
             Delta::Closed(EVENT),
             Delta::Held(LOT, EVENT),
             Delta::Released(LOT, hold(None)),
+            Delta::ApprovalUsed(LOT, EVENT, Grams::of(4)),
         ];
         let variance = Variance {
             substance: Substance::Nd,

@@ -3,6 +3,7 @@
 use super::{codec_struct, codec_vocabulary};
 use crate::domain::party::{Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site};
 use crate::domain::vocabulary::{AffiliationKind, LicenceKind, PartyRole};
+use crate::domain::waiver::WaiverState;
 
 codec_vocabulary!(AffiliationKind, LicenceKind, PartyRole);
 codec_struct!(DatedRole { role, validity });
@@ -12,6 +13,7 @@ codec_struct!(Affiliation { id, kind, group, validity });
 codec_struct!(PartyState { party, licences, affiliations, keys, registered_at });
 codec_struct!(Site { id, party, name_zh, name_en, region_code, base, processes, yearly_capacity });
 codec_struct!(KeyState { id, public_key, party, validity, registered_at, revoked });
+codec_struct!(WaiverState { reason_code, subject, event, index, validity });
 
 #[cfg(test)]
 mod tests {
@@ -64,6 +66,17 @@ mod tests {
         let bare =
             PartyState { party: party(None), licences: vec![], affiliations: vec![], ..full };
         assert_round_trip(&bare);
+    }
+
+    #[test]
+    fn waivers_come_back() {
+        assert_round_trip(&WaiverState {
+            reason_code: "CREDIT_CODE_INVALID".to_owned(),
+            subject: "91350211M0000XUF46".to_owned(),
+            event: EventId::from_bytes([1; 16]),
+            index: EntryIndex(9),
+            validity: Validity { from: TimeMs::of(5), to: None },
+        });
     }
 
     #[test]

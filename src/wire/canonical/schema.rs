@@ -11,6 +11,9 @@ use prost_types::{
 
 use crate::limits::MAX_MESSAGE_DEPTH;
 
+/// How the packages begin whose messages only annotate ours; they are in no record.
+const ANNOTATIONS: &str = "google.";
+
 /// Why a descriptor set cannot be a schema of the record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaFault {
@@ -87,7 +90,7 @@ impl Schema {
     pub(super) fn build(descriptors: &[u8]) -> Result<Self, SchemaFault> {
         let set = FileDescriptorSet::decode(descriptors).map_err(|_| SchemaFault::Unreadable)?;
         let mut names = Names::default();
-        for file in &set.file {
+        for file in set.file.iter().filter(|file| !file.package().starts_with(ANNOTATIONS)) {
             names.add_file(file.package(), &file.message_type, &file.enum_type);
         }
         let positions: HashMap<String, usize> = names

@@ -6,9 +6,10 @@ use prost::Message as _;
 
 use super::v1;
 use crate::domain::event::{
-    AcceptTransfer, AssayValue, Body, CloseTransfer, CollectLot, Composition, DeclareError, Event,
-    Genesis, HoldLot, LotDraw, Manifest, NewLot, OfferTransfer, OpeningInventory, PublishTables,
-    RegisterKey, ReleaseLot, RevokeKey, SplitLot, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, Body, CloseTransfer, CollectLot, Composition,
+    DeclareError, Event, Genesis, HoldLot, LotDraw, Manifest, NewLot, OfferTransfer,
+    OpeningInventory, PublishTables, RegisterKey, ReleaseLot, RevokeKey, SplitLot, TransformLots,
+    Waiver, Weighing,
 };
 use crate::domain::party::{Affiliation, Licence, Party, Site};
 use crate::domain::units::Validity;
@@ -77,6 +78,8 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
         Body::RegisterKey(one) => B::RegisterKey(register_key(one)),
         Body::RevokeKey(one) => B::RevokeKey(revoke_key(one)),
         Body::PublishTables(one) => B::PublishTables(publish_tables(one)),
+        Body::Waiver(one) => B::Waiver(waiver(one)),
+        Body::Approval(one) => B::Approval(approval(one)),
         Body::OpeningInventory(one) => B::OpeningInventory(opening_inventory(one)),
         Body::CollectLot(one) => B::CollectLot(collect_lot(one)),
         Body::AssayLot(one) => B::AssayLot(v1::AssayLot {
@@ -116,8 +119,12 @@ fn optional_party(party: Option<PartyId>) -> Bytes {
     party.map(|party| id(party.as_bytes())).unwrap_or_default()
 }
 
+fn end(to: Option<crate::domain::TimeMs>) -> u64 {
+    to.map_or(0, crate::domain::TimeMs::get)
+}
+
 fn interval(validity: Validity) -> (u64, u64) {
-    (validity.from.get(), validity.to.map_or(0, crate::domain::TimeMs::get))
+    (validity.from.get(), end(validity.to))
 }
 
 fn genesis(genesis: &Genesis) -> v1::Genesis {
@@ -212,6 +219,25 @@ fn publish_tables(tables: &PublishTables) -> v1::PublishTables {
         chunk_index: tables.chunk_index,
         chunk_count: tables.chunk_count,
         content: Bytes::copy_from_slice(&tables.content),
+    }
+}
+
+fn waiver(waiver: &Waiver) -> v1::Waiver {
+    v1::Waiver {
+        reason_code: waiver.reason_code.clone(),
+        subject: waiver.subject.clone(),
+        valid_to_ms: end(waiver.valid_to),
+    }
+}
+
+fn approval(approval: &Approval) -> v1::Approval {
+    v1::Approval {
+        lot_id: id(approval.lot.as_bytes()),
+        from_party_id: id(approval.from.as_bytes()),
+        to_party_id: id(approval.to.as_bytes()),
+        mass_g: approval.mass.get(),
+        number: approval.number.clone(),
+        valid_to_ms: end(approval.valid_to),
     }
 }
 

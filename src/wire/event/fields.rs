@@ -270,6 +270,12 @@ impl Fields {
         self.unit(field, TimeMs::new(millis), millis)
     }
 
+    /// An end that may be absent: 0 is without end.
+    pub(in crate::wire) fn end(&mut self, field: &str, millis: u64) -> Option<Option<TimeMs>> {
+        let end = self.unit(field, TimeMs::new(millis), millis);
+        end.map(|end| (millis != 0).then_some(end))
+    }
+
     /// A half-open interval; `to` of 0 is without end.
     pub(in crate::wire) fn validity(&mut self, from_ms: u64, to_ms: u64) -> Option<Validity> {
         let from = self.unit("valid_from_ms", TimeMs::new(from_ms), from_ms);

@@ -44,7 +44,8 @@ class Generated:
     """The modules that protoc makes from the protos."""
 
     def __init__(self, folder: str):
-        protos = sorted(str(path) for path in (PROTO / "urbanmine" / "v1").glob("*.proto"))
+        folders = [PROTO / "urbanmine" / "v1", PROTO / "google" / "api"]
+        protos = sorted(str(path) for it in folders for path in it.glob("*.proto"))
         common = os.path.join(os.path.dirname(protoc.__file__), "_proto")
         roots = [f"-I{PROTO}", f"-I{HERE}", f"-I{common}"]
         out = [f"--python_out={folder}", f"--grpc_python_out={folder}"]
