@@ -20,6 +20,7 @@ use tower::{Layer, Service};
 
 use super::errors::{DOMAIN, Failure};
 use super::identity::{Caller, Identity};
+use super::observe::Call;
 use super::policy::{Authorised, Load, Method, authorise};
 use super::viewer::Viewer;
 use crate::limits::{MAX_CALL_SECONDS, MAX_CALLS_IN_FLIGHT};
@@ -105,13 +106,16 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Answer {
         // A door in front of the gate names the call when it has to tell of it itself.
         let id = request.extensions().get().copied().unwrap_or_else(RequestId::next);
+        let mut call = Call::begin(id, Method::of_path(request.uri().path()));
         let admitted = match self.shared.admit(&request) {
             Ok(admitted) => admitted,
             Err(failure) => {
                 let refusal = failure.into_status(id).into_http();
+                call.answered(&refusal);
                 return Box::pin(std::future::ready(Ok(refusal)));
             }
         };
+        call.is_by(&admitted.caller.identity);
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(admitted.caller);
         request.extensions_mut().insert(admitted.viewer);
@@ -120,10 +124,13 @@ where
         Box::pin(async move {
             let Ok(answer) = tokio::time::timeout(admitted.deadline, answer).await else {
                 // The handler is dropped here. An append is not: it runs in a task of its own.
-                return Ok(Failure::DeadlineExceeded.into_status(id).into_http());
+                let refusal = Failure::DeadlineExceeded.into_status(id).into_http();
+                call.answered(&refusal);
+                return Ok(refusal);
             };
             drop(admitted.place);
-            answer.map(|answer| if is_ours { explained(answer, id) } else { answer })
+            let answer = answer.map(|it| if is_ours { explained(it, id) } else { it });
+            answer.inspect(|answer| call.answered(answer))
         })
     }
 }

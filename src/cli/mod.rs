@@ -10,6 +10,7 @@
 pub mod client;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod event_json;
 pub mod init;
 pub mod keyfile;
@@ -18,6 +19,7 @@ mod log;
 pub mod lot;
 pub mod names;
 pub mod output;
+pub mod pages;
 pub mod rebuild;
 pub mod rotate_key;
 pub mod script;
@@ -59,6 +61,12 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Check directories, ledger, key, clock and machine; nothing is changed.
+    Doctor(doctor::DoctorArgs),
+    /// Write the completions of a shell.
+    Completions(pages::CompletionsArgs),
+    /// Write the manual pages.
+    Man(pages::ManArgs),
     /// Make the database anew from the journal.
     Rebuild(rebuild::RebuildArgs),
     /// Give a stopped ledger its next key.
@@ -113,6 +121,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => {
+            pages::completions(&args);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => pages::man(&args).map(|()| ExitCode::SUCCESS),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
         Command::RotateKey(args) => rotate_key::run(&args).map(|()| ExitCode::SUCCESS),
     }

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod error;
 pub mod group;
 pub mod handle;
+pub mod measures;
 pub mod open;
 pub mod overlay;
 pub mod reader;

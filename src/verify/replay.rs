@@ -43,7 +43,7 @@ pub(super) struct Replay {
     /// Keys that were parsed; `None` for a key that is not sound.
     keys: BTreeMap<KeyId, Option<StrictKey>>,
     claims: Option<Identity>,
-    /// The keys that the ledger itself had.
+    /// The keys that the ledger itself had; none while no genesis holds.
     ledger_keys: LedgerKeys,
     /// The last entry that named a next one.
     rotated_at: Option<EntryIndex>,
@@ -106,7 +106,8 @@ impl Replay {
         };
         // The ledger's own words rest on its keys alone, so they are followed without a state.
         let is_event = entry.kind == EntryKind::Event;
-        if self.stopped_at.is_some() && (is_event || self.claims.is_none()) {
+        let has_no_keys = self.ledger_keys.current().is_none();
+        if self.stopped_at.is_some() && (is_event || has_no_keys) {
             return self.check_without_state(at, entry.kind, &envelope, findings);
         }
         let verdict = match entry.kind {
@@ -182,6 +183,12 @@ impl Replay {
             self.meet_genesis(at, entry, &event, genesis, pins, findings)?;
         }
         let signers = self.check_signers(at, entry.kind, envelope, findings)?;
+        if self.ledger_keys.current().is_none()
+            && let Some(claims) = &self.claims
+        {
+            // Both keys signed the genesis, so what it says of them is theirs.
+            self.ledger_keys = LedgerKeys::begin(claims.ledger_key);
+        }
         if let Body::RegisterKey(new) = &event.body {
             self.check_new_key(at, &new.public_key, findings);
         }
@@ -214,7 +221,6 @@ impl Replay {
     ) -> Result<(), Stop> {
         let claims = Identity { origin: event.origin.clone(), ledger_key: genesis.ledger_key };
         check_origin(at, pins, &claims, findings);
-        self.ledger_keys = LedgerKeys::begin(claims.ledger_key);
         self.claims = Some(claims);
         judged_by(at, entry, genesis.rules_version, genesis.tables_hash, findings);
         if genesis.rules_version != RULES_VERSION {

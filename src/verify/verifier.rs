@@ -33,11 +33,13 @@ impl Pins {
     }
 
     /// Name and key that a checkpoint is held against: the pinned name, or the one that the ledger
-    /// claims; the key that signs by the ledger's own words, or the pinned one where it said none.
+    /// claims; the key that signs by the ledger's own words, or, where it said none that hold, the
+    /// pinned one, or the claimed one.
     /// Whether the pinned key is one of the ledger's is asked at the end.
     fn trusted(&self, claims: Option<&Identity>, signer: Option<PublicKey>) -> Option<Identity> {
         let origin = self.origin.as_ref().or(claims.map(|claims| &claims.origin))?;
-        let ledger_key = signer.or(self.ledger_key)?;
+        let claimed = claims.map(|claims| claims.ledger_key);
+        let ledger_key = signer.or(self.ledger_key).or(claimed)?;
         Some(Identity { origin: origin.clone(), ledger_key })
     }
 }
@@ -229,8 +231,9 @@ impl Verifier {
     fn check_pinned_key(&mut self) -> bool {
         let Some(pinned) = self.pins.ledger_key else { return true };
         let Some(claims) = self.replay.claims() else { return true };
-        if !self.replay.keys().contains(&pinned) {
-            let said = claims.ledger_key;
+        let (keys, said) = (self.replay.keys(), claims.ledger_key);
+        let is_claimed = keys.current().is_none() && said == pinned;
+        if !keys.contains(&pinned) && !is_claimed {
             let detail = format!("pinned is {pinned}, the genesis says {said}, and none followed");
             self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
             return false;

@@ -168,3 +168,27 @@ pub fn start(mut command: Command) -> Server {
     }
     Server { child, url }
 }
+
+impl Place {
+    /// Starts a node with a key, registers one site of the coordinator's, and stops it.
+    pub fn append_site(&self, key: &str, name: &str, receipts: &str) {
+        let server = self.serve(key, &[]);
+        let event = json!({
+            "event_id": format!("@event/{name}"),
+            "actor_party_id": "@party/coordinator",
+            "occurred_at_ms": jiff::Timestamp::now().as_millisecond(),
+            "occurred_at_offset_min": 480,
+            "register_site": { "site": {
+                "site_id": format!("@site/{name}"), "party_id": "@party/coordinator",
+                "name_en": "A yard (fictional)", "region_code": "360702",
+            } },
+        });
+        let script = format!("{name}.jsonl");
+        fs::write(self.path(&script), format!("{event}\n")).unwrap();
+        let files = [("--receipts", receipts), ("--passphrase-file", "passphrase")];
+        let key = format!("@party/coordinator={}", self.text("coordinator.pem"));
+        let args = ["submit", self.text(&script), "--server", &server.url, "--key", &key];
+        said(&self.with(&args, &files), 0);
+        server.stop();
+    }
+}
