@@ -96,11 +96,16 @@ fn what_is_wrong_is_named() {
     fs::write(&segment, &sound).unwrap();
     // A database that is another's.
     fs::remove_dir_all(place.path("data/sled")).unwrap();
-    fs::create_dir(place.path("data/sled")).unwrap();
-    fs::write(place.path("data/sled/conf"), "nonsense").unwrap();
+    let other = Place::new();
+    fs::rename(other.path("data/sled"), place.path("data/sled")).unwrap();
     let report = json_of(&doctor(&place, "ledger.pem"), 1);
     assert_eq!(state(&report, "database"), "problem", "{report}");
     assert_eq!(state(&report, "journal"), "fine", "{report}");
+    // No database is no harm: the next start makes it.
+    fs::remove_dir_all(place.path("data/sled")).unwrap();
+    let report = json_of(&doctor(&place, "ledger.pem"), 0);
+    assert_eq!(state(&report, "database"), "advice", "{report}");
+    assert!(!place.path("data/sled").exists(), "something was made");
     // Nothing there at all.
     let empty = Place::with_keys();
     assert_eq!(state(&json_of(&doctor(&empty, "ledger.pem"), 1), "data-directory"), "problem");

@@ -105,6 +105,14 @@ fn busy(place: &Place, url: &str) {
 }
 
 #[test]
+fn every_metric_is_documented() {
+    let page = include_str!("../docs/OPERATIONS.md");
+    for (name, _) in ALL {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
 fn metrics_are_there_parse_and_name_nobody() {
     let place = Place::new();
     let address = free_address();

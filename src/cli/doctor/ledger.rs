@@ -206,6 +206,13 @@ pub(super) fn database(data: &Path, guard: &Path, is_running: bool, is_deep: boo
         return Check::new(NAME, State::Skipped, en, format!("需复制 {size} 字节；使用 --deep"));
     }
     match compare_copy(data, guard) {
+        Ok((applied, journaled, _)) if applied < journaled => {
+            let en = format!(
+                "{applied} of {journaled} entries: the next start makes the rest from the journal"
+            );
+            let zh = format!("{journaled} 条中的 {applied} 条：下次启动时由日志补全");
+            Check::new(NAME, State::Advice, en, zh)
+        }
         Ok((applied, journaled, compared)) => {
             let en = format!("{applied} of {journaled} entries, {compared} as in the journal");
             let zh = format!("{journaled} 条中的 {applied} 条，{compared} 条与日志相同");

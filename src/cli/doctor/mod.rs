@@ -8,6 +8,7 @@
 //!
 //! *See:* `docs/OPERATIONS.md`, which says what to do about each.
 
+mod certificates;
 mod ledger;
 mod machine;
 
@@ -132,6 +133,7 @@ fn examine(settings: &Settings, is_deep: bool) -> Result<Vec<Check>, ConfigFault
         None => checks.push(machine::clock(None)),
     }
     checks.push(ledger::key(&settings.key, found.as_ref()));
+    checks.extend(certificates::all(&settings.doors()));
     Ok(checks)
 }
 
