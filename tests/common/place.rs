@@ -5,9 +5,10 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use serde_json::{Value as Json, json};
@@ -24,6 +25,8 @@ pub struct Place {
 /// A node that is killed when its test ends.
 pub struct Server {
     child: Child,
+    /// Reads what it says: a service whose talk nobody takes would stand still.
+    talk: Option<JoinHandle<String>>,
     pub url: String,
 }
 
@@ -32,10 +35,7 @@ impl Server {
     pub fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        let mut talk = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut talk).unwrap();
-        }
+        let talk = self.talk.take().unwrap().join().unwrap();
         assert!(self.child.wait().unwrap().success(), "{talk}");
         talk
     }
@@ -166,7 +166,13 @@ pub fn start(mut command: Command) -> Server {
         let output = child.wait_with_output().unwrap();
         panic!("it does not start: {output:?}");
     }
-    Server { child, url }
+    let mut stderr = child.stderr.take().unwrap();
+    let talk = std::thread::spawn(move || {
+        let mut talk = String::new();
+        stderr.read_to_string(&mut talk).unwrap();
+        talk
+    });
+    Server { child, talk: Some(talk), url }
 }
 
 impl Place {
