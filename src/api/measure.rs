@@ -224,7 +224,7 @@ fn sample(node: &Node) {
     let reader = node.reader();
     metrics::gauge!(MAILBOX_DEPTH).set(narrow(node.mailbox_depth() as u64));
     metrics::gauge!(ENTRIES).set(narrow(reader.size().0));
-    metrics::gauge!(POISONED).set(if node.is_poisoned() { 1 } else { 0 });
+    metrics::gauge!(POISONED).set(u8::from(node.is_poisoned()));
     if let Ok(at) = reader.last_recorded_at() {
         let age_s = reader.now().get().saturating_sub(at.get()) / 1_000;
         metrics::gauge!(CHECKPOINT_AGE).set(narrow(age_s));

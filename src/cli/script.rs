@@ -2,7 +2,8 @@
 //!
 //! One event a line; empty lines and lines that begin with `#` are passed over. Lines next to each
 //! other with the same `"batch"` go as one atomic batch. A corrective's `payload_sha256` may be
-//! left out, or name its event: it is then filled in from the line that follows.
+//! left out, or name its event: it is then filled in from the line that follows. `"cosigners"` are
+//! the parties that sign beside the actor: a settlement takes both.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,10 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::event_json::{SymbolContext, event_from_value};
+use super::names::id_bytes;
 use crate::domain::{Body, Event, EventId, PartyId};
 use crate::ledger::hash::sha256;
-use crate::limits::{MAX_BATCH_EVENTS, MAX_SCRIPT_LINES};
+use crate::limits::{MAX_BATCH_EVENTS, MAX_SCRIPT_LINES, MAX_SIGNATURES};
 use crate::wire;
 
 /// Looks up `@name` of a field.
@@ -39,6 +41,8 @@ pub struct ScriptEvent {
     pub id: EventId,
     /// Who acts, and has to sign.
     pub actor: PartyId,
+    /// Who signs beside the actor.
+    pub cosigners: Vec<PartyId>,
     /// The canonical bytes.
     pub payload: Bytes,
     /// The event.
@@ -91,6 +95,8 @@ fn read_batch(is_atomic: bool, lines: Lines, lookup: Lookup<'_>) -> anyhow::Resu
     let mut events = Vec::with_capacity(lines.len());
     for (line, mut json) in lines.into_iter().rev() {
         fill_in_hashes(&mut json);
+        let cosigners = take_cosigners(&mut json, lookup)
+            .map_err(|fault| anyhow::anyhow!("line {line}: {fault}"))?;
         let mut resolve = |symbol: &SymbolContext<'_>| {
             if symbol.field != "payload_sha256" {
                 return lookup(symbol);
@@ -108,10 +114,30 @@ fn read_batch(is_atomic: bool, lines: Lines, lookup: Lookup<'_>) -> anyhow::Resu
         }
         hashes.insert(event.id.as_bytes().to_vec(), sha256(&payload).as_bytes().to_vec());
         let (id, actor) = (event.id, event.actor);
-        events.push(ScriptEvent { line, id, actor, payload: payload.into(), event });
+        events.push(ScriptEvent { line, id, actor, cosigners, payload: payload.into(), event });
     }
     events.reverse();
     Ok(ScriptBatch { line: first, events, is_atomic })
+}
+
+/// Takes the parties that sign beside the actor off a line.
+fn take_cosigners(json: &mut Json, lookup: Lookup<'_>) -> anyhow::Result<Vec<PartyId>> {
+    let named = json.as_object_mut().and_then(|members| members.remove("cosigners"));
+    let named = match named {
+        None => return Ok(Vec::new()),
+        Some(Json::Array(named)) if named.len() < MAX_SIGNATURES => named,
+        Some(_) => bail!("cosigners is a list of at most {} parties", MAX_SIGNATURES - 1),
+    };
+    let party = |one: &Json| {
+        let Json::String(text) = one else { bail!("a cosigner is a text, not {one}") };
+        let raw = match text.strip_prefix('@') {
+            Some(name) => lookup(&SymbolContext { field: "actor_party_id", name })
+                .map_err(|fault| anyhow::anyhow!("cosigner {text}: {fault}"))?,
+            None => id_bytes(text)?.to_vec(),
+        };
+        PartyId::parse(&raw).with_context(|| format!("cosigner {text}"))
+    };
+    named.iter().map(party).collect()
 }
 
 /// A corrective without a hash, or with `@hash/…`, gets the hash of the event that it names.
@@ -125,6 +151,41 @@ fn fill_in_hashes(json: &mut Json) {
             .is_none_or(|hash| matches!(hash, Json::String(text) if text.starts_with('@')));
         if id.starts_with('@') && is_open {
             members.insert("payload_sha256".to_owned(), Json::String(id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::names::{id_bytes, lookup_samples};
+    use super::*;
+
+    fn settlement(cosigners: &Json) -> String {
+        json!({
+            "event_id": "@e/1", "actor_party_id": "@party/a", "occurred_at_ms": 1,
+            "cosigners": cosigners,
+            "settle_discrepancy": {
+                "offer_event_id": "@e/0", "agreed_g": 5, "cause": "QUANTITY",
+            },
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn cosigners_are_named_beside_the_event_and_are_no_part_of_it() {
+        let origin = "urbanmine.example/test";
+        let read = |line: &str| read(line, origin, &lookup_samples);
+        let batches = read(&settlement(&json!(["@party/b"]))).unwrap();
+        let event = &batches[0].events[0];
+        let other = PartyId::parse(&id_bytes("@party/b").unwrap()).unwrap();
+        assert_eq!(event.cosigners, [other]);
+        let alone = read(&settlement(&json!([]))).unwrap();
+        assert_eq!(alone[0].events[0].payload, event.payload, "the bytes that are signed");
+        for wrong in [json!("@party/b"), json!([7]), json!(["b"]), json!(["@a", "@b", "@c", "@d"])]
+        {
+            assert!(read(&settlement(&wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -30,4 +30,4 @@ pub use clock::{Clock, SystemClock};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, Rotated, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader};
+pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};

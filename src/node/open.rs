@@ -286,13 +286,11 @@ fn genesis_key(first: &Group) -> Result<PublicKey, NodeFault> {
         Recorded::Batch(batch) => batch.first(),
         Recorded::Statement(_) => None,
     });
-    match first.map(|it| &it.event().body) {
-        Some(Body::Genesis(genesis)) => Ok(genesis.ledger_key),
-        _ => {
-            let rule = "the first entry is no genesis".to_owned();
-            Err(NodeFault::Replay { index: EntryIndex(0), rule })
-        }
+    if let Some(Body::Genesis(genesis)) = first.map(|it| &it.event().body) {
+        return Ok(genesis.ledger_key);
     }
+    let rule = "the first entry is no genesis".to_owned();
+    Err(NodeFault::Replay { index: EntryIndex(0), rule })
 }
 
 /// The key that a group's statement names, when it has one.
@@ -499,8 +497,8 @@ impl<'a> Tail<'a> {
         let in_guard = self.store.guard_current()?;
         let kept = [following.map(|it| it.previous_checkpoint.clone()), in_database, in_guard];
         let its = |text: Bytes| {
-            let (said, signed) = SignedCheckpoint::open(&text, &checkpoint.origin, &signer).ok()?;
-            (said == checkpoint).then_some(signed)
+            let (said, note) = SignedCheckpoint::open(&text, &checkpoint.origin, &signer).ok()?;
+            (said == checkpoint).then_some(note)
         };
         let index = EntryIndex(size.0.saturating_sub(1));
         kept.into_iter().flatten().find_map(its).ok_or(NodeFault::RotationUnfinished { index })

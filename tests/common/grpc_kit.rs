@@ -165,6 +165,11 @@ impl Kit {
         self.address
     }
 
+    /// The node, to be served at another door as well.
+    pub fn node(&self) -> Node {
+        self.node.clone()
+    }
+
     // --- events ----------------------------------------------------------------------------------
 
     /// A new id for a lot.
@@ -307,7 +312,12 @@ impl Mint {
             | B::MergeLots(_)
             | B::TransformLots(_)
             | B::OfferTransfer(_)
-            | B::AcceptTransfer(_) => Some(site(actor)),
+            | B::AcceptTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {

@@ -76,8 +76,9 @@ fn secret(name: &'static str, path: &Path) -> Check {
             Check::new(name, State::Problem, en, format!("无法读取 {shown}：{fault}"))
         }
         Ok(metadata) => {
+            // The last octal digit is what everybody may do.
             let mode = metadata.mode() & 0o777;
-            let state = if mode & 0o007 == 0 { State::Fine } else { State::Problem };
+            let state = if mode.is_multiple_of(0o10) { State::Fine } else { State::Problem };
             let en = format!("{shown}, mode {mode:04o}; everybody may read what ends in 4 to 7");
             let zh = format!("{shown}，权限 {mode:04o}；末位为 4 至 7 时任何人可读");
             Check::new(name, state, en, zh)
