@@ -12,6 +12,7 @@
 pub mod admission;
 pub mod as_of;
 pub mod clock;
+pub mod drafts;
 pub mod error;
 pub mod group;
 pub mod handle;
@@ -20,6 +21,7 @@ pub mod open;
 pub mod overlay;
 pub mod reader;
 pub mod statement;
+pub mod vault;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
@@ -27,7 +29,9 @@ pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
+pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, Rotated, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use vault::{Opening, OpeningFault, Vault};
