@@ -31,6 +31,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Sends it a signal, such as `-HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
     /// Asks it to end, and gives everything that it said on stderr.
     pub fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
