@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
+use crate::domain::EntryCount;
 use crate::limits::MAX_CONCURRENT_READS;
 use crate::node::{Node, Reader};
 
@@ -23,6 +24,11 @@ impl Desk {
     /// A desk at a node. All services share one, so that the reads of all are bounded together.
     pub fn new(node: Node) -> Self {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// The entries under the last checkpoint, to wait for.
+    pub fn growth(&self) -> watch::Receiver<EntryCount> {
+        self.node.reader().growth()
     }
 
     /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline

@@ -139,7 +139,7 @@ impl GateLayer {
         let authorised = authorise(&caller, viewer, method)?;
         let place = match method.load() {
             Load::Free => None,
-            Load::Counted => {
+            Load::Counted | Load::Streaming => {
                 let place = Arc::clone(&self.calls).try_acquire_owned();
                 Some(place.map_err(|_| Failure::Busy)?)
             }
@@ -167,8 +167,13 @@ fn is_ours(path: &str) -> bool {
 fn deadline(headers: &HeaderMap) -> Duration {
     const MARGIN: Duration = Duration::from_millis(5);
     let longest = Duration::from_secs(MAX_CALL_SECONDS);
+    asked_timeout(headers).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+}
+
+/// How long the caller waits, as it says.
+pub(super) fn asked_timeout(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    asked.and_then(parse_timeout).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+    asked.and_then(parse_timeout)
 }
 
 /// `grpc-timeout`: 1 to 8 digits and a unit.

@@ -9,6 +9,7 @@ use super::convert::{ledger, missing, needed, raw_hashes};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::pages::{List, page_size};
+use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
 use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
@@ -24,6 +25,8 @@ pub struct LedgerDesk {
     pub desk: Desk,
     /// Where a node that no longer records is told.
     pub health: HealthReporter,
+    /// Those who follow the ledger.
+    pub watches: Watches,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -81,6 +84,16 @@ impl LedgerService for LedgerDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         answer(id, self.desk.read(move |reader| entry_page(reader, &request)).await)
+    }
+
+    type WatchEntriesStream = Watching;
+
+    async fn watch_entries(
+        &self,
+        request: Request<v1::WatchEntriesRequest>,
+    ) -> Answer<Self::WatchEntriesStream> {
+        let id = id_of(&request);
+        answer(id, self.watches.begin(&self.desk, request).await)
     }
 
     async fn get_checkpoint(

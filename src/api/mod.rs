@@ -27,6 +27,7 @@ mod registry;
 mod tests;
 mod traces;
 pub mod viewer;
+pub mod watch;
 
 use std::future::Future;
 use std::io;
@@ -121,7 +122,12 @@ pub async fn serve(
     let health = HealthReporter::new();
     tell(&health, ServingStatus::Serving).await;
     let desk = desk::Desk::new(node);
-    let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone() };
+    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+    let ledger_desk = ledger::LedgerDesk {
+        desk: desk.clone(),
+        health: health.clone(),
+        watches: watch::Watches::new(stopping.clone()),
+    };
     let services = Routes::default()
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
@@ -148,7 +154,6 @@ pub async fn serve(
     let all: Routes = json::router(gated).fallback_service(grpc).into();
     let router = server().add_routes(all);
 
-    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
     let until_shutdown = async {
         shutdown.await;
         tell(&health, ServingStatus::NotServing).await;

@@ -26,6 +26,9 @@ pub enum Rule {
 pub enum Load {
     /// It does.
     Counted,
+    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by the
+    /// deadline that its caller asked for, however long.
+    Streaming,
     /// It answers also when nothing else does.
     Free,
 }
@@ -70,6 +73,11 @@ const fn open(method: &'static str) -> Row {
     member(method)
 }
 
+/// An identified party may call, and is answered as long as it listens.
+const fn watch(method: &'static str) -> Row {
+    Row { method, rule: Rule::Member, scope: Scope::Read, load: Load::Streaming }
+}
+
 const fn free(method: &'static str) -> Row {
     Row { method, rule: Rule::Public, scope: Scope::Read, load: Load::Free }
 }
@@ -89,6 +97,7 @@ pub const POLICY: &[Row] = &[
     public("urbanmine.v1.LedgerService/GetLedger"),
     member("urbanmine.v1.LedgerService/GetReceipt"),
     member("urbanmine.v1.LedgerService/ListEntries"),
+    watch("urbanmine.v1.LedgerService/WatchEntries"),
     member("urbanmine.v1.LotService/GetLot"),
     member("urbanmine.v1.LotService/GetTransfer"),
     member("urbanmine.v1.LotService/ListLotEvents"),

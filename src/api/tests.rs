@@ -17,7 +17,8 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
 use super::errors::{
-    DOMAIN, Effect, Failure, Retry, Verdict, Violation, code_of, name_of, verdict,
+    DOMAIN, Effect, Failure, Retry, Verdict, Violation, WatchEnd, WatchLimit, code_of, name_of,
+    verdict,
 };
 use super::gate::{GateLayer, RequestId};
 use super::identity::{Caller, Identity, Scope, Scopes};
@@ -123,7 +124,10 @@ fn every_reason_has_a_meaning_an_example_and_a_row() {
 
 /// Waiting has a known length only where nothing but load or a restart is in the way.
 fn can_wait(row: &Verdict) -> bool {
-    matches!(row.reason, Reason::Busy | Reason::ShuttingDown | Reason::Indeterminate)
+    matches!(
+        row.reason,
+        Reason::Busy | Reason::ShuttingDown | Reason::Indeterminate | Reason::WatchLimit
+    )
 }
 
 #[test]
@@ -300,6 +304,8 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::Request(vec![violation; 50]),
         Failure::RequestMalformed { detail: "d".repeat(50_000) },
         Failure::RequestTooLarge { detail: "d".to_owned() },
+        Failure::WatchLimit(WatchLimit::Caller),
+        Failure::WatchLimit(WatchLimit::All),
         Failure::WorkerLost,
         Failure::Http(HttpFault::ContentType { found: "d".repeat(50_000) }),
         Failure::Http(HttpFault::HostNotLocal { host: "d".repeat(50_000) }),
@@ -311,6 +317,9 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::Http(HttpFault::PathUnknown { path: "d".repeat(50_000) }),
     ];
     failures.extend(append_errors().into_iter().map(Failure::Append));
+    let ends = [WatchEnd::Age, WatchEnd::Shutdown, WatchEnd::Deadline, WatchEnd::TooSlow];
+    let resume_from = EntryIndex(u64::MAX);
+    failures.extend(ends.map(|why| Failure::Watch { why, resume_from }));
     for failure in failures {
         let shown = format!("{failure:.60?}");
         let reason = failure.verdict().reason;

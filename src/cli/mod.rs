@@ -24,6 +24,7 @@ pub mod serve;
 pub mod submit;
 pub mod trace;
 pub mod verify;
+pub mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Lot(lot::LotArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
+    /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
+    Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
     /// Make the database anew from the journal.
@@ -109,6 +112,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
     }

@@ -86,7 +86,7 @@ pub struct LotScan {
 #[derive(Clone)]
 pub struct Reader {
     pub(super) store: Arc<Store>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 
