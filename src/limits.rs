@@ -247,6 +247,9 @@ pub const DATABASE_OPEN_PAUSE_MS: u64 = 25;
 pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Entries read at a time for a page: 64 x 65,535 B = 4.2 MB at most in hand.
 pub const ENTRY_READ_AHEAD: usize = 64;
+/// Relations to lots read at a time for a page: 256 x 2 kB (a lot as it left, with every substance)
+/// = 0.5 MB in hand.
+pub const RELATED_READ_AHEAD: usize = 256;
 /// Bytes of tables in one page.
 pub const TABLES_PAGE_BYTES: usize = 1024 * 1024;
 /// Calls in flight on all connections, health and reflection apart; beyond it callers get `Busy`.

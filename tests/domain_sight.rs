@@ -24,7 +24,7 @@ use urbanmine::domain::event::{AssayLot, HoldLot};
 use urbanmine::domain::party::Affiliation;
 use urbanmine::domain::sight::{Kinship, Relation, Sight, Turn};
 use urbanmine::domain::vocabulary::{AffiliationKind, HoldReason, Substance, TransferScope};
-use urbanmine::domain::{AffiliationId, Body, Effects, LotId, PartyId};
+use urbanmine::domain::{AffiliationId, Body, Effects, Grams, LotId, PartyId};
 
 const CARRIER: PartyId = DISMANTLER;
 
@@ -33,8 +33,8 @@ fn take(world: &mut World, actor: PartyId, body: Body) -> Effects {
     world.take(&attempt).unwrap()
 }
 
-fn came(party: PartyId, lot: LotId) -> Sight {
-    Sight { party, lot, turn: Turn::Came }
+fn came(party: PartyId, lot: LotId, grams: u64) -> Sight {
+    Sight { party, lot, turn: Turn::Came(Grams::of(grams)) }
 }
 
 fn kin(party: PartyId, lot: LotId, kinship: Kinship, with: PartyId) -> Sight {
@@ -48,7 +48,7 @@ fn a_collection_concerns_its_collector_and_nobody_else() {
     let effects = take(&mut world, COLLECTOR, collect(new_lot(id, "CU", 100)));
     assert_eq!(effects.concerned, [COLLECTOR]);
     assert_eq!(effects.acquainted, []);
-    assert_eq!(effects.sights, [came(COLLECTOR, id)]);
+    assert_eq!(effects.sights, [came(COLLECTOR, id, 100)]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_owner_hears_of_what_others_do_to_its_lot_elsewhere() {
     let offer = world.must(COLLECTOR, Body::OfferTransfer(offered));
     let effects = take(&mut world, SMELTER, accept(offer, 100, None));
     assert_eq!(effects.concerned, [COLLECTOR, SMELTER]);
-    assert_eq!(effects.sights, [came(SMELTER, scrap)], "it is the collector's still");
+    assert_eq!(effects.sights, [came(SMELTER, scrap, 100)], "it is the collector's still");
 
     let reason = HoldReason::Quality;
     let body = Body::HoldLot(HoldLot { lot: scrap, reason, authority: String::new() });
@@ -107,7 +107,7 @@ fn a_lot_that_leaves_is_remembered_as_it_stood() {
     let left = Turn::Left(Box::new(stood.clone()));
     assert_eq!(
         effects.sights,
-        [came(SMELTER, scrap), Sight { party: COLLECTOR, lot: scrap, turn: left }]
+        [came(SMELTER, scrap, 100), Sight { party: COLLECTOR, lot: scrap, turn: left }]
     );
 
     // It comes back with the correction, and the smelter keeps how it stood there.
@@ -115,13 +115,14 @@ fn a_lot_that_leaves_is_remembered_as_it_stood() {
     let effects = take(&mut world, SMELTER, error(accepted.event.id, &[]));
     assert_eq!(effects.concerned, [COLLECTOR, SMELTER]);
     let left = Sight { party: SMELTER, lot: scrap, turn: Turn::Left(Box::new(arrived.clone())) };
-    assert_eq!(effects.sights, [came(COLLECTOR, scrap), left]);
+    assert_eq!(effects.sights, [came(COLLECTOR, scrap, 100), left]);
 
     let mut relation = Relation::default();
-    for turn in [Turn::Came, Turn::Left(Box::new(stood)), Turn::Left(Box::new(arrived.clone()))] {
-        relation.take(&turn);
-    }
-    assert!(relation.was_own);
+    relation.take(&Turn::Came(Grams::of(100)));
+    relation.take(&Turn::Left(Box::new(stood)));
+    relation.take(&Turn::Came(Grams::of(90)));
+    relation.take(&Turn::Left(Box::new(arrived.clone())));
+    assert_eq!(relation.arrived, Some(Grams::of(90)));
     assert_eq!(relation.left, Some(arrived), "the last time counts");
 }
 
@@ -135,7 +136,7 @@ fn a_part_that_changes_hands_is_one_step_up_and_one_step_down() {
     assert_eq!(
         effects.sights,
         [
-            came(SMELTER, part),
+            came(SMELTER, part, 40),
             kin(COLLECTOR, part, Kinship::Down, SMELTER),
             kin(SMELTER, scrap, Kinship::Up, COLLECTOR),
         ]

@@ -428,7 +428,10 @@ fn pages_of_lots_hold_what_was_asked_for() {
 fn a_party_finds_its_own_rows_and_no_others() {
     let house = House::new();
     let store = house.create();
-    let came = |n: u8, of: u8| Sight { party: party_id(n), lot: lot_id(of), turn: Turn::Came };
+    let came = |n: u8, of: u8| {
+        let turn = Turn::Came(Grams::of(u64::from(of)));
+        Sight { party: party_id(n), lot: lot_id(of), turn }
+    };
     let sight = |index: u64, concerned: &[u8], sights: Vec<Sight>| EntrySight {
         index: EntryIndex(index),
         concerned: concerned.iter().map(|n| party_id(*n)).collect(),
@@ -470,7 +473,7 @@ fn a_party_finds_its_own_rows_and_no_others() {
     assert_eq!(relation.left, Some(lot(1, 1, 1)), "an earlier group's, kept by a later one");
     let relation = store.relation(party_id(2), lot_id(3)).unwrap().unwrap();
     assert_eq!(relation.kin, Some((Kinship::Up, party_id(1))));
-    assert!(!relation.was_own);
+    assert_eq!(relation.arrived, None);
     assert_eq!(store.relation(party_id(3), lot_id(1)).unwrap(), None);
 
     let known = |n: u8| store.acquaintances(party_id(n), None, 9).unwrap();

@@ -183,6 +183,8 @@ impl From<&Lot> for v1::Lot {
             entry_count: lot.life.count,
             last_entry_index: lot.life.last.0,
             last_occurred_at_ms: lot.last_occurred_at.get(),
+            view: v1::LotView::Whole.into(),
+            counterparty_party_id: Bytes::new(),
         }
     }
 }

@@ -8,7 +8,9 @@ use tonic_health::server::HealthReporter;
 use super::convert::{ledger, missing, needed, raw_hashes};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
+use super::eyes::Eyes;
 use super::pages::{List, page_size};
+use super::viewer::viewer_of;
 use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
@@ -68,10 +70,12 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::GetEntryRequest>,
     ) -> Answer<v1::GetEntryResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let index = EntryIndex(request.into_inner().entry_index);
         let read = self.desk.read(move |reader| {
-            let entry = reader.entry(index)?.ok_or_else(|| missing("entry", &index))?;
+            let is_seen = Eyes::new(reader, viewer).sees_entry(index)?;
+            let entry = if is_seen { reader.entry(index)? } else { None };
+            let entry = entry.ok_or_else(|| missing("entry", &index))?;
             Ok(v1::GetEntryResponse { entry: Some(v1::Entry { entry_index: index.0, entry }) })
         });
         answer(id, read.await)
@@ -81,9 +85,10 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Answer<v1::ListEntriesResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.desk.read(move |reader| entry_page(reader, &request)).await)
+        let read = self.desk.read(move |reader| entry_page(Eyes::new(reader, viewer), &request));
+        answer(id, read.await)
     }
 
     type WatchEntriesStream = Watching;
@@ -131,10 +136,10 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::GetReceiptRequest>,
     ) -> Answer<v1::GetReceiptResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.desk.read(move |reader| {
-            let receipt = receipt(reader, request.subject)?;
+            let receipt = receipt(Eyes::new(reader, viewer), request.subject)?;
             Ok(v1::GetReceiptResponse { entry_index: receipt.index.0, receipt: receipt.encode() })
         });
         answer(id, read.await)
@@ -195,35 +200,31 @@ fn alone(failure: Failure) -> Failure {
 }
 
 fn entry_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListEntriesRequest,
 ) -> Result<v1::ListEntriesResponse, Failure> {
     let list = List::new("ListEntries", &[&request.from_entry_index.to_be_bytes()]);
     let cursor = list.cursor(&request.page_token)?.map(u64::from_be_bytes);
-    let mut next = EntryIndex(cursor.unwrap_or(request.from_entry_index));
-    let size = reader.size();
+    let mut next = Some(EntryIndex(cursor.unwrap_or(request.from_entry_index)));
     let mut left = page_size(request.page_size);
     let mut bytes = 0;
     let mut entries = Vec::new();
     // Each round reads at least one entry or leaves, and there are at most `left` to read.
-    'page: while left > 0 && next.0 < size.0 {
-        let chunk = reader.entries(next, left.min(ENTRY_READ_AHEAD))?;
-        if chunk.is_empty() {
-            break;
-        }
+    'page: while let (Some(from), true) = (next, left > 0) {
+        let (chunk, behind) = eyes.entries(from, left.min(ENTRY_READ_AHEAD))?;
         for (index, entry) in chunk {
             bytes += entry.len();
             if bytes > MAX_PAGE_BYTES && !entries.is_empty() {
+                next = Some(index);
                 break 'page;
             }
             entries.push(v1::Entry { entry_index: index.0, entry });
-            next = index.next();
             left = left.saturating_sub(1);
         }
+        next = behind;
     }
-    let has_more = next.0 < size.0;
-    let next_page_token = if has_more { list.token(&next.0.to_be_bytes()) } else { String::new() };
-    Ok(v1::ListEntriesResponse { entries, next_page_token })
+    let token = next.map(|next| list.token(&next.0.to_be_bytes()));
+    Ok(v1::ListEntriesResponse { entries, next_page_token: token.unwrap_or_default() })
 }
 
 fn inclusion(
@@ -260,15 +261,20 @@ fn consistency(
     Ok(v1::GetConsistencyProofResponse { hashes: raw_hashes(&proof) })
 }
 
-fn receipt(reader: &Reader, subject: Option<Subject>) -> Result<Receipt, Failure> {
+fn receipt(eyes: Eyes<'_>, subject: Option<Subject>) -> Result<Receipt, Failure> {
     match subject {
         Some(Subject::EventId(bytes)) => {
             let event = needed("event_id", &bytes, EventId::parse)?;
-            reader.receipt_of_event(event)?.ok_or_else(|| missing("event", &event))
+            let found = match eyes.event(event)? {
+                Some(record) => eyes.reader.receipt(record.index)?,
+                None => None,
+            };
+            found.ok_or_else(|| missing("event", &event))
         }
         Some(Subject::EntryIndex(index)) => {
             let index = EntryIndex(index);
-            reader.receipt(index)?.ok_or_else(|| missing("entry", &index))
+            let found = if eyes.sees_entry(index)? { eyes.reader.receipt(index)? } else { None };
+            found.ok_or_else(|| missing("entry", &index))
         }
         None => Err(Failure::field("subject", "event_id or entry_index", "nothing")),
     }

@@ -2,15 +2,17 @@
 
 use tonic::{Request, Response, Status};
 
-use super::convert::{lot_event, lot_status, missing, needed, optional};
+use super::convert::{lot_status, missing, needed, optional};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
+use super::eyes::{Eyes, SeenLot, SeenLots};
 use super::pages::{List, cut, page_size};
 use super::traces;
-use crate::domain::lot::Lot;
+use super::viewer::{Viewer, viewer_of};
+use super::visibility::LotSight;
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::limits::MAX_CODE_BYTES;
-use crate::node::{Direction, LotFilter, Reader};
+use crate::node::{Direction, LotFilter};
 use crate::wire::v1;
 use crate::wire::v1::lot_service_server::LotService;
 
@@ -23,11 +25,12 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl LotService for LotDesk {
     async fn get_lot(&self, request: Request<v1::GetLotRequest>) -> Answer<v1::GetLotResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = existing(reader, &request.lot_id)?;
-            Ok(v1::GetLotResponse { lot: Some((&lot).into()) })
+            let eyes = Eyes::new(reader, viewer);
+            let lot = existing(eyes, &request.lot_id)?;
+            Ok(v1::GetLotResponse { lot: Some(eyes.tell_lot(&lot)?) })
         });
         answer(id, read.await)
     }
@@ -36,32 +39,33 @@ impl LotService for LotDesk {
         &self,
         request: Request<v1::ListLotsRequest>,
     ) -> Answer<v1::ListLotsResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| lot_page(reader, &request)).await)
+        answer(id, self.0.read(move |reader| lot_page(Eyes::new(reader, viewer), &request)).await)
     }
 
     async fn list_lot_events(
         &self,
         request: Request<v1::ListLotEventsRequest>,
     ) -> Answer<v1::ListLotEventsResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| life_page(reader, &request)).await)
+        answer(id, self.0.read(move |reader| life_page(Eyes::new(reader, viewer), &request)).await)
     }
 
     async fn trace_origins(
         &self,
         request: Request<v1::TraceOriginsRequest>,
     ) -> Answer<v1::TraceOriginsResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = standing(reader, &request.lot_id)?;
+            let eyes = Eyes::new(reader, viewer);
+            let lot = standing(eyes, &request.lot_id)?;
             let measure = traces::measure(request.substance)?;
-            let origins = reader.origins(lot, measure)?;
-            let trace = reader.trace(lot, Direction::Back)?;
-            Ok(traces::origins(&origins, &trace))
+            let origins = reader.origins(lot.lot.id, measure)?;
+            let trace = reader.trace(lot.lot.id, Direction::Back)?;
+            traces::origins(eyes, &lot, &origins, &trace)
         });
         answer(id, read.await)
     }
@@ -70,11 +74,13 @@ impl LotService for LotDesk {
         &self,
         request: Request<v1::TraceDestinationsRequest>,
     ) -> Answer<v1::TraceDestinationsResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
-            let lot = standing(reader, &request.lot_id)?;
-            Ok(traces::destinations(&reader.trace(lot, Direction::Forward)?))
+            let eyes = Eyes::new(reader, viewer);
+            let lot = standing(eyes, &request.lot_id)?;
+            let trace = reader.trace(lot.lot.id, Direction::Forward)?;
+            traces::destinations(eyes, &lot, &trace)
         });
         answer(id, read.await)
     }
@@ -83,34 +89,38 @@ impl LotService for LotDesk {
         &self,
         request: Request<v1::GetTransferRequest>,
     ) -> Answer<v1::GetTransferResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
             let offer = needed("offer_event_id", &request.offer_event_id, EventId::parse)?;
-            let transfer = reader.transfer(offer)?.ok_or_else(|| missing("transfer", &offer))?;
+            let transfer = Eyes::new(reader, viewer).transfer(offer)?;
+            let transfer = transfer.ok_or_else(|| missing("transfer", &offer))?;
             Ok(v1::GetTransferResponse { transfer: Some((&transfer).into()) })
         });
         answer(id, read.await)
     }
 }
 
-/// A lot that is recorded.
-fn existing(reader: &Reader, bytes: &[u8]) -> Result<Lot, Failure> {
+/// A lot that is recorded, and seen.
+fn existing(eyes: Eyes<'_>, bytes: &[u8]) -> Result<SeenLot, Failure> {
     let lot = needed("lot_id", bytes, LotId::parse)?;
-    reader.lot(lot)?.ok_or_else(|| missing("lot", &lot))
+    eyes.lot(lot)?.ok_or_else(|| missing("lot", &lot))
 }
 
-/// A lot that has a history: one whose birth was declared an error came from nowhere.
-fn standing(reader: &Reader, bytes: &[u8]) -> Result<LotId, Failure> {
-    let lot = existing(reader, bytes)?;
-    match lot.retracted_by {
-        None => Ok(lot.id),
-        Some(_) => Err(missing("lot_history", &lot.id)),
-    }
+/// A lot that has a history: one whose birth was declared an error came from nowhere, and one step
+/// away the history is another's.
+fn standing(eyes: Eyes<'_>, bytes: &[u8]) -> Result<SeenLot, Failure> {
+    let seen = existing(eyes, bytes)?;
+    let is_retracted = match &seen.sight {
+        LotSight::Whole { .. } => seen.lot.retracted_by.is_some(),
+        LotSight::AsLeft { stood, .. } => stood.retracted_by.is_some(),
+        LotSight::Step(..) | LotSight::Hidden => true,
+    };
+    if is_retracted { Err(missing("lot_history", &seen.lot.id)) } else { Ok(seen) }
 }
 
 fn lot_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListLotsRequest,
 ) -> Result<v1::ListLotsResponse, Failure> {
     let filter = filter(request)?;
@@ -128,11 +138,41 @@ fn lot_page(
     let size = page_size(request.page_size);
     // A filter that little matches stops where the scan does: such a page is short, even empty, and
     // its token leads on.
-    let scan = reader.lots(after, size, &filter)?;
-    let mut lots = scan.lots.iter().map(v1::Lot::from).collect();
-    let kept = cut(&mut lots, size).and_then(|at| scan.lots.get(at)).map(|lot| lot.id);
-    let next = kept.or(scan.stopped_at).map(|lot| list.token(lot.as_bytes()));
+    let SeenLots { mut lots, ids, stopped_at } = lots_seen(eyes, after, size, &filter)?;
+    let kept = cut(&mut lots, size).and_then(|at| ids.get(at)).copied();
+    let next = kept.or(stopped_at).map(|lot| list.token(lot.as_bytes()));
     Ok(v1::ListLotsResponse { lots, next_page_token: next.unwrap_or_default() })
+}
+
+/// Overseers look at all lots; a party at its own stock by the indexes of owners and holders, and
+/// at all that it is related to by its own index.
+fn lots_seen(
+    eyes: Eyes<'_>,
+    after: Option<LotId>,
+    size: usize,
+    filter: &LotFilter,
+) -> Result<SeenLots, Failure> {
+    let own = match eyes.viewer {
+        Viewer::Overseer => None,
+        Viewer::Party(own) => Some(own),
+        Viewer::Stranger => return Ok(SeenLots::default()),
+    };
+    // The store looks by owner first; a filter that names another owner would walk that one's
+    // rows.
+    if let Some(own) = own
+        && filter.owner.or(filter.possessor) != Some(own)
+    {
+        return Ok(eyes.lots(own, after, size, filter)?);
+    }
+    let scan = eyes.reader.lots(after, size, filter)?;
+    let mut seen = SeenLots { stopped_at: scan.stopped_at, ..SeenLots::default() };
+    for lot in scan.lots {
+        if let Some(lot) = eyes.lot(lot.id)? {
+            seen.ids.push(lot.lot.id);
+            seen.lots.push(eyes.tell_lot(&lot)?);
+        }
+    }
+    Ok(seen)
 }
 
 fn filter(request: &v1::ListLotsRequest) -> Result<LotFilter, Failure> {
@@ -154,22 +194,29 @@ fn filter(request: &v1::ListLotsRequest) -> Result<LotFilter, Failure> {
     })
 }
 
+/// The events that concern the viewer: a page of them is as full as it would be if there were no
+/// others.
 fn life_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListLotEventsRequest,
 ) -> Result<v1::ListLotEventsResponse, Failure> {
-    let lot = existing(reader, &request.lot_id)?.id;
+    let lot = existing(eyes, &request.lot_id)?.lot.id;
     let list = List::new("ListLotEvents", &[&request.lot_id]);
     let first = list.cursor(&request.page_token)?.map_or(0, u32::from_be_bytes);
     let size = page_size(request.page_size);
-    let life = reader.life(lot)?;
+    let life = eyes.reader.life(lot)?;
+    let (mut events, mut next) = (Vec::new(), None);
     // The ordinal of an event in the life of a lot is a u32 of the format.
-    let mut page = (0_u32..).zip(&life).skip_while(|(ordinal, _)| *ordinal < first);
-    let mut events = Vec::new();
-    for (ordinal, (index, event)) in page.by_ref().take(size) {
-        let record = reader.event(*event)?.ok_or_else(|| missing("event", event))?;
-        events.push(lot_event(ordinal, *index, &record));
+    for (ordinal, (index, event)) in (0_u32..).zip(&life).skip_while(|(at, _)| *at < first) {
+        if !eyes.sees_entry(*index)? {
+            continue;
+        }
+        if events.len() >= size {
+            next = Some(list.token(&ordinal.to_be_bytes()));
+            break;
+        }
+        let record = eyes.reader.event(*event)?.ok_or_else(|| missing("event", event))?;
+        events.push(eyes.tell_event(ordinal, *index, record)?);
     }
-    let next = page.next().map(|(ordinal, _)| list.token(&ordinal.to_be_bytes()));
     Ok(v1::ListLotEventsResponse { events, next_page_token: next.unwrap_or_default() })
 }

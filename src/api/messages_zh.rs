@@ -167,9 +167,6 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::StateUnreadable, "服务无法读取自身存储，未记录任何内容；请求编号 {request}"),
     (Reason::PermissionDenied, "无权调用：{rule}"),
     (Reason::MethodUnknown, "没有此方法：{method}"),
-    (Reason::WatchLimit, "同时打开的订阅过多，上限为 {limit} 个（{of}）"),
-    (Reason::WatchTooSlow, "读取过慢，订阅已中断；请从第 {resume_from} 条继续"),
-    (Reason::WatchEnded, "订阅已结束（{why}）；请从第 {resume_from} 条继续"),
     (Reason::IdentityMissing, "此方法须表明身份：请使用客户端证书，或以 Bearer 令牌调用"),
     (Reason::ScopeMissing, "令牌的范围不含 {scope}"),
     (Reason::HttpPathUnknown, "路径 {path} 不存在；全部路径见 /openapi.json"),
@@ -177,4 +174,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::HttpContentType, "正文须为未压缩的 UTF-8 application/json：{found}"),
     (Reason::HttpJsonMalformed, "正文不是合法的 JSON：{detail}"),
     (Reason::HttpHostNotLocal, "本机服务只以地址或 localhost 访问，不接受主机名 {host}"),
+    (Reason::WatchLimit, "同时打开的订阅过多，上限为 {limit} 个（{of}）"),
+    (Reason::WatchTooSlow, "读取过慢，订阅已中断；请从第 {resume_from} 条继续"),
+    (Reason::WatchEnded, "订阅已结束（{why}）；请从第 {resume_from} 条继续"),
 ];

@@ -13,6 +13,7 @@ mod as_of;
 mod convert;
 pub mod desk;
 pub mod errors;
+mod eyes;
 pub mod gate;
 pub mod identity;
 pub mod json;
@@ -27,6 +28,7 @@ mod registry;
 mod tests;
 mod traces;
 pub mod viewer;
+mod visibility;
 pub mod watch;
 
 use std::future::Future;

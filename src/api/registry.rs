@@ -6,10 +6,13 @@ use super::as_of::{self, Asked, told};
 use super::convert::{missing, needed, optional, raw};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
+use super::eyes::Eyes;
 use super::pages::{List, cut, page_size};
+use super::viewer::{Viewer, viewer_of};
+use super::visibility::PartySight;
 use crate::domain::{PartyId, SiteId};
 use crate::limits::TABLES_PAGE_BYTES;
-use crate::node::Reader;
+use crate::node::{AsOf, Reader};
 use crate::wire::v1;
 use crate::wire::v1::registry_service_server::RegistryService;
 
@@ -25,14 +28,15 @@ impl RegistryService for RegistryDesk {
         &self,
         request: Request<v1::GetPartyRequest>,
     ) -> Answer<v1::GetPartyResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
             let party = needed("party_id", &request.party_id, PartyId::parse)?;
             let as_of = asked(request.as_of_ms, request.as_of_entry_index).resolve(reader)?;
+            let sight = Eyes::new(reader, viewer).party_in_sight(party)?;
             let found = reader.party_as_of(party, as_of.size)?;
             let state = found.ok_or_else(|| missing("party", &party))?;
-            let party = Some(as_of::party(reader, &state, as_of)?);
+            let party = Some(sight.party(as_of::party(reader, &state, as_of)?));
             Ok(v1::GetPartyResponse { party, as_of: Some(told(as_of)) })
         });
         answer(id, read.await)
@@ -42,20 +46,22 @@ impl RegistryService for RegistryDesk {
         &self,
         request: Request<v1::ListPartiesRequest>,
     ) -> Answer<v1::ListPartiesResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| party_page(reader, &request)).await)
+        answer(id, self.0.read(move |reader| party_page(Eyes::new(reader, viewer), &request)).await)
     }
 
     async fn get_site(&self, request: Request<v1::GetSiteRequest>) -> Answer<v1::GetSiteResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.0.read(move |reader| {
             let site = needed("site_id", &request.site_id, SiteId::parse)?;
             let as_of = asked(request.as_of_ms, request.as_of_entry_index).resolve(reader)?;
             let found = reader.site_as_of(site, as_of.size)?;
             let found = found.ok_or_else(|| missing("site", &site))?;
-            Ok(v1::GetSiteResponse { site: Some((&found).into()), as_of: Some(told(as_of)) })
+            let sight = Eyes::new(reader, viewer).party_sight(found.party)?;
+            let told_site = sight.site((&found).into()).ok_or_else(|| missing("site", &site))?;
+            Ok(v1::GetSiteResponse { site: Some(told_site), as_of: Some(told(as_of)) })
         });
         answer(id, read.await)
     }
@@ -64,18 +70,18 @@ impl RegistryService for RegistryDesk {
         &self,
         request: Request<v1::ListSitesRequest>,
     ) -> Answer<v1::ListSitesResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| site_page(reader, &request)).await)
+        answer(id, self.0.read(move |reader| site_page(Eyes::new(reader, viewer), &request)).await)
     }
 
     async fn list_keys(
         &self,
         request: Request<v1::ListKeysRequest>,
     ) -> Answer<v1::ListKeysResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
-        answer(id, self.0.read(move |reader| key_page(reader, &request)).await)
+        answer(id, self.0.read(move |reader| key_page(Eyes::new(reader, viewer), &request)).await)
     }
 
     async fn get_tables(
@@ -92,64 +98,152 @@ fn asked(ms: u64, entry: Option<u64>) -> Asked {
     Asked { ms, entry }
 }
 
-/// A page that many parties of before the asked time stand behind is short, even empty, and its
-/// token leads on.
+/// A page that many parties of after the asked time stand in is short, even empty, and its token
+/// leads on.
 fn party_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListPartiesRequest,
 ) -> Result<v1::ListPartiesResponse, Failure> {
     let asked = asked(request.as_of_ms, request.as_of_entry_index);
     let list = List::new("ListParties", &[&asked.filter()]);
     let after = list.cursor(&request.page_token)?.map(PartyId::from_bytes);
-    let as_of = asked.resolve(reader)?;
+    let as_of = asked.resolve(eyes.reader)?;
     let size = page_size(request.page_size);
-    let page = reader.parties_as_of(after, size, as_of.size)?;
-    let mut parties = Vec::with_capacity(page.items.len());
-    for state in &page.items {
-        parties.push(as_of::party(reader, state, as_of)?);
-    }
-    let kept = cut(&mut parties, size).and_then(|at| page.items.get(at)).map(|it| it.party.id);
-    let next = kept.or(page.next).map(|id| list.token(id.as_bytes()));
+    let Seen { ids, items: mut parties, next } = parties_seen(eyes, after, size, as_of)?;
+    let kept = cut(&mut parties, size).and_then(|at| ids.get(at)).copied();
+    let next = kept.or(next).map(|id: PartyId| list.token(id.as_bytes()));
     let next_page_token = next.unwrap_or_default();
     Ok(v1::ListPartiesResponse { parties, next_page_token, as_of: Some(told(as_of)) })
 }
 
-/// Looks at so many sites at most and shows those of the party: so a page may be empty although the
-/// list goes on.
+/// Rows that a viewer sees, with their ids, and where the list goes on.
+struct Seen<I, M> {
+    ids: Vec<I>,
+    items: Vec<M>,
+    next: Option<I>,
+}
+
+impl<I: Copy, M> Seen<I, M> {
+    /// Of ids, of which one more than the page was asked for: those of the page.
+    fn page(mut found: Vec<I>, size: usize) -> (Vec<I>, Option<I>) {
+        let goes_on = found.len() > size;
+        found.truncate(size);
+        let next = found.last().copied().filter(|_| goes_on);
+        (found, next)
+    }
+
+    fn push(&mut self, id: I, item: M) {
+        self.ids.push(id);
+        self.items.push(item);
+    }
+}
+
+/// Overseers look at all parties, a party at those that it sees.
+fn parties_seen(
+    eyes: Eyes<'_>,
+    after: Option<PartyId>,
+    size: usize,
+    as_of: AsOf,
+) -> Result<Seen<PartyId, v1::Party>, Failure> {
+    let mut seen = Seen { ids: Vec::new(), items: Vec::new(), next: None };
+    let own = match eyes.viewer {
+        Viewer::Overseer => {
+            let page = eyes.reader.parties_as_of(after, size, as_of.size)?;
+            seen.next = page.next;
+            for state in &page.items {
+                seen.push(state.party.id, as_of::party(eyes.reader, state, as_of)?);
+            }
+            return Ok(seen);
+        }
+        Viewer::Party(own) => own,
+        Viewer::Stranger => return Ok(seen),
+    };
+    let (ids, next) = Seen::<_, ()>::page(eyes.parties(own, after, size.saturating_add(1))?, size);
+    seen.next = next;
+    for party in ids {
+        let sight = eyes.party_in_sight(party)?;
+        if let Some(state) = eyes.reader.party_as_of(party, as_of.size)? {
+            seen.push(party, sight.party(as_of::party(eyes.reader, &state, as_of)?));
+        }
+    }
+    Ok(seen)
+}
+
+/// For overseers it looks at so many sites at most and shows those of the party: so a page may be
+/// empty although the list goes on.
 fn site_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListSitesRequest,
 ) -> Result<v1::ListSitesResponse, Failure> {
     let party = optional("party_id", &request.party_id, PartyId::parse)?;
     let asked = asked(request.as_of_ms, request.as_of_entry_index);
     let list = List::new("ListSites", &[&request.party_id, &asked.filter()]);
     let after = list.cursor(&request.page_token)?.map(SiteId::from_bytes);
-    let as_of = asked.resolve(reader)?;
+    let as_of = asked.resolve(eyes.reader)?;
     let size = page_size(request.page_size);
-    let page = reader.sites_as_of(party, after, size, as_of.size)?;
-    let mut sites = page.items.iter().map(v1::SiteRecord::from).collect();
-    let kept = cut(&mut sites, size).and_then(|at| page.items.get(at)).map(|site| site.id);
-    let next = kept.or(page.next).map(|id| list.token(id.as_bytes()));
+    let Seen { ids, items: mut sites, next } = sites_seen(eyes, party, after, size, as_of)?;
+    let kept = cut(&mut sites, size).and_then(|at| ids.get(at)).copied();
+    let next = kept.or(next).map(|id: SiteId| list.token(id.as_bytes()));
     let next_page_token = next.unwrap_or_default();
     Ok(v1::ListSitesResponse { sites, next_page_token, as_of: Some(told(as_of)) })
 }
 
+/// A party looks at its own sites, or at those of one that it knows.
+fn sites_seen(
+    eyes: Eyes<'_>,
+    party: Option<PartyId>,
+    after: Option<SiteId>,
+    size: usize,
+    as_of: AsOf,
+) -> Result<Seen<SiteId, v1::SiteRecord>, Failure> {
+    let mut seen = Seen { ids: Vec::new(), items: Vec::new(), next: None };
+    let own = match eyes.viewer {
+        Viewer::Overseer => {
+            let page = eyes.reader.sites_as_of(party, after, size, as_of.size)?;
+            seen.next = page.next;
+            for site in &page.items {
+                seen.push(site.id, site.into());
+            }
+            return Ok(seen);
+        }
+        Viewer::Party(own) => own,
+        Viewer::Stranger => return Ok(seen),
+    };
+    let of = party.unwrap_or(own);
+    let sight = eyes.party_sight(of)?;
+    if sight == PartySight::Hidden {
+        return Ok(seen);
+    }
+    let found = eyes.reader.sites_of(of, after, size.saturating_add(1))?;
+    let (ids, next) = Seen::<_, ()>::page(found, size);
+    seen.next = next;
+    for id in ids {
+        let site = eyes.reader.site_as_of(id, as_of.size)?;
+        if let Some(told) = site.and_then(|site| sight.site((&site).into())) {
+            seen.push(id, told);
+        }
+    }
+    Ok(seen)
+}
+
 fn key_page(
-    reader: &Reader,
+    eyes: Eyes<'_>,
     request: &v1::ListKeysRequest,
 ) -> Result<v1::ListKeysResponse, Failure> {
     let party = needed("party_id", &request.party_id, PartyId::parse)?;
     let asked = asked(request.as_of_ms, request.as_of_entry_index);
-    let as_of = asked.resolve(reader)?;
-    let found = reader.party_as_of(party, as_of.size)?;
+    let as_of = asked.resolve(eyes.reader)?;
+    let sight = eyes.party_in_sight(party)?;
+    let found = eyes.reader.party_as_of(party, as_of.size)?;
     let state = found.ok_or_else(|| missing("party", &party))?;
     let list = List::new("ListKeys", &[&request.party_id, &asked.filter()]);
     let first = list.cursor(&request.page_token)?.map_or(0, u32::from_be_bytes);
     let mut page = (0_u32..).zip(&state.keys).skip_while(|(ordinal, _)| *ordinal < first);
     let mut keys = Vec::new();
     for (_, key) in page.by_ref().take(page_size(request.page_size)) {
-        let state = reader.key_as_of(*key, as_of.size)?.ok_or_else(|| missing("key", key))?;
-        keys.push(as_of::key(&state, as_of));
+        let state = eyes.reader.key_as_of(*key, as_of.size)?;
+        let state = state.ok_or_else(|| missing("key", key))?;
+        keys.push(sight.key(as_of::key(&state, as_of)));
     }
     let next = page.next().map(|(ordinal, _)| list.token(&ordinal.to_be_bytes()));
     let next_page_token = next.unwrap_or_default();

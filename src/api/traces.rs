@@ -1,14 +1,19 @@
 //! What provenance answers, as flat lists of the proto. The only file of this room that knows its
 //! types; it has them from `node`, which hands them on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 
 use super::convert::raw;
 use super::errors::Failure;
+use super::eyes::{Eyes, SeenLot};
+use super::viewer::Viewer;
+use super::visibility::LotSight;
 use crate::domain::vocabulary::Substance;
-use crate::domain::{Grams, LotId};
+use crate::domain::{EntryIndex, Grams, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
-use crate::node::{Measure, Origins, Step, Trace, TraceNode};
+use crate::node::{Direction, Measure, Origins, Step, Trace, TraceNode};
 use crate::wire::v1;
 
 /// What a request measures by: a substance, or the mass when none is given.
@@ -21,31 +26,202 @@ pub fn measure(substance: i32) -> Result<Measure, Failure> {
 }
 
 /// Where a lot came from. Complete only when both walks were.
-pub fn origins(origins: &Origins, trace: &Trace) -> v1::TraceOriginsResponse {
+pub fn origins(
+    eyes: Eyes<'_>,
+    seen: &SeenLot,
+    origins: &Origins,
+    trace: &Trace,
+) -> Result<v1::TraceOriginsResponse, Failure> {
+    let path = Path::walk(eyes, seen, trace, Direction::Back)?;
+    origins_along(&path, origins, trace, |lot| {
+        let Some(lot) = eyes.reader.lot(lot)? else { return Ok(Class::default()) };
+        let mut kinds = lot.origin_kinds.iter();
+        let only = kinds.next().filter(|_| kinds.next().is_none());
+        Ok((only.map_or(0, |kind| kind.number().into()), lot.material))
+    })
+}
+
+/// Number of the origin kind, and the material; nothing of both for what is not a lot.
+type Class = (i32, String);
+
+fn origins_along(
+    path: &Path,
+    origins: &Origins,
+    trace: &Trace,
+    class_of: impl Fn(LotId) -> Result<Class, Failure>,
+) -> Result<v1::TraceOriginsResponse, Failure> {
     let at_birth = &origins.at_birth;
-    v1::TraceOriginsResponse {
-        now: Some(holding(origins.total, &origins.shares, origins.is_attributed)),
-        at_birth: Some(holding(at_birth.total, &at_birth.shares, at_birth.is_attributed)),
-        lineage_lot_ids: ids(&origins.lineage),
-        steps: trace.steps.iter().map(step).collect(),
-        lots: trace.nodes.iter().map(lot).collect(),
-        uptake_g: trace.uptake.map(Grams::get),
+    let now = holding(origins.total, &origins.shares, origins.is_attributed);
+    let at_birth = holding(at_birth.total, &at_birth.shares, at_birth.is_attributed);
+    // What a lot was before it came is the business of whoever had it then.
+    let at_birth = path.knows_birth.then_some(at_birth);
+    Ok(v1::TraceOriginsResponse {
+        now: Some(classed(path, now, &class_of)?),
+        at_birth: at_birth.map(|held| classed(path, held, &class_of)).transpose()?,
+        lineage_lot_ids: ids(origins.lineage.iter().filter(|lot| path.shows(**lot))),
+        steps: path.steps(trace),
+        lots: path.lots(trace, |node| (node.mass, node.remaining)),
+        uptake_g: trace.uptake.filter(|_| path.knows_birth).map(Grams::get),
         is_complete: origins.is_complete && trace.is_complete,
+        lot_cap: cap(MAX_TRACE_LOTS),
+        step_cap: cap(MAX_TRACE_STEPS),
+    })
+}
+
+/// Where a lot went.
+pub fn destinations(
+    eyes: Eyes<'_>,
+    seen: &SeenLot,
+    trace: &Trace,
+) -> Result<v1::TraceDestinationsResponse, Failure> {
+    let path = Path::walk(eyes, seen, trace, Direction::Forward)?;
+    let mut still_here = BTreeSet::new();
+    for lot in path.depths.keys() {
+        if let Some(SeenLot { sight: LotSight::Whole { .. }, .. }) = eyes.lot(*lot)? {
+            still_here.insert(*lot);
+        }
+    }
+    Ok(destinations_along(&path, trace, &still_here))
+}
+
+/// What remains is told of lots that are still the viewer's.
+fn destinations_along(
+    path: &Path,
+    trace: &Trace,
+    still_here: &BTreeSet<LotId>,
+) -> v1::TraceDestinationsResponse {
+    let is_told = |lot: LotId| path.sees_all || still_here.contains(&lot);
+    let now = |node: &TraceNode| node.remaining.filter(|_| is_told(node.lot));
+    v1::TraceDestinationsResponse {
+        steps: path.steps(trace),
+        lots: path.lots(trace, |node| (node.mass, now(node))),
+        // What others lose on the way is theirs to know.
+        lost_g: trace.lost.filter(|_| path.sees_all).map(Grams::get),
+        is_complete: trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
     }
 }
 
-/// Where a lot went.
-pub fn destinations(trace: &Trace) -> v1::TraceDestinationsResponse {
-    v1::TraceDestinationsResponse {
-        steps: trace.steps.iter().map(step).collect(),
-        lots: trace.nodes.iter().map(lot).collect(),
-        lost_g: trace.lost.map(Grams::get),
-        is_complete: trace.is_complete,
-        lot_cap: cap(MAX_TRACE_LOTS),
-        step_cap: cap(MAX_TRACE_STEPS),
+/// The part of a trace that a viewer sees: steps whose entries concern it, as far as they hang
+/// together with the asked lot.
+struct Path {
+    asked: LotId,
+    /// Lots on it, and how many of its steps away they are.
+    depths: BTreeMap<LotId, u32>,
+    /// Entries of its steps.
+    entries: BTreeSet<EntryIndex>,
+    direction: Direction,
+    /// Whether the mass that the asked lot was born with may be told.
+    knows_birth: bool,
+    sees_all: bool,
+}
+
+impl Path {
+    fn walk(
+        eyes: Eyes<'_>,
+        seen: &SeenLot,
+        trace: &Trace,
+        direction: Direction,
+    ) -> Result<Self, Failure> {
+        let asked = seen.lot.id;
+        let mut path = Self {
+            asked,
+            depths: BTreeMap::from([(asked, 0)]),
+            entries: BTreeSet::new(),
+            direction,
+            knows_birth: eyes.sees_entry(seen.lot.born_at)?,
+            sees_all: eyes.viewer == Viewer::Overseer,
+        };
+        if path.sees_all {
+            return Ok(path);
+        }
+        let mut known: BTreeMap<EntryIndex, bool> = BTreeMap::new();
+        let mut follow = |step: &Step, near: LotId, far: LotId| -> Result<(), Failure> {
+            let Some(depth) = path.depths.get(&near).copied() else { return Ok(()) };
+            let is_seen = match known.get(&step.index) {
+                Some(is_seen) => *is_seen,
+                None => eyes.sees_entry(step.index)?,
+            };
+            known.insert(step.index, is_seen);
+            if is_seen {
+                path.entries.insert(step.index);
+                let farther = depth.saturating_add(1);
+                let place = path.depths.entry(far).or_insert(farther);
+                *place = farther.min(*place);
+            }
+            Ok(())
+        };
+        // In the order of the ledger every step into a lot stands before those out of it.
+        match direction {
+            Direction::Forward => {
+                trace.steps.iter().try_for_each(|step| follow(step, step.from, step.to))?;
+            }
+            Direction::Back => {
+                trace.steps.iter().rev().try_for_each(|step| follow(step, step.to, step.from))?;
+            }
+        }
+        Ok(path)
     }
+
+    fn shows(&self, lot: LotId) -> bool {
+        self.sees_all || lot == LotId::UPTAKE || self.depths.contains_key(&lot)
+    }
+
+    fn steps(&self, trace: &Trace) -> Vec<v1::TraceStep> {
+        let is_shown = |it: &&Step| {
+            let near = if self.direction == Direction::Back { it.to } else { it.from };
+            let is_mine = self.entries.contains(&it.index) && self.depths.contains_key(&near);
+            self.sees_all || is_mine
+        };
+        trace.steps.iter().filter(is_shown).map(step).collect()
+    }
+
+    /// The lots in the order of the trace, which is that of their distance, with their grams.
+    fn lots(
+        &self,
+        trace: &Trace,
+        grams: impl Fn(&TraceNode) -> (Option<Grams>, Option<Grams>),
+    ) -> Vec<v1::TraceLot> {
+        let shown = trace.nodes.iter().filter(|node| self.shows(node.lot));
+        let mut lots: Vec<v1::TraceLot> = shown
+            .map(|node| {
+                let depth = self.depths.get(&node.lot).copied();
+                let (mass, remaining) = grams(node);
+                let mass = mass.filter(|_| node.lot != self.asked || self.knows_birth);
+                lot(node, depth.filter(|_| !self.sees_all).unwrap_or(node.depth), mass, remaining)
+            })
+            .collect();
+        if !self.sees_all {
+            lots.sort_by_key(|lot| lot.depth);
+        }
+        lots
+    }
+}
+
+/// Takes the origins that are not seen together to classes.
+fn classed(
+    path: &Path,
+    mut held: v1::OriginHolding,
+    class_of: impl Fn(LotId) -> Result<Class, Failure>,
+) -> Result<v1::OriginHolding, Failure> {
+    let mut classes: BTreeMap<Class, u64> = BTreeMap::new();
+    let mut shares = Vec::with_capacity(held.shares.len());
+    for share in held.shares {
+        let bytes: Option<[u8; 16]> = share.lot_id[..].try_into().ok();
+        let Some(origin) = bytes.map(LotId::from_bytes) else { continue };
+        if path.shows(origin) {
+            shares.push(share);
+        } else {
+            let sum = classes.entry(class_of(origin)?).or_default();
+            *sum = sum.saturating_add(share.mass_g);
+        }
+    }
+    let class =
+        |((origin_kind, material), mass_g)| v1::ClassShare { origin_kind, material, mass_g };
+    held.shares = shares;
+    held.classes = classes.into_iter().map(class).collect();
+    Ok(held)
 }
 
 fn holding(
@@ -56,15 +232,22 @@ fn holding(
     let shares = shares
         .iter()
         .map(|(lot, mass)| v1::OriginShare { lot_id: raw(lot.as_bytes()), mass_g: mass.get() });
-    v1::OriginHolding { total_g: total.map(Grams::get), shares: shares.collect(), is_attributed }
+    let classes = Vec::new();
+    let total_g = total.map(Grams::get);
+    v1::OriginHolding { total_g, shares: shares.collect(), is_attributed, classes }
 }
 
-fn lot(node: &TraceNode) -> v1::TraceLot {
+fn lot(
+    node: &TraceNode,
+    depth: u32,
+    mass: Option<Grams>,
+    remaining: Option<Grams>,
+) -> v1::TraceLot {
     v1::TraceLot {
         lot_id: raw(node.lot.as_bytes()),
-        depth: node.depth,
-        mass_g: node.mass.map(Grams::get),
-        remaining_g: node.remaining.map(Grams::get),
+        depth,
+        mass_g: mass.map(Grams::get),
+        remaining_g: remaining.map(Grams::get),
     }
 }
 
@@ -79,8 +262,8 @@ fn step(step: &Step) -> v1::TraceStep {
     }
 }
 
-fn ids(lots: &[LotId]) -> Vec<Bytes> {
-    lots.iter().map(|lot| raw(lot.as_bytes())).collect()
+fn ids<'a>(lots: impl Iterator<Item = &'a LotId>) -> Vec<Bytes> {
+    lots.map(|lot| raw(lot.as_bytes())).collect()
 }
 
 fn cap(limit: usize) -> u32 {
@@ -128,9 +311,29 @@ mod tests {
         }
     }
 
+    fn path(sees_all: bool, seen: &[u64]) -> Path {
+        Path {
+            asked: BAR,
+            depths: [(BAR, 0), (ORE, 1)].into_iter().take(1 + seen.len()).collect(),
+            entries: seen.iter().copied().map(EntryIndex).collect(),
+            direction: Direction::Back,
+            knows_birth: sees_all || !seen.is_empty(),
+            sees_all,
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "a reader may fail")]
+    fn class(_: LotId) -> Result<Class, Failure> {
+        Ok((1, "CU".to_owned()))
+    }
+
+    fn told(path: &Path, is_complete: bool) -> v1::TraceOriginsResponse {
+        origins_along(path, &found(is_complete), &walked(is_complete), class).unwrap()
+    }
+
     #[test]
     fn every_gram_stands_where_the_proto_says() {
-        let answer = origins(&found(true), &walked(true));
+        let answer = told(&path(true, &[]), true);
         let (now, at_birth) = (answer.now.unwrap(), answer.at_birth.unwrap());
         assert_eq!((now.total_g, now.shares.len()), (Some(0), 0));
         assert_eq!((at_birth.total_g, at_birth.shares[0].mass_g), (Some(70), 70));
@@ -143,12 +346,43 @@ mod tests {
     }
 
     #[test]
+    fn who_sees_the_step_sees_its_lots_and_who_does_not_sees_a_class() {
+        let answer = told(&path(false, &[9]), true);
+        assert_eq!((answer.steps.len(), answer.lots.len()), (1, 1));
+        assert_eq!(answer.at_birth.unwrap().shares.len(), 1);
+
+        let answer = told(&path(false, &[]), true);
+        assert_eq!((answer.steps, answer.lots, answer.lineage_lot_ids), (vec![], vec![], vec![]));
+        assert_eq!((answer.at_birth, answer.uptake_g), (None, None));
+
+        let held = holding(Some(Grams::of(70)), &[(ORE, Grams::of(70))], true);
+        let held = classed(&path(false, &[]), held, class).unwrap();
+        assert_eq!(held.shares, []);
+        let share = v1::ClassShare { origin_kind: 1, material: "CU".to_owned(), mass_g: 70 };
+        assert_eq!(held.classes, [share]);
+    }
+
+    #[test]
+    fn what_remains_elsewhere_is_not_told() {
+        let trace = Trace { lost: Some(Grams::of(3)), ..walked(true) };
+        let mut path = path(false, &[9]);
+        (path.asked, path.direction) = (ORE, Direction::Forward);
+        let mut trace = trace;
+        trace.nodes[0].remaining = Some(Grams::of(5));
+        let answer = destinations_along(&path, &trace, &BTreeSet::from([ORE]));
+        assert_eq!((answer.lots[0].remaining_g, answer.lost_g), (Some(5), None));
+        let answer = destinations_along(&path, &trace, &BTreeSet::new());
+        assert_eq!((answer.steps.len(), answer.lots[0].remaining_g), (1, None));
+    }
+
+    #[test]
     fn a_walk_that_was_cut_short_makes_the_answer_so() {
         for (has_origins, has_steps) in [(true, false), (false, true), (false, false)] {
-            let answer = origins(&found(has_origins), &walked(has_steps));
+            let (found, walked) = (found(has_origins), walked(has_steps));
+            let answer = origins_along(&path(true, &[]), &found, &walked, class).unwrap();
             assert!(!answer.is_complete);
         }
-        let answer = destinations(&walked(false));
+        let answer = destinations_along(&path(true, &[]), &walked(false), &BTreeSet::new());
         assert!(!answer.is_complete && answer.lots[0].mass_g.is_none());
         assert_eq!((answer.lot_cap, answer.step_cap), (20_000, 100_000));
     }

@@ -123,6 +123,20 @@ impl Party {
         self.roles.iter().any(|dated| dated.role == role && dated.validity.contains(at))
     }
 
+    /// Whether everybody may read who it is: whoever coordinates, audits, regulates or analyses
+    /// stands in public, also for the time before and after.
+    pub fn is_public(&self) -> bool {
+        self.roles.iter().any(|dated| {
+            matches!(
+                dated.role,
+                PartyRole::Coordinator
+                    | PartyRole::Auditor
+                    | PartyRole::Regulator
+                    | PartyRole::Laboratory
+            )
+        })
+    }
+
     /// The roles it holds at a time.
     pub fn roles_at(&self, at: TimeMs) -> impl Iterator<Item = PartyRole> {
         self.roles.iter().filter(move |dated| dated.validity.contains(at)).map(|dated| dated.role)

@@ -5,6 +5,7 @@
 
 use super::ids::{EntryIndex, LotId, PartyId};
 use super::lot::Lot;
+use super::units::Grams;
 
 /// What one entry lets parties see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct Sight {
 /// How a lot came into a party's sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
-    /// It is the party's property, or came into its hands.
-    Came,
+    /// It is the party's property, or came into its hands, with this mass.
+    Came(Grams),
     /// It is neither any more; so it stood before the event that took it away.
     Left(Box<Lot>),
     /// It is one step up or down, across a transfer with this counterparty.
@@ -53,8 +54,9 @@ pub enum Kinship {
 /// How a party is related to a lot, all in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Relation {
-    /// Whether it is or was the party's property, or in its hands.
-    pub was_own: bool,
+    /// Its mass when it became the party's property or came into its hands, last; `None` when it
+    /// never did. What it was before is the business of whoever had it then.
+    pub arrived: Option<Grams>,
     /// How it stood when it left them last. While the lot is the party's again this is an old
     /// story.
     pub left: Option<Lot>,
@@ -66,11 +68,8 @@ impl Relation {
     /// Takes in one more turn. The counterparty of the first transfer stands: a lot is born once.
     pub fn take(&mut self, turn: &Turn) {
         match turn {
-            Turn::Came => self.was_own = true,
-            Turn::Left(lot) => {
-                self.was_own = true;
-                self.left = Some((**lot).clone());
-            }
+            Turn::Came(mass) => self.arrived = Some(*mass),
+            Turn::Left(lot) => self.left = Some((**lot).clone()),
             Turn::Kin(kinship, with) => self.kin = self.kin.or(Some((*kinship, *with))),
         }
     }

@@ -283,6 +283,25 @@ impl Reader {
         Ok(self.store.related_lots(party, after, max)?)
     }
 
+    /// Parties whose record is public, after one, in order of their ids.
+    pub fn public_parties(
+        &self,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, ReadFault> {
+        Ok(self.store.public_parties(after, max)?)
+    }
+
+    /// Sites of a party, after one, in order of their ids.
+    pub fn sites_of(
+        &self,
+        party: PartyId,
+        after: Option<SiteId>,
+        max: usize,
+    ) -> Result<Vec<SiteId>, ReadFault> {
+        Ok(self.store.sites_of(party, after, max)?)
+    }
+
     /// Whether two parties share an entry.
     pub fn are_acquainted(&self, party: PartyId, other: PartyId) -> Result<bool, ReadFault> {
         Ok(self.store.are_acquainted(party, other)?)

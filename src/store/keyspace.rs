@@ -62,6 +62,10 @@ pub enum Key {
     SiteVersion(SiteId, EntryIndex),
     /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
     KindEntry(u8, EntryIndex),
+    /// `0x3a`, party id, site id -> nothing: the sites of a party.
+    SiteOf(PartyId, SiteId),
+    /// `0x3b`, party id -> nothing: parties whose record is public.
+    PublicParty(PartyId),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -92,6 +96,8 @@ pub enum Tag {
     PartyVersion = 0x37,
     SiteVersion = 0x38,
     KindEntry = 0x39,
+    SiteOf = 0x3a,
+    PublicParty = 0x3b,
 }
 
 impl Key {
@@ -123,6 +129,8 @@ impl Key {
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::Acquainted(..) => Tag::Acquainted,
+            Self::SiteOf(..) => Tag::SiteOf,
+            Self::PublicParty(_) => Tag::PublicParty,
         }
     }
 
@@ -137,7 +145,7 @@ impl Key {
                 out.extend(number.to_be_bytes());
             }
             Self::Checkpoint(size) => out.extend(size.0.to_be_bytes()),
-            Self::Party(id) => out.extend(id.as_bytes()),
+            Self::Party(id) | Self::PublicParty(id) => out.extend(id.as_bytes()),
             Self::CreditCode(code) => out.extend(code.as_bytes()),
             Self::Site(id) => out.extend(id.as_bytes()),
             Self::Signer(id) => out.extend(id.as_bytes()),
@@ -177,6 +185,10 @@ impl Key {
             Self::KindEntry(kind, index) => {
                 out.push(*kind);
                 out.extend(index.0.to_be_bytes());
+            }
+            Self::SiteOf(party, site) => {
+                out.extend(party.as_bytes());
+                out.extend(site.as_bytes());
             }
         }
         out
@@ -236,6 +248,12 @@ impl Key {
                 let (kind, index) = rest.split_first()?;
                 Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
+            0x3a => {
+                let (party, site) = rest.split_first_chunk::<16>()?;
+                let site = SiteId::from_bytes(site.try_into().ok()?);
+                Self::SiteOf(PartyId::from_bytes(*party), site)
+            }
+            0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         };
         Some(key)
@@ -314,6 +332,11 @@ mod tests {
                 PartyId::from_bytes(party),
                 PartyId::from_bytes(other)
             )),
+            (id(), id()).prop_map(|(party, site)| Key::SiteOf(
+                PartyId::from_bytes(party),
+                SiteId::from_bytes(site)
+            )),
+            id().prop_map(|raw| Key::PublicParty(PartyId::from_bytes(raw))),
         ]
     }
 

@@ -6,7 +6,7 @@ use super::database::decoded;
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
 use crate::domain::sight::Relation;
-use crate::domain::{EntryIndex, LotId, PartyId};
+use crate::domain::{EntryIndex, LotId, PartyId, SiteId};
 
 impl Store {
     /// Entries that concern a party, ascending, from one on.
@@ -78,6 +78,49 @@ impl Store {
                 Key::Acquainted(of, other) if of == party && found.len() < max => {
                     if Some(other) != after {
                         found.push(other);
+                    }
+                }
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Parties whose record is public, ascending, after one.
+    pub fn public_parties(
+        &self,
+        after: Option<PartyId>,
+        max: usize,
+    ) -> Result<Vec<PartyId>, StoreFault> {
+        let from = Key::PublicParty(after.unwrap_or(PartyId::from_bytes([0; 16])));
+        let mut found = Vec::new();
+        for item in self.database.walk(Tag::PublicParty, from.bytes()) {
+            match item?.0 {
+                Key::PublicParty(party) if found.len() < max => {
+                    if Some(party) != after {
+                        found.push(party);
+                    }
+                }
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sites of a party, ascending, after one.
+    pub fn sites_of(
+        &self,
+        party: PartyId,
+        after: Option<SiteId>,
+        max: usize,
+    ) -> Result<Vec<SiteId>, StoreFault> {
+        let from = Key::SiteOf(party, after.unwrap_or(SiteId::from_bytes([0; 16])));
+        let mut found = Vec::new();
+        for item in self.database.walk(Tag::SiteOf, from.bytes()) {
+            match item?.0 {
+                Key::SiteOf(of, site) if of == party && found.len() < max => {
+                    if Some(site) != after {
+                        found.push(site);
                     }
                 }
                 _ => break,

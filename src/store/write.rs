@@ -125,12 +125,19 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
     }
     for (id, party) in &changes.parties {
         batch.insert(Key::Party(*id).bytes(), codec::encode(party));
+        if party.party.is_public() {
+            batch.insert(Key::PublicParty(*id).bytes(), &[]);
+        } else {
+            batch.remove(Key::PublicParty(*id).bytes());
+        }
     }
     for (code, party) in &changes.credit_codes {
         batch.insert(Key::CreditCode(code.clone()).bytes(), codec::encode(party));
     }
     for (id, site) in &changes.sites {
         batch.insert(Key::Site(*id).bytes(), codec::encode(site));
+        // A site keeps its party for ever.
+        batch.insert(Key::SiteOf(site.party, *id).bytes(), &[]);
     }
     for (id, key) in &changes.keys {
         batch.insert(Key::Signer(*id).bytes(), codec::encode(key));

@@ -67,7 +67,7 @@ fn turns(before: Option<&Lot>, after: &Lot) -> Vec<Sight> {
     let had: BTreeSet<PartyId> = before.into_iter().flat_map(hands).collect();
     let has = BTreeSet::from(hands(after));
     let sight = |party, turn| Sight { party, lot: after.id, turn };
-    let came = has.difference(&had).map(|party| sight(*party, Turn::Came));
+    let came = has.difference(&had).map(|party| sight(*party, Turn::Came(after.remaining)));
     let left = before.into_iter().flat_map(|lot| {
         had.difference(&has).map(move |party| sight(*party, Turn::Left(Box::new(lot.clone()))))
     });

@@ -7,13 +7,13 @@ codec_enum!(Kinship {
     1 Up,
     2 Down,
 });
-codec_struct!(Relation { was_own, left, kin });
+codec_struct!(Relation { arrived, left, kin });
 
 #[cfg(test)]
 mod tests {
     use super::super::{assert_round_trip, lot};
     use super::*;
-    use crate::domain::PartyId;
+    use crate::domain::{Grams, PartyId};
 
     #[test]
     fn relations_come_back() {
@@ -21,7 +21,8 @@ mod tests {
         assert_round_trip(&Relation::default());
         for kinship in [Kinship::Up, Kinship::Down] {
             let left = Some(lot::tests::full_lot());
-            assert_round_trip(&Relation { was_own: true, left, kin: Some((kinship, with)) });
+            let arrived = Some(Grams::of(9));
+            assert_round_trip(&Relation { arrived, left, kin: Some((kinship, with)) });
         }
     }
 }
