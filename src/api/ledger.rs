@@ -98,7 +98,7 @@ impl LedgerService for LedgerDesk {
         request: Request<v1::WatchEntriesRequest>,
     ) -> Answer<Self::WatchEntriesStream> {
         let id = id_of(&request);
-        answer(id, self.watches.begin(&self.desk, request).await)
+        answer(id, self.watches.begin(&self.desk, request))
     }
 
     async fn get_checkpoint(

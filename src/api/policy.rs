@@ -26,8 +26,8 @@ pub enum Rule {
 pub enum Load {
     /// It does.
     Counted,
-    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by the
-    /// deadline that its caller asked for, however long.
+    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by
+    /// the deadline that its caller asked for, however long.
     Streaming,
     /// It answers also when nothing else does.
     Free,

@@ -73,13 +73,11 @@ fn id_of(text: Option<&str>) -> anyhow::Result<Bytes> {
 
 fn kind_number(text: &str) -> anyhow::Result<i32> {
     let word = text.to_ascii_uppercase().replace('-', "_");
-    match EventKind::from_name(&word) {
-        Some(kind) => Ok(kind.number().into()),
-        None => {
-            let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
-            bail!("{text} is no kind of event; there are {}", known.join(", "))
-        }
-    }
+    let Some(kind) = EventKind::from_name(&word) else {
+        let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+        bail!("{text} is no kind of event; there are {}", known.join(", "))
+    };
+    Ok(kind.number().into())
 }
 
 /// Watches, and watches again from where it was. Ends only when going on would not help.

@@ -47,8 +47,8 @@ impl Reader {
     /// Entries from one on that match: up to `max`, no more bytes than a batch of a watch has, and
     /// no more looks than one read may make. What was not looked at begins at `next`.
     ///
-    /// The indexes are walked in step: each jumps to where the one that is farthest ahead stands, so
-    /// it costs as much as the sparsest of them, and nothing is scanned.
+    /// The indexes are walked in step: each jumps to where the one that is farthest ahead stands,
+    /// so it costs as much as the sparsest of them, and nothing is scanned.
     pub fn matching(
         &self,
         filter: &EntryFilter,
@@ -94,8 +94,8 @@ impl Reader {
         Ok(if farthest == at { Look::Match } else { Look::Skip(farthest) })
     }
 
-    /// The bytes of entries, ascending, as many as fit a batch and one at least. Neighbours are read
-    /// together: they lie in one pack.
+    /// The bytes of entries, ascending, as many as fit a batch and one at least. Neighbours are
+    /// read together: they lie in one pack.
     fn entries_at(&self, indexes: &[EntryIndex]) -> Result<Vec<(EntryIndex, Bytes)>, ReadFault> {
         let mut entries: Vec<(EntryIndex, Bytes)> = Vec::with_capacity(indexes.len());
         let mut bytes = 0;

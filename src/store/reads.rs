@@ -230,8 +230,8 @@ impl Store {
         }
     }
 
-    /// The first entry of a lot's life at or after an index, as far as a size. A life ascends, so it
-    /// is found by halving: 32 reads at most.
+    /// The first entry of a lot's life at or after an index, as far as a size. A life ascends, so
+    /// it is found by halving: 32 reads at most.
     pub fn entry_of_lot(
         &self,
         lot: LotId,

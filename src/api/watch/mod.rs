@@ -1,11 +1,17 @@
 //! Entries as they are recorded: a watch catches up from the indexes, then follows.
 //!
 //! A watch is a task that reads a few entries at a time, on a reading thread, and a short queue
-//! from which its caller takes. Nothing is held while it waits: no lock, no cursor of the database,
-//! only the index of the next entry. It waits for the size under the last checkpoint to change, so
-//! it sees a group when everybody else does and never asks in vain.
+//! from which its caller takes. It waits for the size under the last checkpoint to change, so it
+//! sees a group when everybody else does and never asks in vain. Every watch ends, and says where
+//! to go on: see [`WatchEnd`].
 //!
-//! Every watch ends, and says where to go on: see [`WatchEnd`].
+//! *Owns:* what a watch is asked for and may see, how many there are, how long one lasts, what
+//! waits for its reader, and when a reader is cut off.
+//!
+//! *Never:* holds anything while it waits but the index of the next entry: no lock, no cursor of
+//! the database. Scans nothing: what matches is found by the node, in its indexes.
+//!
+//! *See:* `WatchEntries` in `ledger_service.proto`, which is the manual; `node::follow`.
 
 mod places;
 mod pump;
@@ -55,7 +61,7 @@ impl Watches {
     }
 
     /// Begins a watch.
-    pub async fn begin(
+    pub fn begin(
         &self,
         desk: &Desk,
         request: Request<v1::WatchEntriesRequest>,
