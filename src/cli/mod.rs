@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod cert;
 pub mod client;
 pub mod config;
 pub mod demo;
@@ -22,7 +23,9 @@ pub mod rebuild;
 pub mod script;
 pub mod serve;
 pub mod submit;
+pub mod token;
 pub mod trace;
+pub mod transfers;
 pub mod verify;
 pub mod watch;
 
@@ -49,12 +52,18 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Show the settings of serve, or an example of its configuration file.
     Config(config::command::ConfigArgs),
+    /// Give out tokens, by which callers say who they are.
+    Token(token::TokenArgs),
+    /// Make certificates for development.
+    Cert(cert::CertArgs),
     /// Make a signing key in an encrypted key file.
     Keygen(keygen::KeygenArgs),
     /// Sign events from JSON lines and send them; the same file again records nothing twice.
     Submit(submit::SubmitArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
+    /// List transfers: of a party or a lot, and how they stand.
+    Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
@@ -108,9 +117,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Cert(args) => cert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),

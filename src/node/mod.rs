@@ -29,4 +29,4 @@ pub use error::{AppendError, BatchError, NodeFault};
 pub use follow::{EntryFilter, Matches};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader};
+pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};

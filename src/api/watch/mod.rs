@@ -28,6 +28,7 @@ pub use queue::Watching;
 
 use super::convert::optional;
 use super::desk::{Desk, id_of};
+use super::doors::Connection;
 use super::errors::{Failure, WatchEnd};
 use super::gate::asked_timeout;
 use super::identity::{Caller, CallerKey};
@@ -53,6 +54,10 @@ struct Span {
     ends_at: Instant,
     why: WatchEnd,
 }
+
+/// Between the end of a connection's time and the end of its watches. Connections are looked at
+/// every second, and go on for a while after they were asked to end.
+const AFTER_CONNECTION: Duration = Duration::from_secs(2);
 
 impl Watches {
     /// No watch yet. `stopping` becomes true when the service begins to stop.
@@ -96,11 +101,15 @@ impl Watches {
     }
 }
 
-/// A watch that its caller limits ends when the caller says; every other when it has had its time.
+/// A watch that its caller limits ends when the caller says; every other when it has had its time,
+/// or soon after its connection was asked to end: by then its caller calls over another.
 fn span(request: &Request<v1::WatchEntriesRequest>) -> Span {
     let now = Instant::now();
-    let longest =
-        Span { ends_at: now + Duration::from_secs(MAX_WATCH_SECONDS), why: WatchEnd::Age };
+    let connection = request.extensions().get::<Connection>();
+    let asked_to_end_at = connection.and_then(Connection::asked_to_end_at).map(Instant::from_std);
+    let age = now + Duration::from_secs(MAX_WATCH_SECONDS);
+    let ends_at = asked_to_end_at.map_or(age, |at| age.min(at + AFTER_CONNECTION));
+    let longest = Span { ends_at, why: WatchEnd::Age };
     match asked_timeout(request.metadata().as_ref()) {
         Some(asked) if now + asked < longest.ends_at => {
             Span { ends_at: now + asked, why: WatchEnd::Deadline }
