@@ -527,6 +527,27 @@ async fn the_gate_keeps_the_callers_deadline() {
     assert_eq!(reason(&answer).as_deref(), Some("DEADLINE_EXCEEDED"));
 }
 
+/// The gate's own limit is for the beginning of an answer; a watch goes on, and its place among the
+/// calls in flight is free again.
+#[tokio::test]
+async fn the_gate_lets_an_answer_that_began_go_on() {
+    let streaming = service_fn(async |_: Request<Body>| {
+        let parts = tokio_stream::StreamExt::then(tokio_stream::once(()), async |()| {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            Ok::<_, Infallible>(bytes::Bytes::from_static(b"late"))
+        });
+        let body = axum::body::Body::from_stream(parts);
+        Ok::<_, Infallible>(Response::new(Body::new(body)))
+    });
+    let mut gate = GateLayer::new().layer(streaming);
+    let mut request = request("/urbanmine.v1.LedgerService/WatchEntries", "127.0.0.1:1");
+    request.headers_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let answer = gate.call(request).await.unwrap();
+    assert_eq!(reason(&answer), None);
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    assert_eq!(body.to_bytes(), "late");
+}
+
 #[tokio::test]
 async fn what_the_framework_refuses_gets_a_reason() {
     let rows = [
