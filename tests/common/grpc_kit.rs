@@ -170,6 +170,11 @@ impl Kit {
         self.address
     }
 
+    /// The node, to be served at another door as well.
+    pub fn node(&self) -> Node {
+        self.node.clone()
+    }
+
     // --- events ----------------------------------------------------------------------------------
 
     /// A new id for a lot.
@@ -312,7 +317,12 @@ impl Mint {
             | B::MergeLots(_)
             | B::TransformLots(_)
             | B::OfferTransfer(_)
-            | B::AcceptTransfer(_) => Some(site(actor)),
+            | B::AcceptTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {

@@ -85,6 +85,10 @@ impl History {
             named.insert(birth.lot);
         }
         named.extend(movement.assay.iter().map(|assay| assay.lot));
+        for gained in &movement.gained {
+            *self.remaining.get_mut(&gained.lot).unwrap() += gained.mass.get();
+            named.insert(gained.lot);
+        }
         for lot in named {
             self.lives.entry(lot).or_default().push(index);
         }
@@ -163,6 +167,20 @@ impl History {
         part
     }
 
+    /// A stocktake counts more, or less, than was booked.
+    pub fn count(&mut self, lot: LotId, counted: u64) {
+        let booked = self.remaining[&lot];
+        let missing = booked.saturating_sub(counted);
+        let draws: Vec<_> = if missing > 0 { vec![(lot, missing)] } else { Vec::new() };
+        self.event(EventKind::Stocktake, &draws, vec![], 0, missing);
+        if counted > booked {
+            let mut movement = self.movements.pop().unwrap();
+            let mass = Grams::of(counted - booked);
+            movement.gained = Some(LotDraw { lot, mass });
+            self.push(movement);
+        }
+    }
+
     pub fn lots(&self) -> Vec<LotId> {
         self.lives.keys().copied().collect()
     }
@@ -237,7 +255,7 @@ fn step(history: &mut History, op: &Op) {
         return;
     };
     let whole = history.remaining[&first];
-    match op.kind % 12 {
+    match op.kind % 13 {
         0..=2 => {
             let mass =
                 1 + number(op, 1, if op.kind.is_multiple_of(2) { 40 } else { 1_000_000_000 });
@@ -268,6 +286,7 @@ fn step(history: &mut History, op: &Op) {
             let loss = 1 + number(op, 1, part);
             history.event(EventKind::AcceptTransfer, &[(first, loss.min(whole))], vec![], 0, loss);
         }
+        10 => history.count(first, (whole + number(op, 1, 20)).saturating_sub(choice % 20)),
         _ => transform(history, op, &draws),
     }
 }
