@@ -500,8 +500,8 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::IdentityMissing | R::TokenMalformed | R::TokenUnknown | R::TokenExpired
         | R::TokenRevoked | R::IdentitiesDiffer | R::CertificateNameless
             => row(Code::Unauthenticated, no, FixRequest, None),
-        R::RateLimited => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
-        R::WatchLimit => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
+        R::RateLimited | R::WatchLimit
+            => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
         R::WatchTooSlow => row(Code::Aborted, no, ChangeFirst, None),
         R::WatchEnded => row(Code::Unavailable, no, ChangeFirst, None),
         R::MethodUnknown | R::HttpMethodNotAllowed

@@ -160,11 +160,6 @@ impl Kit {
         drop(folder);
     }
 
-    /// The node behind it.
-    pub fn node(&self) -> &Node {
-        &self.node
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
