@@ -10,7 +10,7 @@ mod common {
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use common::node_kit::{COLLECTOR, Kit, ledger_key, origin};
@@ -65,7 +65,7 @@ impl Watcher {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(1_000);
         std::thread::spawn(move || {
             for line in output.lines() {
                 if sender.send(line.unwrap()).is_err() {

@@ -60,8 +60,9 @@ async fn begin(client: &Client, request: v1::WatchEntriesRequest) -> Stream {
 }
 
 async fn next(stream: &mut Stream) -> Result<Message, Status> {
-    let message = timeout(PATIENCE, stream.message()).await.expect("a message in time")?;
-    Ok(message.expect("a watch ends with an error").message.unwrap())
+    let message = timeout(PATIENCE, stream.message()).await.unwrap()?;
+    // A watch ends with an error, never just so.
+    Ok(message.unwrap().message.unwrap())
 }
 
 /// Entries, until everything before a place was looked at.

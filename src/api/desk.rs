@@ -9,10 +9,12 @@ use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
+use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
 use crate::domain::EntryCount;
+use crate::domain::PartyId;
 use crate::limits::MAX_CONCURRENT_READS;
-use crate::node::{Node, Reader};
+use crate::node::{Asker, Node, Reader};
 
 /// The node as handlers see it.
 #[derive(Clone)]
@@ -30,6 +32,11 @@ impl Desk {
     /// The entries under the last checkpoint, to wait for.
     pub fn growth(&self) -> watch::Receiver<EntryCount> {
         self.node.reader().growth()
+    }
+
+    /// The node itself, for what brings its own threads.
+    pub fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline
@@ -96,6 +103,17 @@ impl fmt::Debug for Desk {
 /// The id that the gate gave to a request.
 pub fn id_of<T>(request: &Request<T>) -> RequestId {
     request.extensions().get().copied().unwrap_or(RequestId(0))
+}
+
+/// Who asks for what lies beside the ledger. A coordinator or auditor sees the whole ledger, and of
+/// this only what is for its own party.
+pub fn asker_of<T>(request: &Request<T>) -> Asker {
+    match request.extensions().get::<Caller>().map(|caller| caller.identity) {
+        Some(Identity::LocalOperator | Identity::Operator { .. }) => Asker::Operator,
+        Some(Identity::Party { party, .. }) => Asker::Party(party),
+        // The gate lets nobody pass who is not known; and no party has this id.
+        Some(Identity::Unknown) | None => Asker::Party(PartyId::from_bytes([0; 16])),
+    }
 }
 
 /// What a handler answers.

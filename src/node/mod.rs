@@ -11,6 +11,7 @@
 pub mod admission;
 pub mod as_of;
 pub mod clock;
+pub mod drafts;
 pub mod error;
 pub mod follow;
 pub mod group;
@@ -18,6 +19,7 @@ pub mod handle;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod vault;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
@@ -25,8 +27,10 @@ pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
+pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use follow::{EntryFilter, Matches};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use vault::{Opening, OpeningFault, Vault};

@@ -160,6 +160,16 @@ impl Kit {
         drop(folder);
     }
 
+    /// The node behind the service.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The folder that data and guard lie in.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -311,6 +321,10 @@ impl Mint {
             | B::SplitLot(_)
             | B::MergeLots(_)
             | B::TransformLots(_)
+            | B::OpenCampaign(_)
+            | B::ChargeCampaign(_)
+            | B::DrawCampaign(_)
+            | B::CloseCampaign(_)
             | B::OfferTransfer(_)
             | B::AcceptTransfer(_)
             | B::PartlyAcceptTransfer(_)

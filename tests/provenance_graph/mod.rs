@@ -10,7 +10,7 @@ use urbanmine::domain::event::LotDraw;
 use urbanmine::domain::lot::{Content, Contents};
 use urbanmine::domain::movement::{Birth, Movement};
 use urbanmine::domain::vocabulary::{EventKind, Substance};
-use urbanmine::domain::{EntryIndex, EventId, Grams, LotId};
+use urbanmine::domain::{CampaignId, EntryIndex, EventId, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
 pub const CU: Measure = Measure::Substance(Substance::Cu);
@@ -37,6 +37,15 @@ impl Graph for History {
         let place = usize::try_from(index.0).unwrap();
         Ok(self.movements.get(place).filter(|_| !is_retracted).cloned())
     }
+
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, Infallible> {
+        let is_its = |movement: &&Movement| {
+            let takes_over = movement.stock.as_ref().is_some_and(|it| it.from == Some(id));
+            movement.campaign == Some(id) || takes_over
+        };
+        let its = self.movements.iter().filter(is_its).map(|movement| movement.index);
+        Ok(its.filter(|index| !self.retracted.contains(&index.0)).collect())
+    }
 }
 
 /// A lot's name; the order of names is not the order of making.
@@ -44,6 +53,8 @@ pub fn name(number: u64) -> LotId {
     let mut bytes = [7; 16];
     bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     bytes[8..].copy_from_slice(&number.to_be_bytes());
+    // As in every id of a lot: what is not one has another version.
+    bytes[6] = 0x70 | (bytes[6] & 0x0F);
     LotId::from_bytes(bytes)
 }
 
@@ -85,7 +96,7 @@ impl History {
             named.insert(birth.lot);
         }
         named.extend(movement.assay.iter().map(|assay| assay.lot));
-        for gained in &movement.gained {
+        if let Some(gained) = &movement.gained {
             *self.remaining.get_mut(&gained.lot).unwrap() += gained.mass.get();
             named.insert(gained.lot);
         }
@@ -119,6 +130,8 @@ impl History {
             uptake: Grams::of(uptake),
             loss: Grams::of(loss),
             assay: None,
+            campaign: None,
+            stock: None,
             gained: None,
         });
     }
