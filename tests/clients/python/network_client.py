@@ -235,7 +235,7 @@ def main() -> None:
         base = Erp(ledger, "base-ganzhou", "base-ganzhou/yard")
         smelter = Erp(ledger, "copper-smelter", "copper-smelter/works")
         lot, offer = trade(base, smelter)
-        watch = Watch(smelter, lot, until=4)
+        watch = Watch(base, lot, until=4)
         watch.start()
         settle(base, smelter, offer)
         watch.join(DEADLINE_S)

@@ -302,7 +302,7 @@ public final class Main {
         var base = new Erp("base-ganzhou", "base-ganzhou/yard");
         var smelter = new Erp("copper-smelter", "copper-smelter/works");
         Delivery delivery = trade(base, smelter);
-        var watching = CompletableFuture.supplyAsync(() -> watch(smelter, delivery.lot(), 4));
+        var watching = CompletableFuture.supplyAsync(() -> watch(base, delivery.lot(), 4));
         settle(base, smelter, delivery.offer());
         Watched watched = watching.get(DEADLINE_S, TimeUnit.SECONDS);
         var expected = List.of(
