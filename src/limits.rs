@@ -413,8 +413,71 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+/// Bytes of the name of a small file beside the ledger: two hashes in hexadecimal and a hyphen.
+pub const MAX_CABINET_NAME_BYTES: usize = 64 + 1 + 64;
+/// Bytes of a small file beside the ledger: a draft is an envelope with its parties; an opening has
+/// a salt, a fact and its readers.
+pub const MAX_CABINET_FILE_BYTES: u64 = 64 * 1024;
+/// Drafts that wait at one time. In memory each has about 300 bytes: 3 MB. On disk at most
+/// 10,000 x 64 KiB = 655 MB.
+pub const MAX_DRAFTS: usize = 10_000;
+/// Drafts of one proposer that wait at one time: no party fills the drawer alone.
+pub const MAX_DRAFTS_PER_PARTY: usize = 256;
+/// How long a draft waits for its signatures, at most: 30 days.
+pub const MAX_DRAFT_SECONDS: u32 = 30 * 24 * 3_600;
+/// How long it waits when its proposer does not say: 7 days.
+pub const DEFAULT_DRAFT_SECONDS: u32 = 7 * 24 * 3_600;
+/// Bytes around the envelope in a draft's file: version 1, times 16, proposer 16, count 1, and 16
+/// for each party that has to sign.
+pub const MAX_DRAFT_HEAD_BYTES: usize = 1 + 16 + 16 + 1 + MAX_SIGNATURES * 16;
+
+const _: () = assert!(
+    (MAX_DRAFT_HEAD_BYTES + MAX_ENVELOPE_BYTES) as u64 <= MAX_CABINET_FILE_BYTES,
+    "a draft with the largest envelope fits its file"
+);
+
+/// Bytes of a private fact.
+pub const MAX_FACT_BYTES: usize = 4 * 1024;
+/// *Format.* Bytes of the salt before a private fact.
+pub const SALT_BYTES: usize = 32;
+/// Parties that may read one private fact, besides the one that deposited it.
+pub const MAX_OPENING_READERS: usize = 16;
+/// Bytes around a private fact in its file: version 1, depositor 16, count 1, 16 for each reader,
+/// salt.
+pub const MAX_OPENING_HEAD_BYTES: usize = 1 + 16 + 1 + MAX_OPENING_READERS * 16 + SALT_BYTES;
+
+const _: () = assert!(
+    (MAX_OPENING_HEAD_BYTES + MAX_FACT_BYTES) as u64 <= MAX_CABINET_FILE_BYTES,
+    "an opening fits its file"
+);
 
 /// Bytes of a configuration file: every setting with its comments takes a tenth.
 pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 /// Bytes of a file with one key: an encrypted PKCS#8 key in PEM has 400.
 pub const MAX_KEY_FILE_BYTES: usize = 16 * 1024;
+/// *Format.* Keys of one ledger in all its life: one a year for longer than anybody keeps records.
+pub const MAX_LEDGER_KEYS: usize = 64;
+/// Connections that read metrics at a time: one Prometheus, its twin, and somebody who looks.
+pub const MAX_METRICS_CONNECTIONS: usize = 8;
+/// How long one reading of the metrics may take.
+pub const MAX_METRICS_SECONDS: u64 = 10;
+/// Between two foldings of what histograms gathered: at 100,000 calls a second some 10 MB of
+/// samples.
+pub const METRICS_UPKEEP_SECONDS: u64 = 5;
+/// Free bytes below which a node is in trouble soon: four segments of the journal, two for it and
+/// as much for the database.
+pub const MIN_FREE_BYTES: u64 = 4 * JOURNAL_SEGMENT_BYTES;
+/// Open files that are enough: a connection for each call in flight, and as many again.
+pub const MIN_OPEN_FILES: u64 = 2_048;
+/// How often the doctor measures the time to sync.
+pub const SYNC_PROBES: usize = 16;
+/// A disk that takes longer than this for one sync is slow.
+pub const SLOW_SYNC_MS: u64 = 50;
+/// Bytes of a ledger that the doctor copies without being told to.
+pub const MAX_DOCTOR_COPY_BYTES: u64 = 256 * 1024 * 1024;
+
+const _: () = assert!(MIN_OPEN_FILES >= 2 * MAX_CALLS_IN_FLIGHT as u64);
+/// A certificate that ends sooner than this is a problem: somebody has to act this week.
+pub const CERTIFICATE_PROBLEM_DAYS: u64 = 7;
+/// A certificate that ends sooner than this should be renewed.
+pub const CERTIFICATE_ADVICE_DAYS: u64 = 30;

@@ -257,6 +257,22 @@ fn a_return_is_refused_withdrawn_and_corrected_like_an_offer() {
 }
 
 #[test]
+fn what_was_sold_and_bought_again_is_not_given_back() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 1_000);
+    let first = world.must(COLLECTOR, offer(known, 1_000, SMELTER));
+    world.must(SMELTER, accept(first, 1_000, None));
+    let sold = world.must(SMELTER, offer(known, 1_000, TRADER));
+    world.must(TRADER, accept(sold, 1_000, None));
+    let bought = world.must(TRADER, offer(known, 1_000, SMELTER));
+    world.must(SMELTER, accept(bought, 1_000, None));
+    let stale = world.attempt(SMELTER, giving_back(first, known, 10));
+    assert_eq!(reason(world.judge(&stale)), "RECEIVED_LOT_MISMATCH");
+    let fresh = world.attempt(SMELTER, giving_back(bought, known, 10));
+    assert_eq!(reason(world.judge(&fresh)), "accepted");
+}
+
+#[test]
 fn hazardous_waste_goes_back_with_its_manifest_among_the_documents() {
     let mut world = World::new();
     let known = lot(world.fresh());
@@ -343,6 +359,18 @@ fn a_partly_accepted_discrepancy_is_settled_within_what_was_not_refused() {
     settled(&mut world, sent, 600);
     assert_eq!((grams(&world, part), grams(&world, known)), ((600, 0), (400, 0)));
     agree(&world);
+}
+
+#[test]
+fn what_was_agreed_is_what_came_in_the_eyes_of_the_consignee() {
+    use urbanmine::domain::sight::{Sight, Turn};
+    let mut world = World::new();
+    let (_, part, sent, _) = discrepant(&mut world, 900, false);
+    let came = |grams| Sight { party: SMELTER, lot: part, turn: Turn::Came(Grams::of(grams)) };
+    let settle = both(&mut world, [COLLECTOR, SMELTER], settling(sent, 950));
+    assert_eq!(world.take(&settle).unwrap().sights, [came(950)]);
+    let undoing = both(&mut world, [COLLECTOR, SMELTER], error(settle.event.id, &[]));
+    assert_eq!(world.take(&undoing).unwrap().sights, [came(900)]);
 }
 
 #[test]

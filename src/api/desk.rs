@@ -9,9 +9,11 @@ use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
+use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
+use crate::domain::PartyId;
 use crate::limits::MAX_CONCURRENT_READS;
-use crate::node::{Node, Reader};
+use crate::node::{Asker, Node, Reader};
 
 /// The node as handlers see it.
 #[derive(Clone)]
@@ -24,6 +26,11 @@ impl Desk {
     /// A desk at a node. All services share one, so that the reads of all are bounded together.
     pub fn new(node: Node) -> Self {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// The node itself, for what brings its own threads.
+    pub fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline
@@ -92,6 +99,17 @@ pub fn id_of<T>(request: &Request<T>) -> RequestId {
     request.extensions().get().copied().unwrap_or(RequestId(0))
 }
 
+/// Who asks for what lies beside the ledger. A coordinator or auditor sees the whole ledger, and of
+/// this only what is for its own party.
+pub fn asker_of<T>(request: &Request<T>) -> Asker {
+    match request.extensions().get::<Caller>().map(|caller| caller.identity) {
+        Some(Identity::LocalOperator | Identity::Operator { .. }) => Asker::Operator,
+        Some(Identity::Party { party, .. }) => Asker::Party(party),
+        // The gate lets nobody pass who is not known; and no party has this id.
+        Some(Identity::Unknown) | None => Asker::Party(PartyId::from_bytes([0; 16])),
+    }
+}
+
 /// What a handler answers.
 pub fn answer<T>(id: RequestId, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
     outcome.map(Response::new).map_err(|failure| failure.into_status(id))
@@ -106,6 +124,9 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::api::identity::CallerKey;
+    use crate::api::shares::{NoRoom, Shares, working_for};
+    use crate::limits::MAX_CALLS_PER_ADDRESS;
 
     const SHORT: Duration = Duration::from_millis(20);
 
@@ -121,6 +142,32 @@ mod tests {
         assert!(timeout(SHORT, call).await.is_err());
         go.send(()).unwrap();
         is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_append_that_lost_its_caller_keeps_the_place_of_its_call() {
+        let account = Shares::new().account(CallerKey::Nowhere);
+        let mut held = Vec::new();
+        for _ in 1..MAX_CALLS_PER_ADDRESS {
+            held.push(account.enter().unwrap());
+        }
+        let last = Arc::new(account.enter().unwrap());
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel::<()>();
+        let call = working_for(
+            last,
+            outliving(async move {
+                may_go.await.unwrap();
+                done.send(()).unwrap();
+            }),
+        );
+        assert!(timeout(SHORT, call).await.is_err());
+        // The caller is gone, and may not come in again until the append is done.
+        assert_eq!(account.enter().map(drop), Err(NoRoom));
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+        tokio::time::sleep(SHORT).await;
+        assert!(account.enter().is_ok());
     }
 
     #[tokio::test]

@@ -100,6 +100,16 @@ pub const POLICY: &[Row] = &[
     free("grpc.health.v1.Health/Watch"),
     free("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
     free("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+    append("urbanmine.v1.DisclosureService/DepositOpening"),
+    append("urbanmine.v1.DisclosureService/EraseOpening"),
+    member("urbanmine.v1.DisclosureService/GetOpening"),
+    member("urbanmine.v1.DisclosureService/ListOpenings"),
+    append("urbanmine.v1.DisclosureService/UpdateOpeningReaders"),
+    append("urbanmine.v1.DraftService/CreateDraft"),
+    append("urbanmine.v1.DraftService/DeleteDraft"),
+    member("urbanmine.v1.DraftService/GetDraft"),
+    member("urbanmine.v1.DraftService/ListDrafts"),
+    append("urbanmine.v1.DraftService/SignDraft"),
     append("urbanmine.v1.LedgerService/AppendEvent").small(),
     append("urbanmine.v1.LedgerService/BatchAppendEvents"),
     public("urbanmine.v1.LedgerService/GetCheckpoint").small(),
@@ -141,6 +151,11 @@ impl Method {
     #[cfg(test)]
     pub const fn of_row(row: &'static Row) -> Self {
         Self(row)
+    }
+
+    /// Service and call, as in a request's path.
+    pub const fn name(self) -> &'static str {
+        self.0.method
     }
 
     /// Whether it counts towards the calls in flight.

@@ -10,8 +10,11 @@
 pub mod campaign;
 pub mod cert;
 pub mod client;
+pub mod commitment;
 pub mod config;
 pub mod demo;
+pub mod doctor;
+pub mod draft;
 pub mod event_json;
 pub mod init;
 pub mod keyfile;
@@ -20,7 +23,9 @@ mod log;
 pub mod lot;
 pub mod names;
 pub mod output;
+pub mod pages;
 pub mod rebuild;
+pub mod rotate_key;
 pub mod script;
 pub mod serve;
 pub mod submit;
@@ -60,6 +65,10 @@ enum Command {
     Keygen(keygen::KeygenArgs),
     /// Sign events from JSON lines and send them; the same file again records nothing twice.
     Submit(submit::SubmitArgs),
+    /// Propose, read, sign and discard events that need more than one signature.
+    Draft(draft::DraftArgs),
+    /// Commit to a private fact, and show it to whom you choose.
+    Commitment(commitment::CommitmentArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
     /// Show a campaign and its balance.
@@ -70,8 +79,16 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Check directories, ledger, key, clock and machine; nothing is changed.
+    Doctor(doctor::DoctorArgs),
+    /// Write the completions of a shell.
+    Completions(pages::CompletionsArgs),
+    /// Write the manual pages.
+    Man(pages::ManArgs),
     /// Make the database anew from the journal.
     Rebuild(rebuild::RebuildArgs),
+    /// Give a stopped ledger its next key.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 /// Exit code for a command line that is not understood (`sysexits.h`).
@@ -121,12 +138,21 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cert(args) => cert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
+        Command::Draft(args) => draft::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Commitment(args) => commitment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => {
+            pages::completions(&args);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => pages::man(&args).map(|()| ExitCode::SUCCESS),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::RotateKey(args) => rotate_key::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }
 

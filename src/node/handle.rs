@@ -4,18 +4,23 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::admission::{Admitted, admit};
 use super::clock::Clock;
+use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
+use super::measures;
 use super::reader::Reader;
-use super::writer::{Purpose, Request, Shared, Writer};
-use crate::domain::EntryIndex;
+use super::vault::{OpeningFault, Vault};
+use super::writer::{MailboxPlace, Purpose, Request, Shared, Writer};
 use crate::domain::effects::View as _;
+use crate::domain::{EntryIndex, EventId};
+use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
 use crate::store::Store;
@@ -34,6 +39,8 @@ struct Inner {
     mailbox: Mutex<Option<SyncSender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     jobs: Arc<Semaphore>,
+    drafts: Arc<Drafts>,
+    vault: Arc<Vault>,
 }
 
 /// A recorded event.
@@ -52,7 +59,9 @@ impl Node {
     pub(super) fn start(writer: Writer) -> Result<Self, NodeFault> {
         let (sender, receiver) = sync_channel(MAX_MAILBOX_REQUESTS);
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
-        let clock = Arc::clone(&writer.clock);
+        let clock: Arc<dyn Clock> = Arc::clone(&writer.clock);
+        let drafts = Arc::new(Drafts::open(Arc::clone(&store), Arc::clone(&clock))?);
+        let vault = Arc::new(Vault::open(Arc::clone(&store))?);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -64,6 +73,8 @@ impl Node {
             mailbox: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
+            drafts,
+            vault,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -77,9 +88,11 @@ impl Node {
     /// Records all events, contiguously, or none. Members that are recorded already return their
     /// receipts.
     pub async fn append_batch(&self, batch: Vec<Bytes>) -> Result<Vec<Appended>, BatchError> {
+        let begun = Instant::now();
         let placed = self.submit(batch, Purpose::Record).await?;
         let reader = self.reader();
         let receipts = self.in_background(move || receipts(&reader, &placed)).await;
+        metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
         // The events are recorded; only the reading of their receipts went wrong.
         receipts.unwrap_or(Err(AppendError::Indeterminate)).map_err(BatchError::whole)
     }
@@ -87,6 +100,54 @@ impl Node {
     /// Judges all events as if they were to be recorded now, and records nothing.
     pub async fn validate(&self, batch: Vec<Bytes>) -> Result<(), BatchError> {
         self.submit(batch, Purpose::Validate).await.map(drop)
+    }
+
+    /// Keeps an event until everybody who has to has signed it. The rules judge it as if they had.
+    pub async fn propose(&self, envelope: Bytes, ttl_seconds: u32) -> Result<Draft, DraftFault> {
+        let proposal = self.with_drafts(move |drafts| drafts.prepare(envelope)).await?;
+        let judged = self.send_admitted(vec![proposal.judged.clone()], Purpose::Validate).await;
+        judged.map_err(|refused| refused.error)?;
+        self.with_drafts(move |drafts| drafts.keep(proposal, ttl_seconds)).await
+    }
+
+    /// Adds a signature to a draft; the last one appends its event. Dropping the future does not
+    /// stop what has begun: whoever asks again gets the receipt.
+    pub async fn sign_draft(
+        &self,
+        id: EventId,
+        signature: EnvelopeSignature,
+        asker: Asker,
+    ) -> Result<Signed, DraftFault> {
+        let signing = self.with_drafts(move |drafts| drafts.sign(id, signature, asker)).await?;
+        let envelope = match signing {
+            Signing::Waits(draft) => return Ok(Signed::Waits(draft)),
+            Signing::Complete(envelope) => envelope,
+        };
+        let appended = self.append(envelope).await?;
+        // A crash before this line: the event is recorded and its draft is there. Whoever signs it
+        // again gets the first receipt; else it ends with its time.
+        self.with_drafts(move |drafts| drafts.recorded(id)).await?;
+        Ok(Signed::Recorded(appended))
+    }
+
+    /// Works with the drafts, beside the runtime: they lie in files.
+    pub async fn with_drafts<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Drafts) -> Result<T, DraftFault> + Send + 'static,
+    ) -> Result<T, DraftFault> {
+        let drafts = Arc::clone(&self.inner.drafts);
+        let done = self.in_background(move || work(&drafts)).await;
+        done.unwrap_or(Err(DraftFault::Append(AppendError::Unreadable)))
+    }
+
+    /// Works with the openings, beside the runtime: they lie in files. `None` when the work ended
+    /// before its answer.
+    pub async fn with_vault<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Vault) -> Result<T, OpeningFault> + Send + 'static,
+    ) -> Option<Result<T, OpeningFault>> {
+        let vault = Arc::clone(&self.inner.vault);
+        self.in_background(move || work(&vault)).await
     }
 
     /// What can be read.
@@ -98,6 +159,11 @@ impl Node {
     /// Whether a write failed; nothing is recorded until a restart.
     pub fn is_poisoned(&self) -> bool {
         self.inner.shared.is_poisoned.load(Ordering::SeqCst)
+    }
+
+    /// How many requests wait for the writer.
+    pub fn mailbox_depth(&self) -> usize {
+        self.inner.shared.waiting.load(Ordering::Relaxed)
     }
 
     /// Takes no more requests, finishes those that wait, syncs, and stops the writer.
@@ -116,9 +182,18 @@ impl Node {
         let store = Arc::clone(&self.inner.store);
         let admitted = self.in_background(move || admit_all(&store, batch)).await;
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
+        self.send_admitted(batch, purpose).await
+    }
 
+    async fn send_admitted(
+        &self,
+        batch: Vec<Admitted>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, BatchError> {
+        self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Request { batch, purpose, reply }).map_err(BatchError::whole)?;
+        let place = MailboxPlace::take(Arc::clone(&self.inner.shared));
+        self.send(Request { batch, purpose, place, reply }).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.
         answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))
     }

@@ -11,9 +11,11 @@
 //!
 //! ```text
 //! <data>/FORMAT   <data>/LOCK   <data>/journal/<20 digits>.umj   <data>/sled/
+//! <data>/drafts/<event id>   <data>/openings/<event id>-<commitment>
 //! <guard>/LOCK    <guard>/guard
 //! ```
 
+mod cabinet;
 mod codec;
 mod database;
 mod fault;
@@ -34,10 +36,12 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sled::Batch;
 
+pub use cabinet::{Cabinet, Drawer};
 pub use database::DatabaseState;
 pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
@@ -186,6 +190,11 @@ impl Store {
         Ok(ReadOnly { format, journal: config.data.join(JOURNAL_NAME) })
     }
 
+    /// A drawer of small files beside the ledger.
+    pub fn cabinet(&self, drawer: Drawer) -> Result<Cabinet, StoreFault> {
+        Cabinet::open(&self.config.data, drawer)
+    }
+
     /// The ledger's name.
     pub fn origin(&self) -> &Origin {
         &self.format.origin
@@ -219,6 +228,16 @@ impl Store {
     /// Writes a group into the journal; it is durable when this returns.
     pub fn journal_append(&self, group: &Group) -> Result<(), StoreFault> {
         self.step(|| self.journal().append(group))
+    }
+
+    /// How long the journal's last sync took.
+    pub fn last_journal_sync(&self) -> Duration {
+        self.journal().last_sync()
+    }
+
+    /// Bytes of the database's files.
+    pub fn database_bytes(&self) -> Result<u64, StoreFault> {
+        self.database.size_on_disk()
     }
 
     /// The durable groups from the one that holds `from`.
