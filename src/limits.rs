@@ -142,6 +142,17 @@ pub const MAX_SITE_PROCESSES: usize = 32;
 pub const MAX_HOLDS: usize = 16;
 /// Approvals of one lot at a time; one that has ended makes room.
 pub const MAX_APPROVALS: usize = 16;
+/// Parties that may see one lot by a grant; one whose grant has ended makes room.
+pub const MAX_GRANTS: usize = 16;
+/// Steps back that one grant may show.
+pub const MAX_GRANT_DEPTH: u32 = 64;
+/// Successions of one party, taken back ones included, and parties that it succeeds.
+pub const MAX_SUCCESSIONS: usize = 16;
+/// Successions that follow each other from one party to the one that acts: as many parties are read
+/// to find it.
+pub const MAX_SUCCESSION_CHAIN: u32 = 8;
+/// Months that one claim of credit may be taken from, and one answer on credit tells of.
+pub const MAX_CREDIT_MONTHS: u32 = 12;
 /// Parties that one entry can concern: owner and possessor of each lot, before and after; those who
 /// sign; the laboratory of each output and residue, and four more that a body names.
 pub const MAX_CONCERNED: usize = 4 * MAX_LOTS_PER_EVENT + MAX_SIGNATURES + 2 * MAX_OUTPUTS + 4;
@@ -481,3 +492,30 @@ const _: () = assert!(MIN_OPEN_FILES >= 2 * MAX_CALLS_IN_FLIGHT as u64);
 pub const CERTIFICATE_PROBLEM_DAYS: u64 = 7;
 /// A certificate that ends sooner than this should be renewed.
 pub const CERTIFICATE_ADVICE_DAYS: u64 = 30;
+
+/// Entries that a watch reads at a time. An entry has up to 65,535 bytes, so a read takes 1 MiB at
+/// most before it is cut to [`MAX_WATCH_BATCH_BYTES`].
+pub const MAX_WATCH_BATCH_ENTRIES: usize = 16;
+/// Bytes of entries that a watch has in hand, and of messages that wait for its reader; one of each
+/// always fits.
+pub const MAX_WATCH_BATCH_BYTES: usize = 256 * 1024;
+/// Messages that wait for the reader of a watch.
+pub const MAX_WATCH_QUEUE_MESSAGES: usize = 64;
+/// Watches at a time. What they hold, all with the largest entries and readers that stopped:
+/// 256 x 2 x (256 KiB + 64 KiB) = 160 MiB.
+pub const MAX_WATCHES: usize = 256;
+/// Watches of one caller.
+pub const MAX_WATCHES_PER_CALLER: usize = 16;
+/// A reader that takes nothing for so long while messages wait is cut off.
+pub const MAX_WATCH_STALL_SECONDS: u64 = 10;
+/// Between two heartbeats of a watch when its caller does not say.
+pub const DEFAULT_HEARTBEAT_SECONDS: u32 = 10;
+/// The longest that a caller may ask for.
+pub const MAX_HEARTBEAT_SECONDS: u32 = 60;
+/// A watch ends after so long and is begun again from where it was.
+pub const MAX_WATCH_SECONDS: u64 = 1_500;
+/// Between two tries of `urbanmine watch` to go on, at first and at most; each doubles the one
+/// before.
+pub const WATCH_RETRY_MS: u64 = 250;
+/// See [`WATCH_RETRY_MS`].
+pub const MAX_WATCH_RETRY_MS: u64 = 15_000;

@@ -27,6 +27,9 @@ pub enum Rule {
 pub enum Load {
     /// It does.
     Counted,
+    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by
+    /// the deadline that its caller asked for, however long.
+    Streaming,
     /// It answers also when nothing else does.
     Free,
 }
@@ -79,7 +82,6 @@ const fn append(method: &'static str) -> Row {
 }
 
 /// Overseers only.
-#[expect(dead_code, reason = "the table has no call yet that is the overseers' alone")]
 const fn overseer(method: &'static str) -> Row {
     Row::of(method, Rule::Overseer, Scope::Admin)
 }
@@ -88,6 +90,11 @@ const fn overseer(method: &'static str) -> Row {
 #[expect(dead_code, reason = "rows on their way may still be called so")]
 const fn open(method: &'static str) -> Row {
     member(method)
+}
+
+/// An identified party may call, and is answered as long as it listens.
+const fn watch(method: &'static str) -> Row {
+    Row { load: Load::Streaming, ..member(method).small() }
 }
 
 const fn free(method: &'static str) -> Row {
@@ -119,7 +126,9 @@ pub const POLICY: &[Row] = &[
     public("urbanmine.v1.LedgerService/GetLedger").small(),
     member("urbanmine.v1.LedgerService/GetReceipt").small(),
     member("urbanmine.v1.LedgerService/ListEntries").page(),
+    watch("urbanmine.v1.LedgerService/WatchEntries"),
     member("urbanmine.v1.LotService/GetCampaign").small(),
+    member("urbanmine.v1.LotService/GetCreditBalance").small(),
     member("urbanmine.v1.LotService/GetLot").small(),
     member("urbanmine.v1.LotService/GetTransfer").small(),
     member("urbanmine.v1.LotService/ListCampaigns").page(),
@@ -131,9 +140,12 @@ pub const POLICY: &[Row] = &[
     member("urbanmine.v1.RegistryService/GetParty").small(),
     member("urbanmine.v1.RegistryService/GetSite").small(),
     public("urbanmine.v1.RegistryService/GetTables").page(),
+    overseer("urbanmine.v1.RegistryService/ListAcknowledgements").page(),
+    member("urbanmine.v1.RegistryService/ListAttestations").page(),
     member("urbanmine.v1.RegistryService/ListKeys").page(),
     member("urbanmine.v1.RegistryService/ListParties").page(),
     member("urbanmine.v1.RegistryService/ListSites").page(),
+    overseer("urbanmine.v1.RegistryService/ListWaivers").page(),
 ];
 
 /// A call that has a row.
