@@ -204,7 +204,7 @@ fn permissions_keep_ore_with_its_licence() {
     let holders: Vec<PartyRole> =
         tables.permissions["HOLD_LOT"].iter().map(|permission| permission.role).collect();
     assert_eq!(holders, [PartyRole::Auditor, PartyRole::Coordinator, PartyRole::Regulator]);
-    assert_eq!(tables.permissions.len(), 18);
+    assert_eq!(tables.permissions.len(), 22);
 }
 
 #[test]
@@ -305,6 +305,10 @@ fn numbers_words_and_lists_are_strict() {
         ("permissions.csv", "COLLECT_ORE", "COLLECT_GOLD", "not an action"),
         ("permissions.csv", "HOLD_LOT,AUDITOR", "HOLD_LOT,COORDINATOR", "twice"),
         ("permissions.csv", "ACCEPT_TRANSFER,CARRIER,-", "ACCEPT_TRANSFER,CARRIER,", "word"),
+        ("origins.csv", "ORE,no", "ORES,no", "word"),
+        ("origins.csv", "ORE,no", "UNKNOWN,no", "twice"),
+        ("origins.csv", "ORE,no", "ORE,never", "yes nor no"),
+        ("origins.csv", "ORE,no,[B]\n", "", "ORE is missing"),
         ("oxides.csv", "SC,", "CU,", "rare earth"),
         ("oxides.csv", "SC,", "Y,", "twice"),
         ("oxides.csv", "1533823", "999999", "above 1"),

@@ -437,6 +437,12 @@ impl Forge {
                 lots.extend(it.inputs.iter().chain(&it.additions).map(|draw| draw.lot));
                 lots.extend(it.outputs.iter().chain(&it.residues).map(|new| new.id));
             }
+            Body::ChargeCampaign(it) => {
+                lots.extend(it.inputs.iter().chain(&it.additions).map(|draw| draw.lot));
+            }
+            Body::DrawCampaign(it) => {
+                lots.extend(it.outputs.iter().chain(&it.residues).map(|new| new.id));
+            }
             Body::OfferTransfer(it) => lots.extend([it.lot]),
             Body::AcceptTransfer(it) => {
                 lots.extend(of_event(&it.offer));
@@ -456,6 +462,7 @@ impl Forge {
             Body::Stocktake(it) => lots.extend([it.lot]),
             Body::ExitLot(it) => lots.extend([it.lot.lot]),
             Body::Approval(it) => lots.extend([it.lot]),
+            Body::VisibilityGrant(it) => lots.extend([it.lot]),
             Body::HoldLot(it) => lots.extend([it.lot]),
             Body::ReleaseLot(it) => lots.extend([it.lot]),
             Body::DeclareError(it) => lots.extend(of_event(&it.target)),
