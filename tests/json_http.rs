@@ -204,7 +204,7 @@ fn pages(kit: &Kit, path: &str, items: &str) -> Vec<Json> {
     loop {
         let page = got(kit, &format!("{path}page_token={token}")).ok();
         all.extend(page[items].as_array().unwrap().clone());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         round += 1;
         assert!(round < 1_000);
         if token.is_empty() {
@@ -330,7 +330,7 @@ fn pages_of_tables(kit: &Kit) -> Vec<u8> {
     loop {
         let page = got(kit, &format!("/v1/tables?page_token={token}")).ok();
         all.extend(STANDARD.decode(page["content"].as_str().unwrap()).unwrap());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         if token.is_empty() {
             return all;
         }
@@ -499,6 +499,25 @@ async fn a_body_that_is_not_the_request_is_refused_by_name() {
     let answer = posted_as(&kit, "/v1/events", json, &long);
     assert_eq!((answer.status, answer.refusal().0.as_str()), (413, "REQUEST_TOO_LARGE"));
     assert_eq!(kit.checkpoint().await.size, before, "none of it was recorded");
+    kit.stop().await;
+}
+
+/// A body beside what stands in the path, and a verb without a body that changes something.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_path_says_is_said_there_alone() {
+    let kit = Kit::start().await;
+    let id = LotId::from_bytes(grpc_kit::uuid(70_001)).to_string();
+    let sign = format!("/v1/drafts/{id}:sign");
+    let twice = posted(&kit, &sign, &json!({ "draft_id": id }));
+    assert_eq!(twice.refusal(), ("REQUEST_INVALID".to_owned(), "draft_id".to_owned()));
+    let bad = posted(&kit, "/v1/drafts/x*:sign", &json!({}));
+    assert_eq!(bad.refusal(), ("REQUEST_INVALID".to_owned(), "draft_id".to_owned()));
+    let known = posted(&kit, &sign, &json!({}));
+    assert!(known.status >= 400 && known.refusal().0 != "HTTP_PATH_UNKNOWN", "{known:?}");
+    let gone = asked(kit.address(), "DELETE", &format!("/v1/drafts/{id}"));
+    assert_eq!((gone.status, gone.refusal().0.as_str()), (404, "NOT_FOUND"));
+    let verbs = asked(kit.address(), "PUT", &format!("/v1/drafts/{id}"));
+    assert_eq!(verbs.header("allow"), Some("DELETE, GET, HEAD, OPTIONS"));
     kit.stop().await;
 }
 

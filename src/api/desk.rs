@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
 use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
+use crate::domain::EntryCount;
 use crate::domain::PartyId;
 use crate::limits::MAX_CONCURRENT_READS;
 use crate::node::{Asker, Node, Reader};
@@ -26,6 +27,11 @@ impl Desk {
     /// A desk at a node. All services share one, so that the reads of all are bounded together.
     pub fn new(node: Node) -> Self {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// The entries under the last checkpoint, to wait for.
+    pub fn growth(&self) -> watch::Receiver<EntryCount> {
+        self.node.reader().growth()
     }
 
     /// The node itself, for what brings its own threads.
@@ -124,6 +130,9 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::api::identity::CallerKey;
+    use crate::api::shares::{NoRoom, Shares, working_for};
+    use crate::limits::MAX_CALLS_PER_ADDRESS;
 
     const SHORT: Duration = Duration::from_millis(20);
 
@@ -139,6 +148,32 @@ mod tests {
         assert!(timeout(SHORT, call).await.is_err());
         go.send(()).unwrap();
         is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_append_that_lost_its_caller_keeps_the_place_of_its_call() {
+        let account = Shares::new().account(CallerKey::Nowhere);
+        let mut held = Vec::new();
+        for _ in 1..MAX_CALLS_PER_ADDRESS {
+            held.push(account.enter().unwrap());
+        }
+        let last = Arc::new(account.enter().unwrap());
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel::<()>();
+        let call = working_for(
+            last,
+            outliving(async move {
+                may_go.await.unwrap();
+                done.send(()).unwrap();
+            }),
+        );
+        assert!(timeout(SHORT, call).await.is_err());
+        // The caller is gone, and may not come in again until the append is done.
+        assert_eq!(account.enter().map(drop), Err(NoRoom));
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+        tokio::time::sleep(SHORT).await;
+        assert!(account.enter().is_ok());
     }
 
     #[tokio::test]

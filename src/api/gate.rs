@@ -22,6 +22,7 @@ use super::doors::{Connection, Keys};
 use super::errors::{DOMAIN, Failure};
 use super::identity::{Caller, Certificate, Identity, identify};
 use super::json::HttpFault;
+use super::observe::Call;
 use super::policy::{Denied, Load, Method, authorise};
 use super::rates::Rates;
 use super::shares::{Account, Handed, Held, Shares, Weighed, working_for};
@@ -157,20 +158,25 @@ where
     fn call(&mut self, request: Request<Body>) -> Answer {
         // A door in front of the gate names the call when it has to tell of it itself.
         let id = request.extensions().get().copied().unwrap_or_else(RequestId::next);
+        let mut call = Call::begin(id, Method::of_path(request.uri().path()));
         let entered = match self.entrance.enter(&request) {
             Ok(entered) => entered,
             Err(failure) => {
                 let refusal = failure.into_status(id).into_http();
+                call.answered(&refusal);
                 return Box::pin(std::future::ready(Ok(refusal)));
             }
         };
+        call.is_by(&entered.caller.identity);
         // The one that is ready is called; its clone is not yet.
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let entrance = Arc::clone(&self.entrance);
         Box::pin(async move {
             let answer = entrance.pass(entered, inner, request, id).await;
-            Ok(answer.unwrap_or_else(|failure| failure.into_status(id).into_http()))
+            let answer = answer.unwrap_or_else(|failure| failure.into_status(id).into_http());
+            call.answered(&answer);
+            Ok(answer)
         })
     }
 }
@@ -193,7 +199,7 @@ impl Entrance {
         let account = self.shares.account(caller.key());
         let held = match method.load() {
             Load::Free => account.pass(),
-            Load::Counted => account.enter().map_err(|_| Failure::Busy)?,
+            Load::Counted | Load::Streaming => account.enter().map_err(|_| Failure::Busy)?,
         };
         let ends_at = Instant::now() + deadline(request.headers());
         Ok(Entered { method, caller, account, held: Arc::new(held), ends_at })
@@ -217,7 +223,7 @@ impl Entrance {
             Ok(identity) if self.requires_identity && identity == Identity::Unknown => {
                 match method.load() {
                     Load::Free => Ok(unknown),
-                    Load::Counted => Err(Denied::IdentityMissing.into()),
+                    Load::Counted | Load::Streaming => Err(Denied::IdentityMissing.into()),
                 }
             }
             Ok(identity) => Ok(Caller { peer, identity }),
@@ -253,7 +259,7 @@ impl Entrance {
         authorise(&caller, viewer, method)?;
         let reply_bytes = match method.load() {
             Load::Free => 0,
-            Load::Counted => method.reply_bytes(),
+            Load::Counted | Load::Streaming => method.reply_bytes(),
         };
         // Nothing has begun yet, so a caller whose time is over here may come again.
         let reserved = timeout_at(ends_at, account.reserve(reply_bytes)).await;
@@ -297,8 +303,13 @@ fn is_ours(path: &str) -> bool {
 fn deadline(headers: &HeaderMap) -> Duration {
     const MARGIN: Duration = Duration::from_millis(5);
     let longest = Duration::from_secs(MAX_CALL_SECONDS);
+    asked_timeout(headers).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+}
+
+/// How long the caller waits, as it says.
+pub(super) fn asked_timeout(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    asked.and_then(parse_timeout).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+    asked.and_then(parse_timeout)
 }
 
 /// `grpc-timeout`: 1 to 8 digits and a unit.

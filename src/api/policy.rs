@@ -27,6 +27,9 @@ pub enum Rule {
 pub enum Load {
     /// It does.
     Counted,
+    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by
+    /// the deadline that its caller asked for, however long.
+    Streaming,
     /// It answers also when nothing else does.
     Free,
 }
@@ -89,6 +92,11 @@ const fn open(method: &'static str) -> Row {
     member(method)
 }
 
+/// An identified party may call, and is answered as long as it listens.
+const fn watch(method: &'static str) -> Row {
+    Row { load: Load::Streaming, ..member(method).small() }
+}
+
 const fn free(method: &'static str) -> Row {
     Row { load: Load::Free, ..public(method).small() }
 }
@@ -118,6 +126,7 @@ pub const POLICY: &[Row] = &[
     public("urbanmine.v1.LedgerService/GetLedger").small(),
     member("urbanmine.v1.LedgerService/GetReceipt").small(),
     member("urbanmine.v1.LedgerService/ListEntries").page(),
+    watch("urbanmine.v1.LedgerService/WatchEntries"),
     member("urbanmine.v1.LotService/GetCampaign").small(),
     member("urbanmine.v1.LotService/GetCreditBalance").small(),
     member("urbanmine.v1.LotService/GetLot").small(),
@@ -154,6 +163,11 @@ impl Method {
     #[cfg(test)]
     pub const fn of_row(row: &'static Row) -> Self {
         Self(row)
+    }
+
+    /// Service and call, as in a request's path.
+    pub const fn name(self) -> &'static str {
+        self.0.method
     }
 
     /// Whether it counts towards the calls in flight.

@@ -246,8 +246,8 @@ fn sites_seen(
     let (ids, next) = Seen::<_, ()>::page(found, size);
     seen.next = next;
     for id in ids {
-        let found = eyes.reader.site_as_of(id, as_of.size)?;
-        if let Some(told) = found.and_then(|site| sight.site((&site).into())) {
+        let stood = eyes.reader.site_as_of(id, as_of.size)?;
+        if let Some(told) = stood.and_then(|it| sight.site((&it).into())) {
             seen.push(id, told);
         }
     }

@@ -1,7 +1,8 @@
 //! Who decides the order: one writer, and everybody reads.
 //!
 //! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay
-//! of the journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
+//! of the journal's tail, rebuild, refusals), the ledger's own statements and the rotation of its
+//! key, and the one place that says "now" ([`clock`]).
 //!
 //! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
 //! knows who calls (`api`).
@@ -13,11 +14,14 @@ pub mod as_of;
 pub mod clock;
 pub mod drafts;
 pub mod error;
+pub mod follow;
 pub mod group;
 pub mod handle;
+pub mod measures;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod statement;
 pub mod vault;
 pub mod writer;
 
@@ -28,7 +32,8 @@ pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
 pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
+pub use follow::{EntryFilter, Matches};
 pub use handle::{Appended, Node};
-pub use open::{NodeConfig, genesis_envelope};
+pub use open::{NodeConfig, Rotated, genesis_envelope};
 pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
 pub use vault::{Opening, OpeningFault, Vault};

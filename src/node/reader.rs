@@ -19,6 +19,7 @@ use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
+use crate::ledger::entry::Entry;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
@@ -136,7 +137,7 @@ pub struct CampaignScan {
 #[derive(Clone)]
 pub struct Reader {
     pub(super) store: Arc<Store>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 
@@ -153,6 +154,19 @@ impl Reader {
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
         *self.shared.size.borrow()
+    }
+
+    /// When the last entry under the checkpoint was recorded.
+    pub fn last_recorded_at(&self) -> Result<TimeMs, ReadFault> {
+        let last = self.size().0.checked_sub(1).ok_or(ReadFault::Empty)?;
+        let bytes = self.entry(EntryIndex(last))?.ok_or(ReadFault::Empty)?;
+        let entry = Entry::parse(&bytes).map_err(|it| ReadFault::Tree(it.to_string()))?;
+        Ok(entry.recorded_at)
+    }
+
+    /// Bytes of the database's files.
+    pub fn database_bytes(&self) -> Result<u64, ReadFault> {
+        Ok(self.store.database_bytes()?)
     }
 
     /// The ledger's own state.
