@@ -15,6 +15,7 @@ pub mod desk;
 pub mod errors;
 mod eyes;
 pub mod gate;
+mod hush;
 pub mod identity;
 pub mod json;
 mod ledger;

@@ -13,9 +13,10 @@ use super::clock::Clock;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
 use super::reader::Reader;
+use super::veil::Veil;
 use super::writer::{Purpose, Request, Shared, Writer};
 use crate::domain::EntryIndex;
-use crate::domain::effects::View as _;
+use crate::domain::sight::Onlooker;
 use crate::ledger::receipt::Receipt;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
 use crate::store::Store;
@@ -77,7 +78,16 @@ impl Node {
     /// Records all events, contiguously, or none. Members that are recorded already return their
     /// receipts.
     pub async fn append_batch(&self, batch: Vec<Bytes>) -> Result<Vec<Appended>, BatchError> {
-        let placed = self.submit(batch, Purpose::Record).await?;
+        self.append_for(Onlooker::Everything, batch).await
+    }
+
+    /// As [`Node::append_batch`], with refusals as this onlooker may know them.
+    pub async fn append_for(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+    ) -> Result<Vec<Appended>, BatchError> {
+        let placed = self.submit(onlooker, batch, Purpose::Record).await?;
         let reader = self.reader();
         let receipts = self.in_background(move || receipts(&reader, &placed)).await;
         // The events are recorded; only the reading of their receipts went wrong.
@@ -86,7 +96,16 @@ impl Node {
 
     /// Judges all events as if they were to be recorded now, and records nothing.
     pub async fn validate(&self, batch: Vec<Bytes>) -> Result<(), BatchError> {
-        self.submit(batch, Purpose::Validate).await.map(drop)
+        self.validate_for(Onlooker::Everything, batch).await
+    }
+
+    /// As [`Node::validate`], with refusals as this onlooker may know them.
+    pub async fn validate_for(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+    ) -> Result<(), BatchError> {
+        self.submit(onlooker, batch, Purpose::Validate).await.map(drop)
     }
 
     /// What can be read.
@@ -110,15 +129,20 @@ impl Node {
         }
     }
 
-    async fn submit(&self, batch: Vec<Bytes>, purpose: Purpose) -> Result<Vec<Placed>, BatchError> {
+    async fn submit(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
         let store = Arc::clone(&self.inner.store);
-        let admitted = self.in_background(move || admit_all(&store, batch)).await;
+        let admitted = self.in_background(move || admit_all(&store, onlooker, batch)).await;
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
 
         let (reply, answer) = oneshot::channel();
-        self.send(Request { batch, purpose, reply }).map_err(BatchError::whole)?;
+        self.send(Request { batch, purpose, onlooker, reply }).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.
         answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))
     }
@@ -175,12 +199,16 @@ fn check_size(batch: &[Bytes]) -> Result<(), BatchError> {
     Ok(())
 }
 
-fn admit_all(store: &Store, batch: Vec<Bytes>) -> Result<Vec<Admitted>, BatchError> {
+fn admit_all(
+    store: &Store,
+    onlooker: Onlooker,
+    batch: Vec<Bytes>,
+) -> Result<Vec<Admitted>, BatchError> {
     let mut admitted = Vec::with_capacity(batch.len());
+    let unreadable = |_| BatchError::whole(AppendError::Unreadable);
+    let veil = Veil::new(store, onlooker, &[]).map_err(unreadable)?;
     for (position, envelope) in batch.into_iter().enumerate() {
-        let key_of = |key| Ok(store.key(key)?.map(|state| state.public_key));
-        let verdict: Result<_, crate::store::StoreFault> = admit(envelope, key_of);
-        match verdict {
+        match admit(envelope, |key| veil.public_key(key)) {
             Ok(Ok(event)) => admitted.push(event),
             Ok(Err(error)) => return Err(BatchError::at(position, error)),
             Err(_) => return Err(BatchError::at(position, AppendError::Unreadable)),

@@ -4,7 +4,7 @@
 //! of the journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
 //!
 //! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
-//! knows who calls (`api`).
+//! finds out who calls (`api`): it is told for whose eyes a refusal is.
 //!
 //! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
 
@@ -17,6 +17,7 @@ pub mod handle;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+mod veil;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
