@@ -51,7 +51,7 @@ pub enum Failure {
         /// Which event of the batch.
         position: Option<usize>,
         /// Why, and what of it is not told.
-        hushed: Hushed,
+        hushed: Box<Hushed>,
     },
     /// No such call.
     MethodUnknown {

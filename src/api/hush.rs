@@ -140,7 +140,7 @@ pub fn for_reader(eyes: Eyes<'_>, failure: Failure) -> Result<Failure, Failure> 
         _ => return Ok(failure),
     };
     Ok(match hush(&eyes, rejection)? {
-        Some(hushed) => Failure::Hushed { position, hushed },
+        Some(hushed) => Failure::Hushed { position, hushed: Box::new(hushed) },
         None => failure,
     })
 }
@@ -195,7 +195,8 @@ pub const SENTENCES: &[(u16, &str, &str)] = &[
         "危险废物批次 {lot} 将转往他省，须先取得批准"),
     (185, "lot {lot} is not the property of the others' owner", "批次 {lot} 与其余批次所有者不同，不能合并"),
     (186, "lot {lot} is of another merge group than the others", "批次 {lot} 与其余批次属于不同合并组，不能合并"),
-    (187, "{asked} g are asked of lot {lot}, which is more than it has", "批次 {lot} 需用 {asked} 克，超过可用量"),
+    (187, "{asked} g are asked of lot {lot}, which is more than it has",
+        "批次 {lot} 需用 {asked} 克，超过可用量"),
     (201, "event {target} is another party's", "事件 {target} 属于其他主体"),
     (203, "event {target} was declared an error", "事件 {target} 已被声明为错误"),
     (204, "what event {target} did to lot {lot} was used since; in the way, as far as it concerns \

@@ -218,8 +218,8 @@ fn sites_seen(
     let (ids, next) = Seen::<_, ()>::page(found, size);
     seen.next = next;
     for id in ids {
-        let site = eyes.reader.site_as_of(id, as_of.size)?;
-        if let Some(told) = site.and_then(|site| sight.site((&site).into())) {
+        let stood = eyes.reader.site_as_of(id, as_of.size)?;
+        if let Some(told) = stood.and_then(|site| sight.site((&site).into())) {
             seen.push(id, told);
         }
     }
