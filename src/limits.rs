@@ -253,11 +253,116 @@ pub const RELATED_READ_AHEAD: usize = 256;
 /// Bytes of tables in one page.
 pub const TABLES_PAGE_BYTES: usize = 1024 * 1024;
 /// Calls in flight on all connections, health and reflection apart; beyond it callers get `Busy`.
-/// As many as the mailbox holds. 1,024 x 4 MiB of requests is the worst that callers can make us
-/// hold.
+/// As many as the mailbox holds.
 pub const MAX_CALLS_IN_FLIGHT: usize = 1_024;
+/// Calls in flight of one party, or of all operators; so four greedy ones fill the service, not
+/// one.
+pub const MAX_CALLS_PER_CALLER: usize = 256;
+/// Calls in flight of unknown callers from one address.
+pub const MAX_CALLS_PER_ADDRESS: usize = 32;
+/// Calls in flight of all unknown callers together; they are not among those of
+/// [`MAX_CALLS_IN_FLIGHT`], so they stand in nobody's way.
+pub const MAX_STRANGER_CALLS: usize = 256;
 /// Streams of one connection.
-pub const MAX_STREAMS_PER_CONNECTION: u32 = 512;
+pub const MAX_STREAMS_PER_CONNECTION: u32 = 128;
+/// Connections in all; a newcomer then takes the place of the one that has longest said nothing.
+/// What one costs by itself, whatever its caller does: TLS 3 x 16 KiB and 64 KiB of what it has
+/// not sent, frames 2 x 16 KiB, a window, and a refusal of 8 KiB for every stream.
+pub const MAX_CONNECTIONS: usize = 512;
+/// Connections from one address (of IPv6: from one network of 64 bits).
+pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 128;
+/// See [`MAX_CONNECTIONS`].
+pub const CONNECTION_BYTES: usize = 112 * 1024
+    + 2 * HTTP2_FRAME_BYTES as usize
+    + WINDOW_BYTES as usize
+    + MAX_STREAMS_PER_CONNECTION as usize * 8 * 1024;
+/// Bytes that a connection, and a stream of it, may send before a handler has taken them. 256 KiB
+/// let 5 MB/s through at a distance of 50 ms.
+pub const WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes of one frame of HTTP/2.
+pub const HTTP2_FRAME_BYTES: u32 = 16 * 1024;
+/// Bytes of a reply that lie ready for one stream, and of a piece that replies are cut into.
+pub const REPLY_PIECE_BYTES: usize = 16 * 1024;
+/// Bytes of the headers of one request: names, values, and 32 for each (as HTTP/2 counts). With
+/// HTTP/1.1 also the bytes that are read ahead.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Headers of one request. An identified call through two proxies has 20.
+pub const MAX_HEADERS: usize = 64;
+/// Bytes of a token in a header; ours have 86.
+pub const MAX_TOKEN_BYTES: usize = 256;
+/// Bytes of all requests in hand, from the first byte until nothing needs them: a quarter of what
+/// all calls in flight could send. Beyond it callers get `Busy`.
+pub const REQUEST_BUDGET_BYTES: usize = 256 * 1024 * 1024;
+/// Of these, one caller's.
+pub const CALLER_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of one request of a caller that is not known. Questions about what is public have 100.
+pub const MAX_STRANGER_REQUEST_BYTES: usize = 16 * 1024;
+/// Bytes of all replies to identified callers in hand: from before a handler begins (as many as
+/// its call may answer) until the last of them is on the wire. A call waits for its share within
+/// its deadline.
+pub const REPLY_BUDGET_BYTES: usize = 512 * 1024 * 1024;
+/// Of these, one caller's; it is never less than the longest reply.
+pub const CALLER_REPLY_BYTES: usize = 128 * 1024 * 1024;
+/// The same for callers that are not known, apart, so that they starve nobody who is.
+pub const STRANGER_REPLY_BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// Of these, one address's.
+pub const ADDRESS_REPLY_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a reply that is one record, one proof or one receipt.
+pub const SMALL_REPLY_BYTES: usize = 256 * 1024;
+/// Bytes of a reply that is one page.
+pub const PAGE_REPLY_BYTES: usize = 4 * 1024 * 1024;
+/// What callers can make the doors hold at worst, all limits reached at a time: 0.5 GiB of
+/// replies, 64 MiB of strangers', 0.25 GiB of requests, 1.4 MiB for each of 512 connections, and
+/// the headers of all calls in flight. A test sends hostile crowds and reads the process's memory.
+pub const DOORS_WORST_BYTES: usize = REPLY_BUDGET_BYTES
+    + STRANGER_REPLY_BUDGET_BYTES
+    + REQUEST_BUDGET_BYTES
+    + MAX_CONNECTIONS * CONNECTION_BYTES
+    + (MAX_CALLS_IN_FLIGHT + MAX_STRANGER_CALLS) * MAX_HEADER_BYTES;
+
+const _: () = assert!(MAX_RECEIPT_BYTES <= SMALL_REPLY_BYTES);
+const _: () = assert!(MAX_PAGE_BYTES + MAX_PAGE_BYTES / 4 <= PAGE_REPLY_BYTES);
+const _: () = assert!(MAX_REPLY_BYTES <= ADDRESS_REPLY_BYTES, "one reply always fits a share");
+const _: () = assert!(DOORS_WORST_BYTES <= 1_600 * 1024 * 1024, "1.6 GB is what operators read");
+
+/// How long a connection may take until TLS is agreed on.
+pub const MAX_HANDSHAKE_SECONDS: u64 = 10;
+/// How long a connection may take until its first call begins, and a request of HTTP/1.1 until its
+/// headers are whole.
+pub const MAX_FIRST_CALL_SECONDS: u64 = 20;
+/// A connection without a call is asked to end after this.
+pub const MAX_IDLE_SECONDS: u64 = 300;
+/// A connection of this age is asked to end: its caller comes back over a new one, with the
+/// certificate that is then the right one, and to the place that is then the right one.
+pub const MAX_CONNECTION_AGE_SECONDS: u64 = 1_800;
+/// What a connection that was asked to end has left for its calls: the longest one fits.
+pub const CONNECTION_GRACE_SECONDS: u64 = 75;
+/// A caller that takes nothing of what it asked for, for so long, is cut off.
+pub const MAX_STALL_SECONDS: u64 = 20;
+/// A reply that is not taken as a whole within this is cut off: 12 MiB at 100 kB/s.
+pub const MAX_REPLY_SECONDS: u64 = 120;
+/// Between two looks at whether certificates, authorities or tokens have changed on disk.
+pub const KEYS_POLL_SECONDS: u64 = 5;
+
+const _: () = assert!(MAX_CALL_SECONDS < CONNECTION_GRACE_SECONDS);
+
+/// Bytes of a file of certificates or a key.
+pub const MAX_PEM_FILE_BYTES: u64 = 256 * 1024;
+/// Tokens of one file, expired and revoked ones included.
+pub const MAX_TOKENS: usize = 4_096;
+/// Bytes of a file of tokens: 1,024 for each; without a note they have 350.
+pub const MAX_TOKEN_FILE_BYTES: u64 = 1_024 * MAX_TOKENS as u64;
+/// Days that a token, or a certificate for development, is good for at most.
+pub const MAX_TOKEN_DAYS: u32 = 366;
+
+/// Cells that a party's calls fill in a second, unless the operator says otherwise: one for a
+/// record, more for a page or a trace.
+pub const CALLS_PER_SECOND: u32 = 1_000;
+/// The same for unknown callers of one address.
+pub const STRANGER_CALLS_PER_SECOND: u32 = 50;
+/// Callers whose rates are remembered, about 100 bytes each. When all are recent, new ones share
+/// one.
+pub const MAX_RATED_CALLERS: usize = 16_384;
 /// Reads that run at a time, each on a thread of the blocking pool; others wait within their
 /// deadline.
 pub const MAX_CONCURRENT_READS: usize = 16;

@@ -115,6 +115,8 @@ async fn an_append_whose_caller_hangs_up_is_whole_or_not_at_all() {
 async fn connections_that_never_speak_or_speak_nonsense_stop_nobody() {
     let mut kit = Kit::start().await;
     let address = kit.address();
+    // A connection that has called outlives those that never do.
+    kit.copper(COLLECTOR, 1_000).await;
     let mut silent = Vec::new();
     for number in 0..200 {
         let mut stream = TcpStream::connect(address).unwrap();

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
+use super::shares::call_of_this_task;
 use crate::limits::MAX_CONCURRENT_READS;
 use crate::node::{Node, Reader};
 
@@ -69,6 +70,14 @@ where
 async fn outliving<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Failure> {
+    // Its request's bytes are still in hand, so its place is still taken: who hangs up and comes
+    // back gains nothing.
+    let call = call_of_this_task();
+    let work = async move {
+        let done = work.await;
+        drop(call);
+        done
+    };
     tokio::spawn(work).await.map_err(|_| Failure::WorkerLost)
 }
 

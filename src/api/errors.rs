@@ -15,6 +15,7 @@ use tonic_types::{
 
 use super::gate::RequestId;
 use super::hush::Hushed;
+use super::identity::IdentityFault;
 use super::json::HttpFault;
 use super::messages_zh;
 use super::numbers::{Number, metadata};
@@ -44,6 +45,8 @@ pub enum Failure {
     DeadlineExceeded,
     /// The caller may not make this call.
     Denied(Denied),
+    /// The caller is not taken for who it says it is.
+    Identity(IdentityFault),
     /// A request of plain HTTP that becomes no call.
     Http(HttpFault),
     /// An event was not appended, for a reason of which the caller may not know everything.
@@ -69,6 +72,11 @@ pub enum Failure {
     PageToken {
         /// What it breaks.
         rule: &'static str,
+    },
+    /// The caller calls too often.
+    RateLimited {
+        /// How long it should wait.
+        wait: Duration,
     },
     /// The store could not be read.
     Read(ReadFault),
@@ -153,10 +161,16 @@ impl Failure {
             Self::Denied(Denied::IdentityMissing) => verdict(Reason::IdentityMissing),
             Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
             Self::Denied(Denied::ScopeMissing { .. }) => verdict(Reason::ScopeMissing),
+            Self::Identity(fault) => verdict(reason_of_identity(*fault)),
             Self::Http(fault) => verdict(fault.reason()),
             Self::MethodUnknown { .. } => verdict(Reason::MethodUnknown),
             Self::NotFound { .. } => verdict(Reason::NotFound),
             Self::PageToken { .. } => verdict(Reason::PageTokenInvalid),
+            Self::RateLimited { wait } => Verdict {
+                // In whole milliseconds, and never none: waiting shorter would be in vain.
+                retry_after: Some(Duration::from_millis(wait_ms(*wait))),
+                ..verdict(Reason::RateLimited)
+            },
             Self::Read(_) => verdict(Reason::StateUnreadable),
             Self::Request(_) => verdict(Reason::RequestInvalid),
             Self::RequestMalformed { .. } => verdict(Reason::RequestMalformed),
@@ -216,10 +230,12 @@ impl Failure {
             | Self::DeadlineExceeded
             | Self::Denied(_)
             | Self::Hushed { .. }
+            | Self::Identity(_)
             | Self::Http(_)
             | Self::MethodUnknown { .. }
             | Self::NotFound { .. }
             | Self::PageToken { .. }
+            | Self::RateLimited { .. }
             | Self::Request(_)
             | Self::RequestMalformed { .. }
             | Self::RequestTooLarge { .. } => tracing::debug!(%request, reason, "refused"),
@@ -255,6 +271,11 @@ impl Failure {
             }
             Self::Denied(Denied::NotAllowed { rule }) => vec![("rule", rule.to_string())],
             Self::Denied(Denied::ScopeMissing { needed }) => vec![("scope", needed.to_string())],
+            Self::Identity(IdentityFault::TokenExpired { expired_at }) => {
+                vec![("expired_at", expired_at.get().to_string())]
+            }
+            Self::Identity(_) => Vec::new(),
+            Self::RateLimited { wait } => vec![("wait_ms", wait_ms(*wait).to_string())],
             Self::Http(fault) => fault.numbers(),
             Self::Hushed { hushed, .. } => hushed.numbers(),
             Self::MethodUnknown { path } => vec![("method", path.clone())],
@@ -314,6 +335,7 @@ impl Failure {
             Self::Denied(Denied::ScopeMissing { needed }) => {
                 format!("the token was not given for such calls: it lacks {needed}")
             }
+            Self::Identity(fault) => fault.to_string(),
             Self::Http(fault) => fault.english(),
             Self::Hushed { position: None, hushed } => hushed.english(),
             Self::Hushed { position: Some(position), hushed } => {
@@ -322,6 +344,9 @@ impl Failure {
             Self::MethodUnknown { path } => format!("there is no call {path}"),
             Self::NotFound { kind, name } => format!("no {kind} {name} is recorded"),
             Self::PageToken { rule } => format!("the page token is not valid: {rule}"),
+            Self::RateLimited { wait } => {
+                format!("too many calls of one caller; the next in {} ms", wait_ms(*wait))
+            }
             Self::Read(_) => "the service could not read its own store".to_owned(),
             Self::Request(violations) => sentence_of(violations),
             Self::RequestMalformed { detail } => {
@@ -349,6 +374,21 @@ impl Failure {
 /// The code, reason, effect and advice of a failed append.
 pub fn code_of(error: &AppendError) -> Verdict {
     verdict(reason_of(error))
+}
+
+fn reason_of_identity(fault: IdentityFault) -> Reason {
+    match fault {
+        IdentityFault::CertificateNameless => Reason::CertificateNameless,
+        IdentityFault::IdentitiesDiffer => Reason::IdentitiesDiffer,
+        IdentityFault::TokenExpired { .. } => Reason::TokenExpired,
+        IdentityFault::TokenMalformed => Reason::TokenMalformed,
+        IdentityFault::TokenRevoked => Reason::TokenRevoked,
+        IdentityFault::TokenUnknown => Reason::TokenUnknown,
+    }
+}
+
+fn wait_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 fn reason_of(error: &AppendError) -> Reason {
@@ -431,7 +471,10 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::StateUnreadable => row(Code::Internal, no, AfterOperator, None),
         R::PermissionDenied | R::ScopeMissing | R::HttpHostNotLocal
             => row(Code::PermissionDenied, no, FixRequest, None),
-        R::IdentityMissing => row(Code::Unauthenticated, no, FixRequest, None),
+        R::IdentityMissing | R::TokenMalformed | R::TokenUnknown | R::TokenExpired
+        | R::TokenRevoked | R::IdentitiesDiffer | R::CertificateNameless
+            => row(Code::Unauthenticated, no, FixRequest, None),
+        R::RateLimited => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
         R::MethodUnknown | R::HttpMethodNotAllowed
             => row(Code::Unimplemented, no, FixRequest, None),
         R::HttpPathUnknown => row(Code::NotFound, no, FixRequest, None),

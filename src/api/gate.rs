@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +13,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::doors::{Connection, Keys};
 use super::errors::{DOMAIN, Failure};
-use super::identity::{Caller, Identity};
-use super::policy::{Authorised, Load, Method, authorise};
+use super::identity::{Caller, Certificate, Identity, identify};
+use super::json::HttpFault;
+use super::policy::{Denied, Load, Method, authorise};
+use super::rates::Rates;
+use super::shares::{Account, Handed, Held, Shares, Weighed, working_for};
 use super::viewer::Viewer;
-use crate::limits::{MAX_CALL_SECONDS, MAX_CALLS_IN_FLIGHT};
+use crate::domain::{PartyId, TimeMs};
+use crate::limits::{CALLS_PER_SECOND, MAX_CALL_SECONDS, STRANGER_CALLS_PER_SECOND};
+use crate::node::clock::{Clock, SystemClock};
 
 /// Names a call in the log and in an error, within one run of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,17 +48,50 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Whether a party oversees at a time: looked up in the ledger's registry with every call, so a
+/// role is there from its first millisecond to before its last.
+pub type Standing = Arc<dyn Fn(PartyId, TimeMs) -> Result<bool, Failure> + Send + Sync>;
+
 /// Puts the gate around services.
-#[derive(Debug, Clone)]
-pub struct GateLayer {
-    calls: Arc<Semaphore>,
+#[derive(Clone)]
+pub struct GateLayer(Arc<Entrance>);
+
+/// All that the gate knows.
+pub struct Entrance {
+    /// What callers hold.
+    pub shares: Shares,
+    /// How often they call.
+    pub rates: Rates,
+    /// The tokens that are good.
+    pub keys: Keys,
+    /// Whether whoever calls from this machine without saying who it is may do everything.
+    pub trusts_this_machine: bool,
+    /// Whether those who do not say who they are get nothing but health and reflection.
+    pub requires_identity: bool,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What parties are.
+    pub standing: Standing,
 }
 
 impl GateLayer {
-    /// A gate with its own count of calls.
+    /// A gate on this machine, for nobody else.
     pub fn new() -> Self {
-        let calls = Arc::new(Semaphore::new(MAX_CALLS_IN_FLIGHT));
-        Self { calls }
+        let rate = |per_second| NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+        Self::at(Entrance {
+            shares: Shares::new(),
+            rates: Rates::new(rate(CALLS_PER_SECOND), rate(STRANGER_CALLS_PER_SECOND)),
+            keys: Keys::default(),
+            trusts_this_machine: true,
+            requires_identity: false,
+            clock: Arc::new(SystemClock),
+            standing: Arc::new(|_, _| Ok(false)),
+        })
+    }
+
+    /// A gate at an entrance.
+    pub fn at(entrance: Entrance) -> Self {
+        Self(Arc::new(entrance))
     }
 }
 
@@ -62,28 +101,41 @@ impl Default for GateLayer {
     }
 }
 
+impl fmt::Debug for GateLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateLayer").finish_non_exhaustive()
+    }
+}
+
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate { inner, shared: self.clone() }
+        Gate { inner, entrance: Arc::clone(&self.0) }
     }
 }
 
 /// Services behind the gate.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Gate<S> {
     inner: S,
-    shared: GateLayer,
+    entrance: Arc<Entrance>,
 }
 
-/// A call that may go on: its place among the calls in flight, given back when the answer begins.
-struct Admitted {
-    _authorised: Authorised,
+impl<S> fmt::Debug for Gate<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+/// A call that came in: who makes it, and its place among the calls in flight. The place is given
+/// back when the answer begins, or when an append that lost its caller is done.
+struct Entered {
+    method: Method,
     caller: Caller,
-    viewer: Viewer,
-    place: Option<OwnedSemaphorePermit>,
-    deadline: Duration,
+    account: Account,
+    held: Arc<Held>,
+    ends_at: Instant,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -102,59 +154,137 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Answer {
         // A door in front of the gate names the call when it has to tell of it itself.
         let id = request.extensions().get().copied().unwrap_or_else(RequestId::next);
-        let admitted = match self.shared.admit(&request) {
-            Ok(admitted) => admitted,
+        let entered = match self.entrance.enter(&request) {
+            Ok(entered) => entered,
             Err(failure) => {
                 let refusal = failure.into_status(id).into_http();
                 return Box::pin(std::future::ready(Ok(refusal)));
             }
         };
-        request.extensions_mut().insert(id);
-        request.extensions_mut().insert(admitted.caller);
-        request.extensions_mut().insert(admitted.viewer);
-        let is_ours = is_ours(request.uri().path());
-        let answer = self.inner.call(request);
+        // The one that is ready is called; its clone is not yet.
+        let ready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, ready);
+        let entrance = Arc::clone(&self.entrance);
         Box::pin(async move {
-            let Ok(answer) = tokio::time::timeout(admitted.deadline, answer).await else {
-                // The handler is dropped here. An append is not: it runs in a task of its own.
-                return Ok(Failure::DeadlineExceeded.into_status(id).into_http());
-            };
-            drop(admitted.place);
-            answer.map(|answer| if is_ours { explained(answer, id) } else { answer })
+            let answer = entrance.pass(entered, inner, request, id).await;
+            Ok(answer.unwrap_or_else(|failure| failure.into_status(id).into_http()))
         })
     }
 }
 
-impl GateLayer {
-    fn admit(&self, request: &Request<Body>) -> Result<Admitted, Failure> {
+impl Entrance {
+    /// What can be said at once: who calls, how often, and whether there is a place.
+    fn enter(&self, request: &Request<Body>) -> Result<Entered, Failure> {
         let path = request.uri().path();
         let method = Method::of_path(path)
             .ok_or_else(|| Failure::MethodUnknown { path: path.to_owned() })?;
-        let connection = request.extensions().get::<TcpConnectInfo>();
-        let caller = Caller::unasked(connection.and_then(TcpConnectInfo::remote_addr));
-        let viewer = viewer_for(&caller);
-        let authorised = authorise(&caller, viewer, method)?;
-        let place = match method.load() {
-            Load::Free => None,
-            Load::Counted => {
-                let place = Arc::clone(&self.calls).try_acquire_owned();
-                Some(place.map_err(|_| Failure::Busy)?)
-            }
+        let connection = request.extensions().get::<Connection>();
+        // JSON was looked at before it became a call; gRPC-Web comes from browsers, too.
+        let host = connection.map_or(Ok(()), |it| it.check_host(request.uri(), request.headers()));
+        host.map_err(|host| Failure::Http(HttpFault::HostNotLocal { host }))?;
+        let caller = self.caller(connection, request.headers(), method)?;
+        if let (true, Some(connection)) = (caller.identity != Identity::Unknown, connection) {
+            connection.known();
+        }
+        self.count(&caller, method)?;
+        let account = self.shares.account(caller.key());
+        let held = match method.load() {
+            Load::Free => account.pass(),
+            Load::Counted => account.enter().map_err(|_| Failure::Busy)?,
         };
-        let deadline = deadline(request.headers());
-        Ok(Admitted { _authorised: authorised, caller, viewer, place, deadline })
+        let ends_at = Instant::now() + deadline(request.headers());
+        Ok(Entered { method, caller, account, held: Arc::new(held), ends_at })
     }
-}
 
-/// As whom a caller is answered.
-fn viewer_for(caller: &Caller) -> Viewer {
-    match caller.identity {
-        Identity::LocalOperator | Identity::Operator { .. } => Viewer::Overseer,
-        Identity::Party { party, .. } => Viewer::Party(party),
-        Identity::Unknown => Viewer::Stranger,
+    fn caller(
+        &self,
+        connection: Option<&Connection>,
+        headers: &HeaderMap,
+        method: Method,
+    ) -> Result<Caller, Failure> {
+        let peer = connection.map(|it| it.peer);
+        if self.trusts_this_machine {
+            return Ok(Caller::unasked(peer));
+        }
+        let certificate = connection.map_or(Certificate::Absent, |it| it.certificate);
+        let tokens = self.keys.tokens();
+        let known = identify(certificate, headers, tokens.as_deref(), self.clock.now());
+        let unknown = Caller { peer, identity: Identity::Unknown };
+        match known {
+            Ok(identity) if self.requires_identity && identity == Identity::Unknown => {
+                match method.load() {
+                    Load::Free => Ok(unknown),
+                    Load::Counted => Err(Denied::IdentityMissing.into()),
+                }
+            }
+            Ok(identity) => Ok(Caller { peer, identity }),
+            // Health answers whatever somebody sends along.
+            Err(_) if method.load() == Load::Free => Ok(unknown),
+            Err(fault) => {
+                // Who tries tokens out is slowed down like anybody whom nobody knows.
+                self.count(&unknown, method)?;
+                Err(Failure::Identity(fault))
+            }
+        }
+    }
+
+    fn count(&self, caller: &Caller, method: Method) -> Result<(), Failure> {
+        let counted = self.rates.count(caller.key(), method.reply_bytes());
+        counted.map_err(|wait| Failure::RateLimited { wait })
+    }
+
+    /// What takes time: what the caller is, room for the answer, and the answer.
+    async fn pass<S>(
+        &self,
+        entered: Entered,
+        mut inner: S,
+        mut request: Request<Body>,
+        id: RequestId,
+    ) -> Result<Response<Body>, Failure>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Entered { method, caller, account, held, ends_at } = entered;
+        let viewer = timeout_at(ends_at, self.viewer(&caller)).await;
+        let viewer = viewer.map_err(|_| Failure::Busy)??;
+        authorise(&caller, viewer, method)?;
+        let reply_bytes = match method.load() {
+            Load::Free => 0,
+            Load::Counted => method.reply_bytes(),
+        };
+        // Nothing has begun yet, so a caller whose time is over here may come again.
+        let reserved = timeout_at(ends_at, account.reserve(reply_bytes)).await;
+        let reserved = reserved.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
+        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(viewer);
+        let is_ours = is_ours(request.uri().path());
+        let weighed = Arc::clone(&held);
+        let request = request.map(|body| Body::new(Weighed::new(body, weighed)));
+        let answer = timeout_at(ends_at, working_for(held, inner.call(request))).await;
+        // A handler that is late is dropped here. An append is not: it runs in a task of its own.
+        let answer = answer.map_err(|_| Failure::DeadlineExceeded)?;
+        let Ok(answer) = answer;
+        let mut answer = if is_ours { explained(answer, id) } else { answer };
+        answer.extensions_mut().insert(Handed::new(reserved));
+        Ok(answer)
+    }
+
+    /// As whom a caller is answered.
+    async fn viewer(&self, caller: &Caller) -> Result<Viewer, Failure> {
+        match caller.identity {
+            Identity::LocalOperator | Identity::Operator { .. } => Ok(Viewer::Overseer),
+            Identity::Unknown => Ok(Viewer::Stranger),
+            Identity::Party { party, .. } => {
+                let (standing, now) = (Arc::clone(&self.standing), self.clock.now());
+                let looked = tokio::task::spawn_blocking(move || standing(party, now)).await;
+                let oversees = looked.map_err(|_| Failure::WorkerLost)??;
+                Ok(if oversees { Viewer::Overseer } else { Viewer::Party(party) })
+            }
+        }
     }
 }
 
@@ -199,6 +329,7 @@ fn explained(answer: Response<Body>, id: RequestId) -> Response<Body> {
     match status.code() {
         Code::OutOfRange => Failure::RequestTooLarge { detail }.into_status(id).into_http(),
         Code::Internal => Failure::RequestMalformed { detail }.into_status(id).into_http(),
+        Code::ResourceExhausted => Failure::Busy.into_status(id).into_http(),
         _ => answer,
     }
 }

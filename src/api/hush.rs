@@ -88,7 +88,8 @@ fn hidden_fields<K: Knowledge>(
         R::CreditCodeTaken { by, .. } => of(knows.knows_party(*by)?, "by"),
         R::NotTheConsignee { consignee, .. } => of(knows.knows_party(*consignee)?, "consignee"),
         R::NotTheSender { sender, .. } => of(knows.knows_party(*sender)?, "sender"),
-        R::LotRetracted { by, .. } => of(knows.sees_event(*by)?, "by"),
+        R::LotRetracted { by, .. } | R::TargetCorrected { by, .. }
+            => of(knows.sees_event(*by)?, "by"),
         R::LotNotHeld { lot, .. } => of_lot(lot, &["possessor"])?,
         R::LotNotOwned { lot, .. } => of_lot(lot, &["owner"])?,
         R::LotElsewhere { lot, .. } => of_lot(lot, &["site"])?,
@@ -100,7 +101,6 @@ fn hidden_fields<K: Knowledge>(
         R::MergeClassesDiffer { lot, .. } => of_lot(lot, &["group", "other"])?,
         R::InsufficientMass { lot, .. } => of_lot(lot, &["available", "remaining"])?,
         R::TargetNotYours { actor, .. } => of(knows.knows_party(*actor)?, "actor"),
-        R::TargetCorrected { by, .. } => of(knows.sees_event(*by)?, "by"),
         // Its fields are the caller's own words, the tables' or the public's; of a correction that
         // is blocked see `hush_blocked`.
         R::CorrectionBlocked { .. }

@@ -1,7 +1,8 @@
 //! How machines talk to the ledger: gRPC, and JSON over HTTP.
 //!
-//! *Owns:* the three services of `urbanmine.v1`, health and reflection; who may make which call;
-//! how every failure is told; pages; deadlines; the bounds of calls and reads.
+//! *Owns:* the three services of `urbanmine.v1`, health and reflection; the one port; who calls and
+//! who may make which call; how every failure is told; pages; deadlines; the bounds of calls, reads
+//! and connections.
 //!
 //! *Never:* judges an event, touches the store, signs; holds an append that its caller can cancel;
 //! tells a caller a path or an IO error. It meets the node only through its handle and its reader.
@@ -12,6 +13,7 @@
 mod as_of;
 mod convert;
 pub mod desk;
+pub mod doors;
 pub mod errors;
 mod eyes;
 pub mod gate;
@@ -24,32 +26,36 @@ pub mod messages_zh;
 pub mod numbers;
 pub mod pages;
 pub mod policy;
+mod rates;
 mod registry;
+mod shares;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 mod traces;
 pub mod viewer;
 mod visibility;
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::net::TcpListener;
-use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::{Layer as _, ServiceExt as _};
+use tonic_web::GrpcWebLayer;
+use tower::Layer as _;
 
-use crate::limits::{
-    KEEPALIVE_ANSWER_SECONDS, KEEPALIVE_SECONDS, MAX_CALL_SECONDS, MAX_DRAIN_SECONDS,
-    MAX_REPLY_BYTES, MAX_REQUEST_BYTES, MAX_STREAMS_PER_CONNECTION,
-};
+pub use doors::{DoorFault, DoorSettings, Doors, Listener};
+use gate::{Entrance, Gate, GateLayer};
+use rates::Rates;
+use shares::Shares;
+
+use crate::domain::TimeMs;
+use crate::domain::party::PartyState;
+use crate::domain::vocabulary::PartyRole;
+use crate::limits::{MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
 use crate::node::Node;
+use crate::node::clock::{Clock, SystemClock};
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use crate::wire::v1::lot_service_server::{LotServiceServer, SERVICE_NAME as LOT_SERVICE};
@@ -63,55 +69,9 @@ const HEALTH_NAMES: [&str; 4] = ["", LEDGER_SERVICE, LOT_SERVICE, REGISTRY_SERVI
 /// Why the service does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeFault {
-    /// Others could reach it.
-    #[error(
-        "{address} can be reached from other machines; until callers have to identify themselves, \
-         only a loopback address is served, such as 127.0.0.1 or [::1]"
-    )]
-    NotLoopback {
-        /// What was asked for.
-        address: SocketAddr,
-    },
-    /// The address cannot be had.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// What was asked for.
-        address: SocketAddr,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
     /// The descriptors that reflection shows do not parse.
     #[error("cannot build the reflection service")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// The server failed.
-    #[error("the gRPC server failed")]
-    Transport(#[source] tonic::transport::Error),
-}
-
-/// A socket that only this machine can reach. Only [`Listener::bind`] makes one.
-#[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
-}
-
-impl Listener {
-    /// Listens, on a loopback address only. Port 0 takes a free one.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ServeFault> {
-        if !policy::is_loopback(address.ip()) {
-            return Err(ServeFault::NotLoopback { address });
-        }
-        let failed = |source| ServeFault::Bind { address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
-        let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address })
-    }
-
-    /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
 }
 
 /// Serves until `shutdown`, then lets calls end. The node stays open: its owner shuts it down
@@ -121,8 +81,65 @@ pub async fn serve(
     listener: Listener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeFault> {
+    serve_at(node, listener, Arc::new(SystemClock), shutdown).await
+}
+
+/// The same with another clock: by it tokens end, and parties have their roles.
+pub async fn serve_at(
+    node: Node,
+    listener: Listener,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeFault> {
     let health = HealthReporter::new();
     tell(&health, ServingStatus::Serving).await;
+    let shares = Shares::new();
+    let gate = gate(&node, &listener, shares.clone(), clock);
+    let app = front(gate.layer(services(node, &health)?));
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let until_shutdown = async {
+        shutdown.await;
+        tell(&health, ServingStatus::NotServing).await;
+        // The receiver lives in this function, so somebody listens.
+        let _ = stop.send(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = listener.welcome(app, shares, stopping) => Ok(()),
+        () = until_shutdown => Ok(()),
+    }
+}
+
+/// Where a request goes: JSON, gRPC and gRPC-Web, with HTTP/2 or HTTP/1.1.
+fn front(gated: Gate<Routes>) -> axum::Router {
+    json::router(gated.clone()).fallback_service(GrpcWebLayer::new().layer(gated))
+}
+
+fn gate(node: &Node, listener: &Listener, shares: Shares, clock: Arc<dyn Clock>) -> GateLayer {
+    let reader = node.reader();
+    let settings = listener.settings();
+    GateLayer::at(Entrance {
+        shares,
+        rates: Rates::new(
+            settings.bounds.calls_per_second,
+            settings.bounds.stranger_calls_per_second,
+        ),
+        keys: listener.keys(),
+        trusts_this_machine: listener.trusts_this_machine(),
+        requires_identity: settings.require_identity,
+        clock,
+        standing: Arc::new(move |party, now| Ok(oversees(reader.party(party)?.as_ref(), now))),
+    })
+}
+
+/// Whether a party sees everything.
+fn oversees(party: Option<&PartyState>, now: TimeMs) -> bool {
+    const OVERSEERS: [PartyRole; 3] =
+        [PartyRole::Coordinator, PartyRole::Auditor, PartyRole::Regulator];
+    party.is_some_and(|state| OVERSEERS.iter().any(|role| state.party.has_role(*role, now)))
+}
+
+fn services(node: Node, health: &HealthReporter) -> Result<Routes, ServeFault> {
     let desk = desk::Desk::new(node);
     let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone() };
     let services = Routes::default()
@@ -146,40 +163,7 @@ pub async fn serve(
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_REPLY_BYTES),
         );
-    let gated = gate::GateLayer::new().layer(services.prepare());
-    let grpc = gated.clone().map_request(|request: http::Request<_>| request.map(Body::new));
-    let all: Routes = json::router(gated).fallback_service(grpc).into();
-    let router = server().add_routes(all);
-
-    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
-    let until_shutdown = async {
-        shutdown.await;
-        tell(&health, ServingStatus::NotServing).await;
-        // The receiver lives in this function, so somebody listens.
-        let _ = stopped.send(true);
-    };
-    let incoming = TcpIncoming::from(listener.socket).with_nodelay(Some(true));
-    let serving = router.serve_with_incoming_shutdown(incoming, until_shutdown);
-    let drained = async {
-        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
-        tokio::time::sleep(Duration::from_secs(MAX_DRAIN_SECONDS)).await;
-    };
-    tokio::select! {
-        ended = serving => ended.map_err(ServeFault::Transport),
-        () = drained => {
-            tracing::warn!(MAX_DRAIN_SECONDS, "calls were still open when the service stopped");
-            Ok(())
-        }
-    }
-}
-
-fn server() -> Server {
-    Server::builder()
-        .timeout(Duration::from_secs(MAX_CALL_SECONDS))
-        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_ANSWER_SECONDS)))
-        .accept_http1(true)
+    Ok(services.prepare())
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

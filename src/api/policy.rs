@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use super::identity::{Caller, Scope};
 use super::viewer::Viewer;
+use crate::limits::{MAX_REPLY_BYTES, PAGE_REPLY_BYTES, SMALL_REPLY_BYTES};
 
 /// When a call is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,27 +42,46 @@ pub struct Row {
     pub scope: Scope,
     /// Whether it counts.
     pub load: Load,
+    /// Bytes that its reply may have: so many are set aside before its handler begins.
+    pub reply_bytes: usize,
+}
+
+impl Row {
+    /// A row with the most careful guess at its reply.
+    const fn of(method: &'static str, rule: Rule, scope: Scope) -> Self {
+        Self { method, rule, scope, load: Load::Counted, reply_bytes: MAX_REPLY_BYTES }
+    }
+
+    /// The call answers one record, one proof or one receipt.
+    const fn small(self) -> Self {
+        Self { reply_bytes: SMALL_REPLY_BYTES, ..self }
+    }
+
+    /// The call answers one page.
+    const fn page(self) -> Self {
+        Self { reply_bytes: PAGE_REPLY_BYTES, ..self }
+    }
 }
 
 /// Anybody may call: what is public, checkpoints and hashes.
 const fn public(method: &'static str) -> Row {
-    Row { method, rule: Rule::Public, scope: Scope::Read, load: Load::Counted }
+    Row::of(method, Rule::Public, Scope::Read)
 }
 
 /// An identified party may call, and is answered what it may see.
 const fn member(method: &'static str) -> Row {
-    Row { method, rule: Rule::Member, scope: Scope::Read, load: Load::Counted }
+    Row::of(method, Rule::Member, Scope::Read)
 }
 
 /// An identified party may send events.
 const fn append(method: &'static str) -> Row {
-    Row { method, rule: Rule::Member, scope: Scope::Append, load: Load::Counted }
+    Row::of(method, Rule::Member, Scope::Append)
 }
 
 /// Overseers only.
 #[expect(dead_code, reason = "the table has no call yet that is the overseers' alone")]
 const fn overseer(method: &'static str) -> Row {
-    Row { method, rule: Rule::Overseer, scope: Scope::Admin, load: Load::Counted }
+    Row::of(method, Rule::Overseer, Scope::Admin)
 }
 
 /// The name that [`member`] had; for rows that are on their way.
@@ -71,7 +91,7 @@ const fn open(method: &'static str) -> Row {
 }
 
 const fn free(method: &'static str) -> Row {
-    Row { method, rule: Rule::Public, scope: Scope::Read, load: Load::Free }
+    Row { load: Load::Free, ..public(method).small() }
 }
 
 /// The table. A test walks the descriptors and fails if a call has no row, or a row no call.
@@ -80,27 +100,27 @@ pub const POLICY: &[Row] = &[
     free("grpc.health.v1.Health/Watch"),
     free("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
     free("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
-    append("urbanmine.v1.LedgerService/AppendEvent"),
+    append("urbanmine.v1.LedgerService/AppendEvent").small(),
     append("urbanmine.v1.LedgerService/BatchAppendEvents"),
-    public("urbanmine.v1.LedgerService/GetCheckpoint"),
-    public("urbanmine.v1.LedgerService/GetConsistencyProof"),
-    member("urbanmine.v1.LedgerService/GetEntry"),
-    public("urbanmine.v1.LedgerService/GetInclusionProof"),
-    public("urbanmine.v1.LedgerService/GetLedger"),
-    member("urbanmine.v1.LedgerService/GetReceipt"),
-    member("urbanmine.v1.LedgerService/ListEntries"),
-    member("urbanmine.v1.LotService/GetLot"),
-    member("urbanmine.v1.LotService/GetTransfer"),
-    member("urbanmine.v1.LotService/ListLotEvents"),
-    member("urbanmine.v1.LotService/ListLots"),
+    public("urbanmine.v1.LedgerService/GetCheckpoint").small(),
+    public("urbanmine.v1.LedgerService/GetConsistencyProof").small(),
+    member("urbanmine.v1.LedgerService/GetEntry").small(),
+    public("urbanmine.v1.LedgerService/GetInclusionProof").small(),
+    public("urbanmine.v1.LedgerService/GetLedger").small(),
+    member("urbanmine.v1.LedgerService/GetReceipt").small(),
+    member("urbanmine.v1.LedgerService/ListEntries").page(),
+    member("urbanmine.v1.LotService/GetLot").small(),
+    member("urbanmine.v1.LotService/GetTransfer").small(),
+    member("urbanmine.v1.LotService/ListLotEvents").page(),
+    member("urbanmine.v1.LotService/ListLots").page(),
     member("urbanmine.v1.LotService/TraceDestinations"),
     member("urbanmine.v1.LotService/TraceOrigins"),
-    member("urbanmine.v1.RegistryService/GetParty"),
-    member("urbanmine.v1.RegistryService/GetSite"),
-    public("urbanmine.v1.RegistryService/GetTables"),
-    member("urbanmine.v1.RegistryService/ListKeys"),
-    member("urbanmine.v1.RegistryService/ListParties"),
-    member("urbanmine.v1.RegistryService/ListSites"),
+    member("urbanmine.v1.RegistryService/GetParty").small(),
+    member("urbanmine.v1.RegistryService/GetSite").small(),
+    public("urbanmine.v1.RegistryService/GetTables").page(),
+    member("urbanmine.v1.RegistryService/ListKeys").page(),
+    member("urbanmine.v1.RegistryService/ListParties").page(),
+    member("urbanmine.v1.RegistryService/ListSites").page(),
 ];
 
 /// A call that has a row.
@@ -123,6 +143,11 @@ impl Method {
     /// Whether it counts towards the calls in flight.
     pub const fn load(self) -> Load {
         self.0.load
+    }
+
+    /// Bytes that its reply may have.
+    pub const fn reply_bytes(self) -> usize {
+        self.0.reply_bytes
     }
 
     /// Who may make it.
@@ -172,6 +197,16 @@ pub fn authorise(caller: &Caller, viewer: Viewer, method: Method) -> Result<Auth
 /// loopback address looks like that to a socket that serves both families.
 pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// Whether a host is an address, or `localhost`: no name that a stranger can own.
+pub fn is_local_name(host: &str) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let is_address = address.parse::<std::net::IpAddr>().is_ok();
+    let name = name.to_ascii_lowercase();
+    is_address || name == "localhost" || name.ends_with(".localhost")
 }
 
 impl fmt::Display for Rule {

@@ -11,22 +11,22 @@ use http::{Request, Response};
 use prost::Message as _;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
+use super::doors::Connection;
 use super::errors::{
     DOMAIN, Effect, Failure, Retry, Verdict, Violation, code_of, name_of, verdict,
 };
 use super::gate::{GateLayer, RequestId};
-use super::identity::{Caller, Identity, Scope, Scopes};
+use super::identity::{Caller, Identity, IdentityFault, Scope, Scopes};
 use super::json::HttpFault;
 use super::messages_zh::SENTENCES;
 use super::numbers::FIELDS;
 use super::policy::{Denied, Load, Method, POLICY, Row, Rule, authorise};
 use super::viewer::Viewer;
-use super::{Listener, ServeFault};
+use super::{DoorFault, Listener};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::{EntryIndex, EventId, Grams, LotId, PartyId, Rejection, TimeMs};
 use crate::limits::{MAX_CALLS_IN_FLIGHT, MAX_VIOLATIONS_LISTED};
@@ -123,7 +123,10 @@ fn every_reason_has_a_meaning_an_example_and_a_row() {
 
 /// Waiting has a known length only where nothing but load or a restart is in the way.
 fn can_wait(row: &Verdict) -> bool {
-    matches!(row.reason, Reason::Busy | Reason::ShuttingDown | Reason::Indeterminate)
+    matches!(
+        row.reason,
+        Reason::Busy | Reason::ShuttingDown | Reason::Indeterminate | Reason::RateLimited
+    )
 }
 
 #[test]
@@ -294,7 +297,14 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::Denied(Denied::IdentityMissing),
         Failure::Denied(Denied::NotAllowed { rule: Rule::Overseer }),
         Failure::Denied(Denied::ScopeMissing { needed: Scope::Admin }),
+        Failure::Identity(IdentityFault::CertificateNameless),
+        Failure::Identity(IdentityFault::IdentitiesDiffer),
+        Failure::Identity(IdentityFault::TokenExpired { expired_at: TimeMs::of(5) }),
+        Failure::Identity(IdentityFault::TokenMalformed),
+        Failure::Identity(IdentityFault::TokenRevoked),
+        Failure::Identity(IdentityFault::TokenUnknown),
         Failure::MethodUnknown { path: "/x".to_owned() },
+        Failure::RateLimited { wait: Duration::from_millis(999) },
         Failure::NotFound { kind: "lot", name: lot(1).to_string() },
         Failure::PageToken { rule: "r" },
         Failure::Request(vec![violation; 50]),
@@ -404,7 +414,8 @@ fn every_rule_meets_every_viewer() {
     let none = Identity::Party { party: party(1), scopes: Scopes::default() };
     let none = Caller { peer: None, identity: none };
     for (rule, expected) in rows {
-        let row = Row { method: "x/Y", rule, scope: Scope::Append, load: Load::Counted };
+        let row =
+            Row { method: "x/Y", rule, scope: Scope::Append, load: Load::Counted, reply_bytes: 1 };
         let method = Method::of_row(Box::leak(Box::new(row)));
         for (viewer, expected) in viewers.into_iter().zip(expected) {
             assert_eq!(authorise(&whole, viewer, method).map(|_| ()), expected, "{rule:?}");
@@ -432,7 +443,7 @@ fn scopes_hold_what_they_were_given() {
 async fn an_address_that_others_reach_is_refused() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.7:0"] {
         let refusal = Listener::bind(address.parse().unwrap()).await.unwrap_err();
-        assert!(matches!(refusal, ServeFault::NotLoopback { .. }), "{refusal}");
+        assert!(matches!(refusal, DoorFault::PlainTextBeyondLoopback { .. }), "{refusal}");
         assert!(refusal.to_string().contains("loopback"));
     }
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -443,8 +454,7 @@ async fn an_address_that_others_reach_is_refused() {
 fn request(path: &str, peer: &str) -> Request<Body> {
     let peer: SocketAddr = peer.parse().unwrap();
     let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
-    let connection = TcpConnectInfo { local_addr: None, remote_addr: Some(peer) };
-    request.extensions_mut().insert(connection);
+    request.extensions_mut().insert(Connection::from_within(peer));
     request
 }
 

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_types::StatusExt as _;
 
 use crate::limits::{MAX_APPEND_TRIES, MAX_REPLY_BYTES};
@@ -13,32 +18,85 @@ use crate::wire::v1::lot_service_client::LotServiceClient;
 use crate::wire::v1::registry_service_client::RegistryServiceClient;
 use crate::wire::v1::{AppendedEvent, BatchAppendEventsRequest};
 
+/// The environment variable that holds a token.
+pub const TOKEN_VARIABLE: &str = "URBANMINE_TOKEN";
+
+/// How a server is known, and how it knows us. A token also comes from `URBANMINE_TOKEN`; never
+/// from the command line, where everybody on the machine could read it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct AccessArgs {
+    /// Authority that the server's certificate is from (PEM); for `https` addresses.
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Client certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Key of the client certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// File whose first line is a token [default: the variable `URBANMINE_TOKEN`]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What calls go out through.
+pub type Line = InterceptedService<Channel, Bearer>;
+
+/// Says who calls, when there is a token.
+#[derive(Debug, Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// The three services of one server.
 #[derive(Clone)]
 pub struct Client {
     /// Entries, receipts, checkpoints.
-    pub ledger: LedgerServiceClient<Channel>,
+    pub ledger: LedgerServiceClient<Line>,
     /// Lots and traces.
-    pub lots: LotServiceClient<Channel>,
+    pub lots: LotServiceClient<Line>,
     /// Parties and sites.
-    pub registry: RegistryServiceClient<Channel>,
+    pub registry: RegistryServiceClient<Line>,
 }
 
 impl Client {
     /// Connects, e.g. to `http://127.0.0.1:7878`.
     pub async fn connect(server: &str) -> anyhow::Result<Self> {
-        let endpoint = Endpoint::from_shared(server.to_owned())
+        Self::connect_with(server, &AccessArgs::default()).await
+    }
+
+    /// Connects with certificates or a token.
+    pub async fn connect_with(server: &str, access: &AccessArgs) -> anyhow::Result<Self> {
+        let mut endpoint = Endpoint::from_shared(server.to_owned())
             .with_context(|| format!("{server} is not an address like http://127.0.0.1:7878"))?
             .connect_timeout(Duration::from_secs(5));
+        let is_tls = endpoint.uri().scheme_str() == Some("https");
+        if is_tls {
+            endpoint = endpoint.tls_config(access.tls()?)?;
+        }
+        let bearer = access.bearer()?;
+        if bearer.0.is_some() && !is_tls && !is_this_machine(endpoint.uri().host()) {
+            bail!("a token goes out in https only, or to this machine; {server} is neither");
+        }
         let channel = endpoint.connect().await.with_context(|| {
             format!("cannot reach {server}; is `urbanmine serve` running there?")
         })?;
+        let line = InterceptedService::new(channel, bearer);
         Ok(Self {
-            ledger: LedgerServiceClient::new(channel.clone())
+            ledger: LedgerServiceClient::new(line.clone())
                 .max_decoding_message_size(MAX_REPLY_BYTES),
-            lots: LotServiceClient::new(channel.clone()).max_decoding_message_size(MAX_REPLY_BYTES),
-            registry: RegistryServiceClient::new(channel)
-                .max_decoding_message_size(MAX_REPLY_BYTES),
+            lots: LotServiceClient::new(line.clone()).max_decoding_message_size(MAX_REPLY_BYTES),
+            registry: RegistryServiceClient::new(line).max_decoding_message_size(MAX_REPLY_BYTES),
         })
     }
 
@@ -62,6 +120,43 @@ impl Client {
             }
         }
     }
+}
+
+impl AccessArgs {
+    fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
+        let path = self.tls_ca.as_deref().context(
+            "say whose certificate the server has: --tls-ca FILE, the authority's certificate",
+        )?;
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?));
+        if let (Some(cert), Some(key)) = (&self.client_cert, &self.client_key) {
+            tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
+        }
+        Ok(tls)
+    }
+
+    fn bearer(&self) -> anyhow::Result<Bearer> {
+        let text = match &self.token_file {
+            Some(path) => Some(read(path)?),
+            None => std::env::var(TOKEN_VARIABLE).ok(),
+        };
+        let Some(text) = text else { return Ok(Bearer(None)) };
+        let token = text.lines().next().unwrap_or_default().trim();
+        // What is wrong with it is not told: it is a secret.
+        let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| anyhow::anyhow!("the token has characters that no token has"))?;
+        value.set_sensitive(true);
+        Ok(Bearer(Some(value)))
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn is_this_machine(host: Option<&str>) -> bool {
+    let host = host.unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(crate::api::policy::is_loopback)
 }
 
 impl Client {

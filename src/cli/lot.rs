@@ -5,7 +5,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, Refused};
+use super::client::{AccessArgs, Client, Refused};
 use super::names::{id_bytes, id_text};
 use super::output::{grams, print_json, time};
 use super::runtime;
@@ -20,6 +20,8 @@ pub struct LotArgs {
     /// The server.
     #[arg(long, default_value = "http://127.0.0.1:7878")]
     server: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -28,7 +30,7 @@ pub struct LotArgs {
 pub(super) fn run(args: &LotArgs) -> anyhow::Result<()> {
     let id = id_bytes(&args.lot)?;
     runtime()?.block_on(async {
-        let mut client = Client::connect(&args.server).await?;
+        let mut client = Client::connect_with(&args.server, &args.access).await?;
         let lot_id = bytes::Bytes::copy_from_slice(&id);
         let request = v1::GetLotRequest { lot_id: lot_id.clone() };
         let reply = client.lots.get_lot(request).await.map_err(|it| Refused::of(&it))?;

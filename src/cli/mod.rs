@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod cert;
 pub mod client;
 pub mod config;
 pub mod demo;
@@ -22,6 +23,7 @@ pub mod rebuild;
 pub mod script;
 pub mod serve;
 pub mod submit;
+pub mod token;
 pub mod trace;
 pub mod verify;
 
@@ -48,6 +50,10 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Show the settings of serve, or an example of its configuration file.
     Config(config::command::ConfigArgs),
+    /// Give out tokens, by which callers say who they are.
+    Token(token::TokenArgs),
+    /// Make certificates for development.
+    Cert(cert::CertArgs),
     /// Make a signing key in an encrypted key file.
     Keygen(keygen::KeygenArgs),
     /// Sign events from JSON lines and send them; the same file again records nothing twice.
@@ -105,6 +111,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Cert(args) => cert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,7 @@ use super::config::{ConfigFault, Effective, Override};
 use super::keyfile::{self, PassphraseArgs};
 use super::output::hex;
 use super::runtime;
-use crate::api::Listener;
+use crate::api::Doors;
 use crate::node::{Node, NodeConfig};
 
 /// Serve a ledger over gRPC. Settings come from a file, the environment and these flags; see
@@ -31,9 +31,11 @@ pub struct ServeArgs {
     key: LedgerKeyArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Address to listen on; loopback only in this version [default: 127.0.0.1:7878]
+    /// Address to listen on; others than loopback need --tls-cert [default: 127.0.0.1:7878]
     #[arg(long)]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    doors: DoorArgs,
     /// Address of the metrics (Prometheus); none without it.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -60,6 +62,30 @@ pub struct LedgerKeyArgs {
     fd: Option<u32>,
 }
 
+/// Who is let in.
+#[derive(Debug, Default, Args)]
+pub struct DoorArgs {
+    /// The server's certificate, and those between it and its authority (PEM).
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the server's certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Authorities whose client certificates identify parties (PEM).
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// File of tokens (see token).
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Give those who do not say who they are nothing but health: not even what is public.
+    #[arg(long)]
+    require_identity: bool,
+    /// Serve without TLS where other machines reach it. DANGER: whoever is on the way reads
+    /// everything, takes tokens, and changes answers. Only behind something that encrypts.
+    #[arg(long)]
+    plaintext_beyond_loopback: bool,
+}
+
 impl ServeArgs {
     /// Every setting, from all sources.
     pub(super) fn effective(&self) -> Result<Effective, ConfigFault> {
@@ -74,7 +100,9 @@ impl ServeArgs {
         let path = |path: &PathBuf| Value::String(path.to_string_lossy().into_owned());
         let text = |text: &String| Value::String(text.clone());
         let address = |address: &SocketAddr| Value::String(address.to_string());
-        let (key, passphrase) = (&self.key, &self.passphrase);
+        let (key, passphrase, doors) = (&self.key, &self.passphrase, &self.doors);
+        // A flag that is not there leaves it to the other sources.
+        let yes = |said: bool| said.then_some(Value::Boolean(true));
         let said = [
             ("ledger.data", "--data", self.data.as_ref().map(path)),
             ("ledger.guard", "--guard", self.guard.as_ref().map(path)),
@@ -92,6 +120,16 @@ impl ServeArgs {
                 passphrase.passphrase_credential.as_ref().map(text),
             ),
             ("listen.address", "--listen", self.listen.as_ref().map(address)),
+            ("doors.tls_cert", "--tls-cert", doors.tls_cert.as_ref().map(path)),
+            ("doors.tls_key", "--tls-key", doors.tls_key.as_ref().map(path)),
+            ("doors.client_ca", "--client-ca", doors.client_ca.as_ref().map(path)),
+            ("doors.tokens", "--tokens", doors.tokens.as_ref().map(path)),
+            ("doors.require_identity", "--require-identity", yes(doors.require_identity)),
+            (
+                "doors.plaintext_beyond_loopback",
+                "--plaintext-beyond-loopback",
+                yes(doors.plaintext_beyond_loopback),
+            ),
             ("metrics.address", "--metrics", self.metrics.as_ref().map(address)),
             ("log.format", "--log-format", self.log_format.as_ref().map(text)),
             ("log.level", "--log-level", self.log_level.as_ref().map(text)),
@@ -110,7 +148,11 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // The table has a default, so there is one.
     let listen = settings.listen.address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7878)));
     runtime()?.block_on(async {
-        let listener = Listener::bind(listen).await?;
+        let doors = Doors::open(settings.doors())?;
+        let read_anew = doors.read_anew();
+        let listener = doors.listen(listen).await?;
+        // Caught before anybody learns the address.
+        let rereading = tokio::spawn(on_hangup(move || read_anew.now()));
         let node = Node::open(&config, ledger_key).context("the node does not start")?;
         let address = listener.address();
         let ledger = node.reader().ledger()?;
@@ -118,12 +160,27 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         eprintln!("ledger key {public}");
         // Before anybody learns the address: who knows it may ask us to end.
         let interrupted = interrupted();
-        println!("http://{address}");
+        println!("{}://{address}", listener.scheme());
         crate::api::serve(node.clone(), listener, interrupted).await?;
+        rereading.abort();
         node.shutdown().await;
         eprintln!("stopped; everything acknowledged is on disk");
         Ok(())
     })
+}
+
+/// Calls back whenever a hangup signal comes: certificates and tokens are read anew.
+fn on_hangup(call: impl Fn() + Send) -> impl Future<Output = ()> + Send {
+    #[cfg(unix)]
+    let hung_up = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+    async move {
+        #[cfg(unix)]
+        if let Ok(mut hung_up) = hung_up {
+            while hung_up.recv().await.is_some() {
+                call();
+            }
+        }
+    }
 }
 
 /// Resolves on Ctrl-C or a termination signal; both are caught from this call on, within a runtime.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
-use super::client::{Client, Refused};
+use super::client::{AccessArgs, Client, Refused};
 use super::keyfile::{self, PassphraseArgs};
 use super::names::{id_bytes, lookup_samples};
 use super::output::{bar, print_json};
@@ -37,6 +37,8 @@ pub struct SubmitArgs {
     /// The server.
     #[arg(long, default_value = "http://127.0.0.1:7878")]
     server: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Key file of a party: `FILE`, or `PARTY=FILE` when several parties sign.
     #[arg(long = "key", value_name = "[PARTY=]FILE", required = true)]
     keys: Vec<String>,
@@ -61,7 +63,7 @@ pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     runtime()?.block_on(async {
-        let mut client = Client::connect(&args.server).await?;
+        let mut client = Client::connect_with(&args.server, &args.access).await?;
         let ledger = client.ledger.get_ledger(crate::wire::v1::GetLedgerRequest {}).await;
         let ledger = ledger.map_err(|it| Refused::of(&it))?.into_inner().ledger;
         let origin = ledger.context("the server names no ledger")?.origin;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, Refused};
+use super::client::{AccessArgs, Client, Refused};
 use super::lot::kind;
 use super::names::{id_bytes, id_text};
 use super::output::{grams, per_cent, print_json};
@@ -25,6 +25,8 @@ pub struct TraceArgs {
     /// The server.
     #[arg(long, default_value = "http://127.0.0.1:7878")]
     server: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Follow the lot forward, to where it went.
     #[arg(long)]
     forward: bool,
@@ -40,7 +42,7 @@ pub(super) fn run(args: &TraceArgs) -> anyhow::Result<()> {
     let id = id_bytes(&args.lot)?;
     let substance = args.substance.as_deref().map(parse_substance).transpose()?;
     runtime()?.block_on(async {
-        let mut client = Client::connect(&args.server).await?;
+        let mut client = Client::connect_with(&args.server, &args.access).await?;
         if args.forward {
             let trace = destinations(&mut client, id).await?;
             if args.json {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, Refused};
+use super::client::{AccessArgs, Client, Refused};
 use super::init::guard_of;
 use super::output::{bar, print_json, thousands, unhex32};
 use super::runtime;
@@ -30,6 +30,8 @@ pub struct VerifyArgs {
     /// A server, e.g. <http://127.0.0.1:7878>
     #[arg(long, value_name = "URL", group = "what")]
     server: Option<String>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// A receipt.
     #[arg(long, value_name = "FILE", group = "what")]
     receipt: Option<PathBuf>,
@@ -54,7 +56,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     }
     let judged = match (&args.data, &args.server) {
         (Some(data), _) => check_data(data, args.guard.as_deref(), pins)?,
-        (None, Some(server)) => runtime()?.block_on(check_server(server, pins))?,
+        (None, Some(server)) => runtime()?.block_on(check_server(server, &args.access, pins))?,
         (None, None) => bail!("say what to verify: --data, --server or --receipt"),
     };
     if args.json {
@@ -152,8 +154,8 @@ fn feed(verifier: &mut Verifier, group: &crate::ledger::frame::Group) {
 }
 
 /// Reads every entry from a server, up to its last checkpoint.
-async fn check_server(server: &str, pins: Pins) -> anyhow::Result<Judged> {
-    let mut client = Client::connect(server).await?;
+async fn check_server(server: &str, access: &AccessArgs, pins: Pins) -> anyhow::Result<Judged> {
+    let mut client = Client::connect_with(server, access).await?;
     let reply = client.ledger.get_checkpoint(v1::GetCheckpointRequest {}).await;
     let text = reply.map_err(|it| Refused::of(&it))?.into_inner().checkpoint;
     let size = SignedCheckpoint::parse(text.as_bytes()).map_or(u64::MAX, |(it, _)| it.size.0);

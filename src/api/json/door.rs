@@ -5,16 +5,15 @@ use std::convert::Infallible;
 use axum::body::Body as HttpBody;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TE,
     TRANSFER_ENCODING, USER_AGENT,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
-use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Status};
 use tower::{Service, ServiceExt as _};
 
 use super::encode::Pieces;
@@ -23,9 +22,10 @@ use super::grpc::{Lazy, framed, status_of, unary_message};
 use super::lines::Lines;
 use super::routes::{Found, Route, table};
 use super::{body, query, refusal};
+use crate::api::doors::Connection;
 use crate::api::errors::Failure;
 use crate::api::gate::RequestId;
-use crate::api::policy::is_loopback;
+use crate::api::shares::{Handed, Weighed, call_of_this_task};
 use crate::limits::{MAX_CALL_SECONDS, MAX_REQUEST_BYTES};
 
 /// How long the caller waits, in whole seconds.
@@ -114,27 +114,11 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
 /// not speak in its name. It cannot send JSON (no CORS); and it cannot come here under a name of
 /// its own that it lets point to this machine, because only addresses and `localhost` are answered.
 fn check_host(parts: &Parts) -> Result<(), Failure> {
-    let peer = parts.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    if !peer.is_some_and(|peer| is_loopback(peer.ip())) {
-        return Ok(());
+    match parts.extensions.get::<Connection>() {
+        Some(connection) => connection.check_host(&parts.uri, &parts.headers),
+        None => Ok(()),
     }
-    let told = parts.headers.get(HOST).map(|host| host.to_str().unwrap_or("not text").to_owned());
-    let told = parts.uri.authority().map(ToString::to_string).or(told);
-    let Some(told) = told else { return Ok(()) };
-    if is_local_name(&told) {
-        return Ok(());
-    }
-    Err(Failure::Http(HttpFault::HostNotLocal { host: told }))
-}
-
-/// Whether a host is an address, or `localhost`: no name that a stranger can own.
-fn is_local_name(host: &str) -> bool {
-    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
-    let name = authority.host();
-    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    let is_address = address.parse::<std::net::IpAddr>().is_ok();
-    let name = name.to_ascii_lowercase();
-    is_address || name == "localhost" || name.ends_with(".localhost")
+    .map_err(|host| Failure::Http(HttpFault::HostNotLocal { host }))
 }
 
 /// The body of a call that takes one, which is read when the gate has let the call through.
@@ -188,9 +172,18 @@ fn check_content(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 async fn whole(body: HttpBody) -> Result<Bytes, Failure> {
+    let body = Body::new(body);
+    // It is read within the call, and counts as its bytes do.
+    let body = match call_of_this_task() {
+        Some(held) => Body::new(Weighed::new(body, held)),
+        None => body,
+    };
     let read = Limited::new(body, MAX_REQUEST_BYTES).collect().await;
     read.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
+        let code = error.downcast_ref::<Status>().map(Status::code);
+        if code == Some(Code::ResourceExhausted) {
+            Failure::Busy
+        } else if error.is::<LengthLimitError>() || code == Some(Code::OutOfRange) {
             Failure::RequestTooLarge { detail: "found more".to_owned() }
         } else {
             Failure::RequestMalformed { detail: "the body broke off".to_owned() }
@@ -258,16 +251,22 @@ where
     S::Future: Send + 'static,
 {
     let Ok(reply) = inner.oneshot(call).await;
-    let (head, body) = reply.into_parts();
+    let (mut head, body) = reply.into_parts();
     if let Some(status) = status_of(&head.headers) {
         return Err(status);
     }
     let descriptor = route.method.output();
-    if route.method.is_server_streaming() {
+    let mut told = if route.method.is_server_streaming() {
         let lines = HttpBody::new(Lines::new(descriptor, body));
-        return Ok(answered(lines, "application/x-ndjson"));
+        answered(lines, "application/x-ndjson")
+    } else {
+        told(&descriptor, unary_message(body).await?)?
+    };
+    // The message stays in memory while its text goes out, so what was set aside for it is kept.
+    if let Some(handed) = head.extensions.remove::<Handed>() {
+        told.extensions_mut().insert(handed.kept());
     }
-    told(&descriptor, unary_message(body).await?)
+    Ok(told)
 }
 
 /// What is wrong with an answer of our own, or what the framework refused by itself, has no reason

@@ -14,7 +14,6 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value as Json;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer as _, Service as _, service_fn};
 
 use super::encode::{Malformed, Pieces, text};
@@ -22,6 +21,7 @@ use super::lines::Lines;
 use super::routes::{Found, table};
 use super::scalar::{bytes_text, from_number, from_string, from_text};
 use super::{POOL, body, door, openapi, query, router};
+use crate::api::doors::Connection;
 use crate::api::errors::{Failure, name_of};
 use crate::api::gate::{GateLayer, RequestId};
 use crate::limits::{MAX_JSON_VALUES, MAX_REQUEST_BYTES};
@@ -489,8 +489,7 @@ fn request(verb: Verb, path: &str, peer: &str, body: HttpBody) -> Request<HttpBo
         .header("host", "127.0.0.1:7878")
         .body(body)
         .unwrap();
-    let connection = TcpConnectInfo { local_addr: None, remote_addr: Some(peer) };
-    request.extensions_mut().insert(connection);
+    request.extensions_mut().insert(Connection::from_within(peer));
     request
 }
 
@@ -528,7 +527,7 @@ async fn what_the_transport_knows_of_a_caller_reaches_the_call() {
         assert_eq!(request.headers()["authorization"], "Bearer abc");
         assert_eq!(request.headers()["grpc-timeout"], "7S");
         assert!(!request.headers().contains_key("cookie"));
-        assert!(request.extensions().get::<TcpConnectInfo>().is_some());
+        assert!(request.extensions().get::<Connection>().is_some());
         let id = *request.extensions().get::<RequestId>().unwrap();
         let mut body = BytesMut::from(request.into_body().collect().await.unwrap().to_bytes());
         let message = super::grpc::take_message(&mut body).unwrap().unwrap();

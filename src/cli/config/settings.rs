@@ -7,6 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::ConfigFault;
+use crate::api::doors::{Bounds, DoorSettings};
 use crate::cli::init::guard_of;
 use crate::cli::keyfile::{KeySource, PassphraseSource};
 
@@ -20,6 +21,10 @@ pub struct Settings {
     pub key: KeySettings,
     /// Where it listens.
     pub listen: ListenSettings,
+    /// Who is let in.
+    pub doors: DoorSettings,
+    /// How much of everything.
+    pub bounds: Bounds,
     /// Where it is measured.
     pub metrics: MetricsSettings,
     /// How it talks about itself.
@@ -137,6 +142,13 @@ impl LogLevel {
             Self::Debug => "debug",
             Self::Trace => "trace",
         }
+    }
+}
+
+impl Settings {
+    /// All that the doors are made from.
+    pub fn doors(&self) -> DoorSettings {
+        DoorSettings { bounds: self.bounds.clone(), ..self.doors.clone() }
     }
 }
 

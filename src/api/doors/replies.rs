@@ -1,0 +1,145 @@
+//! Replies on their way out: cut into pieces, counted until they are on the wire.
+//!
+//! A reply lies in memory until its caller has taken it, and callers may take their time. So a
+//! piece owns what its bytes were set aside from, and gives it back when the transport has let go
+//! of it, not when it was handed over; and every reply leaves a mark at its connection, which is
+//! cut when nothing moves.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+use super::line::{OpenCall, ReplyMark};
+use crate::api::shares::{Keeping, NoRoom, Reserved};
+use crate::limits::REPLY_PIECE_BYTES;
+
+/// What carries a reply, whoever made it.
+type Inner = axum::body::Body;
+
+/// A reply's body.
+pub struct Reply {
+    inner: Inner,
+    /// Set aside before the reply was made, for its first data.
+    reserved: Reserved,
+    _kept: Option<Reserved>,
+    /// Cut off, not handed over yet.
+    rest: Bytes,
+    /// Data that waits for its room.
+    waiting: Option<(Bytes, Room)>,
+    mark: Arc<ReplyMark>,
+    /// The call is open as long as its reply.
+    _call: OpenCall,
+}
+
+type Room = Pin<Box<dyn Future<Output = Result<Reserved, NoRoom>> + Send>>;
+
+/// Bytes and what they were set aside from: both go together.
+struct Owned {
+    bytes: Bytes,
+    _room: Reserved,
+    _mark: Arc<ReplyMark>,
+}
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Reply {
+    /// A body whose first data were reserved for.
+    pub fn new(inner: Inner, reserved: Reserved, keeping: Keeping, call: OpenCall) -> Self {
+        let mark = Arc::new(call.line().mark());
+        let (reserved, kept) = match keeping {
+            Keeping::ByItsBytes => (reserved, None),
+            Keeping::ToItsEnd => (reserved.account().nothing(), Some(reserved)),
+        };
+        let rest = Bytes::new();
+        Self { inner, reserved, _kept: kept, rest, waiting: None, mark, _call: call }
+    }
+
+    fn own(&mut self, bytes: Bytes, room: Reserved) {
+        self.mark.begun();
+        let mark = Arc::clone(&self.mark);
+        self.rest = Bytes::from_owner(Owned { bytes, _room: room, _mark: mark });
+    }
+
+    fn piece(&mut self) -> Bytes {
+        self.mark.given();
+        let count = self.rest.len().min(REPLY_PIECE_BYTES);
+        let piece = self.rest.split_to(count);
+        if self.rest.is_empty() {
+            // An empty remainder would hold on to all of it.
+            self.rest = Bytes::new();
+        }
+        piece
+    }
+}
+
+impl HttpBody for Reply {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        if let Some((_, room)) = &mut this.waiting {
+            let room = ready!(room.as_mut().poll(cx));
+            if let (Some((bytes, _)), Ok(room)) = (this.waiting.take(), room) {
+                this.own(bytes, room);
+            }
+        }
+        if !this.rest.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            // It is ours to go on, not its caller's.
+            this.mark.ours();
+            return Poll::Pending;
+        };
+        let Some(frame) = frame.transpose()? else { return Poll::Ready(None) };
+        match frame.into_data() {
+            Err(other) => Poll::Ready(Some(Ok(other))),
+            Ok(bytes) if bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Ok(bytes) => {
+                if let Some(room) = this.reserved.settle(bytes.len()) {
+                    this.own(bytes, room);
+                    return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
+                }
+                let account = this.reserved.account().clone();
+                let count = bytes.len();
+                let room = Box::pin(async move { account.reserve(count).await });
+                this.waiting = Some((bytes, room));
+                self.poll_frame(cx)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.waiting.is_none() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.rest.len() + self.waiting.as_ref().map_or(0, |(bytes, _)| bytes.len());
+        let held = u64::try_from(held).unwrap_or(u64::MAX);
+        let inner = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(held));
+        }
+        hint.set_lower(inner.lower().saturating_add(held));
+        hint
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").finish_non_exhaustive()
+    }
+}
