@@ -170,6 +170,8 @@ pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
 /// *Format.* Messages within messages, the outermost counted: event, body, lot, composition and
 /// value are 5.
 pub const MAX_MESSAGE_DEPTH: usize = 8;
+/// Digits of the number of a hazardous-waste transfer manifest.
+pub const MANIFEST_DIGITS: usize = 14;
 /// Bytes of a vehicle plate.
 pub const MAX_VEHICLE_BYTES: usize = 16;
 /// Yearly capacity of a site or licence: a thousand lots of the largest mass, a thousand million

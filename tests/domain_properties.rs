@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kit::*;
 use urbanmine::domain::event::{
     AssayLot, CloseTransfer, HoldLot, LotDraw, MergeLots, OfferTransfer, OpeningInventory,
-    ReleaseLot, SplitLot,
+    ReleaseLot, ReturnTransfer, SettleDiscrepancy, SplitLot, Stocktake,
 };
 use urbanmine::domain::lot::{Contents, Lot, TransferStatus};
 use urbanmine::domain::vocabulary::{
@@ -73,8 +73,8 @@ fn random_histories_balance_replay_and_link() {
     assert!(masses >= 1_000, "{masses} vectors");
     assert!(accepted >= 10_000, "{accepted} accepted");
     assert!(accepted * 2 >= tried, "{accepted} of {tried} accepted");
-    assert_eq!(kinds.len(), 13, "every kind that touches lots: {kinds:?}");
-    assert_eq!(undone.len(), 12, "every kind that can be undone: {undone:?}");
+    assert_eq!(kinds.len(), 19, "every kind that touches lots: {kinds:?}");
+    assert_eq!(undone.len(), 18, "every kind that can be undone: {undone:?}");
 }
 
 /// Provenance computes from movements what the rules keep in lots: element by element, gram by
@@ -112,11 +112,29 @@ struct Account {
     assayed_by: Option<EventId>,
 }
 
+/// An offer that was taken over.
+#[derive(Debug, Clone)]
+struct Taken {
+    offer: OfferTransfer,
+    sender: PartyId,
+    /// Where the lot was.
+    from: SiteId,
+    by: EventId,
+    lot: LotId,
+    sent: i128,
+    booked: i128,
+    is_held: bool,
+}
+
 /// What the oracle says of all lots.
 #[derive(Default)]
 struct Balance {
     lots: BTreeMap<LotId, Account>,
     open: BTreeMap<EventId, OfferTransfer>,
+    /// Who offered, and where the lot was then.
+    senders: BTreeMap<EventId, (PartyId, Option<SiteId>)>,
+    /// Offers that were taken over: who sent what, and what came as which lot of it.
+    taken: BTreeMap<EventId, Taken>,
     came_in: i128,
     lost: i128,
 }
@@ -207,12 +225,21 @@ impl Balance {
                 self.lost += it.losses.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
             }
             Body::OfferTransfer(it) => {
-                self.open.insert(event.id, it.clone());
+                self.offer(event, it.clone());
             }
             Body::AcceptTransfer(it) => {
                 let net = it.received.as_ref().map(|weighing| weighing.net);
-                self.arrive(event, it.offer, net, it.received_lot);
+                self.arrive(event, it.offer, net, it.received_lot, 0);
             }
+            Body::PartlyAcceptTransfer(it) => {
+                let net = it.received.as_ref().map(|weighing| weighing.net);
+                self.arrive(event, it.offer, net, Some(it.received_lot), g(it.refused));
+            }
+            Body::ReturnTransfer(it) => self.give_back(event, it),
+            Body::SettleDiscrepancy(it) => self.settle(event, it),
+            Body::Stocktake(it) => self.count(event, it),
+            Body::DisposeResidue(it) => self.end(event, &it.residue),
+            Body::ExitLot(it) => self.end(event, &it.lot),
             Body::RejectTransfer(it) | Body::CancelTransfer(it) => {
                 self.open.remove(&it.offer).expect("an open transfer is closed");
             }
@@ -231,10 +258,73 @@ impl Balance {
         }
     }
 
-    fn arrive(&mut self, event: &Event, of: EventId, net: Option<Grams>, part: Option<LotId>) {
+    fn offer(&mut self, event: &Event, offer: OfferTransfer) {
+        // The birth of a lot may be struck out once an offer of it has ended.
+        let site = self.lots.get(&offer.lot).map(|account| account.site);
+        self.senders.insert(event.id, (event.actor, site));
+        self.open.insert(event.id, offer);
+    }
+
+    fn give_back(&mut self, event: &Event, it: &ReturnTransfer) {
+        let Some(back) = self.taken.get(&it.offer).cloned() else {
+            // It was refused, and then the arrival struck out: an offer of nothing.
+            let scope = TransferScope::Custody;
+            self.offer(event, offering(it.lot, it.mass.get(), COORD, scope));
+            return;
+        };
+        assert_eq!((back.offer.consignee, back.lot), (event.actor, it.lot));
+        assert!(!back.is_held, "what is in dispute does not go back");
+        let consignee_site = back.offer.scope.moves_custody().then_some(back.from);
+        let offer = OfferTransfer {
+            lot: it.lot,
+            mass: it.mass,
+            consignee: back.sender,
+            consignee_site,
+            ..back.offer
+        };
+        self.offer(event, offer);
+    }
+
+    fn settle(&mut self, event: &Event, it: &SettleDiscrepancy) {
+        let taken = self.taken.get_mut(&it.offer).expect("what arrived is settled");
+        assert!(taken.is_held && g(it.agreed) <= taken.sent);
+        assert!([taken.sender, taken.offer.consignee].contains(&event.actor));
+        let account = self.lots.get_mut(&taken.lot).unwrap();
+        assert_eq!(account.grams, taken.booked, "a held lot is as it came");
+        assert!(account.holds.remove(&taken.by), "the discrepancy ends");
+        account.grams = g(it.agreed);
+        self.lost += taken.booked - g(it.agreed);
+        (taken.booked, taken.is_held) = (g(it.agreed), false);
+    }
+
+    fn count(&mut self, event: &Event, it: &Stocktake) {
+        let account = self.lots.get_mut(&it.lot).expect("a lot that is counted is there");
+        assert_eq!(account.possessor, event.actor);
+        let found = g(it.counted) - account.grams;
+        account.grams = g(it.counted);
+        self.came_in += found.max(0);
+        self.lost += (-found).max(0);
+    }
+
+    /// Grams that are nobody's afterwards, of who has and owns them.
+    fn end(&mut self, event: &Event, draw: &LotDraw) {
+        assert_eq!(self.take(event, draw), event.actor, "only its owner ends a lot");
+        self.lost += g(draw.mass);
+    }
+
+    fn arrive(
+        &mut self,
+        event: &Event,
+        of: EventId,
+        net: Option<Grams>,
+        part: Option<LotId>,
+        refused: i128,
+    ) {
         let offer = self.open.remove(&of).expect("an open transfer is accepted");
         assert_eq!(offer.consignee, event.actor);
-        let (sent, net) = (g(offer.mass), g(net.unwrap_or(offer.mass)));
+        let sent = g(offer.mass) - refused;
+        assert!(sent > 0, "something is taken over");
+        let net = net.map_or(sent, g);
         let booked = sent.min(net);
         let source = self.lots.get_mut(&offer.lot).unwrap();
         let mut account = source.clone();
@@ -248,7 +338,8 @@ impl Balance {
             account.possessor = event.actor;
             account.site = offer.consignee_site.unwrap();
         }
-        if (sent - net).abs() * 100 > sent {
+        let is_held = (sent - net).abs() * 100 > sent;
+        if is_held {
             account.holds.insert(event.id);
         }
         self.lost += sent - booked;
@@ -257,7 +348,12 @@ impl Balance {
         } else {
             assert_eq!(source.grams, 0, "a whole lot leaves nothing behind");
         }
-        self.lots.insert(part.unwrap_or(offer.lot), account);
+        let lot = part.unwrap_or(offer.lot);
+        self.lots.insert(lot, account);
+        let (sender, from) = self.senders[&of];
+        let from = from.expect("what arrives was somewhere");
+        let taken = Taken { offer, sender, from, by: event.id, lot, sent, booked, is_held };
+        self.taken.insert(of, taken);
     }
 
     /// The state says of every lot what the oracle says; what the oracle does not know is gone.
@@ -411,12 +507,14 @@ impl Story {
     }
 
     /// Copper is said to be there by collections, inventories and analyses; nothing else makes any,
-    /// but for what the analyses of a melt may err. (A correction may bring back what was there.)
+    /// but for what the analyses of a melt may err. (A correction may bring back what was there,
+    /// and a settlement what was booked as lost.)
     fn check_copper(&self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
         let slack = match &attempt.event.body {
             Body::CollectLot(_)
             | Body::OpeningInventory(_)
             | Body::AssayLot(_)
+            | Body::SettleDiscrepancy(_)
             | Body::DeclareError(_) => return,
             Body::MergeLots(_) | Body::TransformLots(_) if self.uncertainty > 0 => {
                 let all = before.values().flat_map(|lot| &lot.contents.items);
@@ -519,7 +617,13 @@ impl Story {
         let recent = self.book.events.iter().rev().take(depth).filter(kinds).filter(stands);
         let recent: Vec<(PartyId, EventId)> = recent.map(|it| (it.actor, it.id)).collect();
         let (actor, target) = self.pick(&recent)?;
-        Some(self.world.attempt(actor, error(target, &[])))
+        let attempt = self.world.attempt(actor, error(target, &[]));
+        let settled = self.book.events.iter().find(|event| event.id == target);
+        let Some(Body::SettleDiscrepancy(it)) = settled.map(|event| &event.body) else {
+            return Some(attempt);
+        };
+        let transfer = &self.world.state.transfers[&it.offer];
+        Some(attempt.signed_by(&[transfer.sender, transfer.consignee].map(key)))
     }
 
     // --- proposals -------------------------------------------------------------------------------
@@ -532,7 +636,8 @@ impl Story {
             17..25 => return self.analyse(),
             25..34 => self.split(actor)?,
             34..43 => self.merge(actor)?,
-            43..55 => self.melt(actor)?,
+            43..52 => self.melt(actor)?,
+            52..55 => self.count_or_end(actor)?,
             55..69 => self.send(actor)?,
             69..82 => return self.answer(),
             82..86 => return self.stop(),
@@ -674,7 +779,10 @@ impl Story {
         let open = self.world.state.transfers.values();
         let open = open.filter(|transfer| transfer.status == TransferStatus::Open);
         let open: Vec<_> = open.cloned().collect();
-        let transfer = self.pick(&open)?;
+        let Some(transfer) = self.pick(&open) else { return self.settle() };
+        if self.roll(6) == 0 {
+            return self.settle().or_else(|| self.give_back());
+        }
         let (offer, reason) = (transfer.offer, TransferReason::Quantity);
         let close = CloseTransfer { offer, reason, note: String::new() };
         let sent = transfer.mass.get();
@@ -686,12 +794,61 @@ impl Story {
             5 => sent + 1,
             _ => sent,
         };
+        if self.roll(5) == 0 && sent > 1 {
+            let refused = 1 + self.roll(sent - 1);
+            let net = (sent - refused) - self.roll(2) * ((sent - refused) / 30);
+            let mut body = partly(offer, net, refused, self.new_id());
+            if let (Body::PartlyAcceptTransfer(it), false) =
+                (&mut body, transfer.scope.moves_custody())
+            {
+                it.received = None;
+            }
+            return Some(self.world.attempt(transfer.consignee, body));
+        }
         let part = if transfer.is_whole_lot { None } else { Some(self.new_id()) };
         let mut body = accept(offer, net, part);
         if let (Body::AcceptTransfer(it), false) = (&mut body, transfer.scope.moves_custody()) {
             it.received = None;
         }
         Some(self.world.attempt(transfer.consignee, body))
+    }
+
+    /// Both parties agree, now and then on more than was sent.
+    fn settle(&mut self) -> Option<Attempt> {
+        let held = self.world.state.transfers.values();
+        let held: Vec<_> =
+            held.filter(|it| it.status == TransferStatus::Discrepant).cloned().collect();
+        let transfer = self.pick(&held)?;
+        let agreed = self.roll(transfer.sent().get() + 2);
+        let parties = [transfer.sender, transfer.consignee];
+        let actor = self.pick(&parties)?;
+        let attempt = self.world.attempt(actor, settling(transfer.offer, agreed));
+        Some(attempt.signed_by(&parties.map(key)))
+    }
+
+    /// The consignee offers some of what it received back.
+    fn give_back(&mut self) -> Option<Attempt> {
+        let taken = self.world.state.transfers.values().filter(|it| it.arrived.is_some());
+        let taken: Vec<_> = taken.cloned().collect();
+        let transfer = self.pick(&taken)?;
+        let lot = self.world.lot_state(transfer.arrived?.lot).clone();
+        let grams = if lot.available().is_zero() { 1 } else { self.some_of(&lot) };
+        let body = giving_back(transfer.offer, lot.id, grams);
+        Some(self.world.attempt(transfer.consignee, body))
+    }
+
+    /// A lot is counted, disposed of, or leaves.
+    fn count_or_end(&mut self, actor: PartyId) -> Option<Body> {
+        let usable = self.usable(actor);
+        let chosen = self.pick(&usable)?;
+        let grams = self.some_of(&chosen);
+        let slack = chosen.initial_mass.get() / 150;
+        Some(match self.roll(6) {
+            0 => Body::DisposeResidue(disposing(chosen.id, grams, SMELTER)),
+            1 => leaving(chosen.id, grams),
+            2 => counting(chosen.id, chosen.remaining.get() + self.roll(slack + 1)),
+            _ => counting(chosen.id, chosen.remaining.get().saturating_sub(self.roll(slack + 1))),
+        })
     }
 
     fn stop(&mut self) -> Option<Attempt> {

@@ -139,10 +139,17 @@ fn rows() -> Vec<Row> {
         vec![not_the_consignee(), not_the_sender(), transfer_to_self(), received_mismatch()],
         vec![lot_unknown(), lot_retracted(), lot_not_held(), lot_not_owned(), lot_elsewhere()],
         vec![lot_on_hold(), before_lot(), hold_unknown(), hold_not_yours(), discrepancy()],
-        vec![too_many_holds(), ore_forbidden(), certificate_missing(), manifest_missing()],
+        vec![
+            too_many_holds(),
+            state_mismatch(),
+            ore_forbidden(),
+            certificate_missing(),
+            manifest_missing(),
+        ],
         vec![permit_missing(), approval_missing(), owners_differ(), classes_differ()],
         vec![insufficient(), weighing_mismatch(), not_conserved(), inconsistent()],
-        vec![assay_missing(), element_gained(), target_unknown(), target_not_yours()],
+        vec![assay_missing(), element_gained(), mass_exceeded(), beyond_tolerance()],
+        vec![hazardous_exit(), invoice_mismatch(), target_unknown(), target_not_yours()],
         vec![not_correctable(), target_corrected(), blocked(), records_full()],
     ];
     parts.into_iter().flatten().collect()
@@ -156,7 +163,7 @@ fn scrap(world: &mut World) -> Body {
 
 fn origin_mismatch() -> Row {
     let mut world = World::new();
-    let repaired = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Stocktake));
+    let repaired = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Attest));
     let mut faulty = repaired.clone();
     let found = Origin::parse("urbanmine.example/other").unwrap();
     faulty.event.origin = found.clone();
@@ -166,11 +173,11 @@ fn origin_mismatch() -> Row {
 
 fn not_yet_supported() -> Row {
     let mut world = World::new();
-    let mut faulty = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Stocktake));
+    let mut faulty = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Attest));
     faulty.index = Some(0);
     let mut repaired = faulty.clone();
     repaired.event.body = scrap(&mut world);
-    let refused = R::NotYetSupported { kind: EventKind::Stocktake };
+    let refused = R::NotYetSupported { kind: EventKind::Attest };
     Row { world, faulty, refused, then: Next("GENESIS_MISPLACED", repaired) }
 }
 
@@ -1011,6 +1018,21 @@ fn too_many_holds() -> Row {
     Row { world, faulty, refused, then: Last("the last rule of a hold", repaired) }
 }
 
+/// What has not arrived is neither settled nor given back.
+fn state_mismatch() -> Row {
+    let mut world = World::new();
+    let known = world.ore(1_000);
+    let sending = world.must(SEPARATOR, offer(known, 1_000, TRADER));
+    let arrived = world.must(TRADER, accept(sending, 900, None));
+    let both = [key(SEPARATOR), key(TRADER)];
+    let calm = world.clone();
+    world.must(TRADER, error(arrived, &[]));
+    let repaired = world.attempt(TRADER, settling(sending, 1_001)).signed_by(&both);
+    let refused = R::TransferStateMismatch { offer: sending, status: "OPEN", needed: "DISCREPANT" };
+    let then = NextIn("TRANSFER_MASS_EXCEEDED", World { now: world.now, ..calm }, repaired.clone());
+    Row { world, faulty: repaired, refused, then }
+}
+
 // --- metal ---------------------------------------------------------------------------------------
 
 fn ore_forbidden() -> Row {
@@ -1217,6 +1239,53 @@ fn element_gained() -> Row {
     let substance = Substance::Cu;
     let refused = R::ElementGained { substance, into: 50, out: 53, uncertainty: 1 };
     Row { world, faulty, refused, then: Last("the last rule of a transform", repaired) }
+}
+
+fn mass_exceeded() -> Row {
+    let (mut world, _, offer) = offered(100);
+    let faulty = world.attempt(SMELTER, partly(offer, 50, 100, lot(1)));
+    let repaired = world.attempt(SMELTER, partly(offer, 1, 99, lot(1)));
+    let rule = "who takes over a part refuses fewer grams";
+    let (offered, grams) = (Grams::of(100), Grams::of(100));
+    let refused = R::TransferMassExceeded { offer, offered, grams, rule };
+    Row { world, faulty, refused, then: Last("the last rule of an answer", repaired) }
+}
+
+fn beyond_tolerance() -> Row {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 1_000);
+    // A hundredth of the mass at birth, for all counts together.
+    world.must(COLLECTOR, counting(known, 996));
+    let faulty = world.attempt(COLLECTOR, counting(known, 989));
+    let repaired = world.attempt(COLLECTOR, counting(known, 990));
+    let (counted, booked, limit) = (Grams::of(989), Grams::of(996), Grams::of(10));
+    let refused = R::StocktakeBeyondTolerance { lot: known, counted, booked, limit };
+    Row { world, faulty, refused, then: Last("the last rule of a stocktake", repaired) }
+}
+
+fn hazardous_exit() -> Row {
+    let mut world = World::new();
+    let (id, _) = hazardous(&mut world, SMELTER, 10);
+    let faulty = world.attempt(COLLECTOR, leaving(id, 100));
+    let free = world.copper(COLLECTOR, 100);
+    let repaired = world.attempt(COLLECTOR, leaving(free, 100));
+    let refused = R::HazardousExit { lot: id, waste_code: WASTE.to_owned() };
+    Row { world, faulty, refused, then: Last("the last rule of an exit", repaired) }
+}
+
+fn invoice_mismatch() -> Row {
+    use urbanmine::domain::vocabulary::InvoiceClass as C;
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let sold = |on| {
+        let mut offer = offering(known, 100, SMELTER, TransferScope::Ownership);
+        offer.invoice_class = Some(on);
+        Body::OfferTransfer(offer)
+    };
+    let faulty = world.attempt(COLLECTOR, sold(C::None));
+    let repaired = world.attempt(COLLECTOR, sold(C::VatSpecial));
+    let refused = R::InvoiceClassMismatch { lot: known, bought: C::VatSpecial, sold: C::None };
+    Row { world, faulty, refused, then: Last("the last rule of an offer", repaired) }
 }
 
 // --- corrections ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ use store_support::{
 };
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::lot::{
-    Contents, EventRecord, Life, Lot, LotStatus, Transfer, TransferStatus,
+    Contents, EventRecord, Life, Lot, LotStatus, Tally, Transfer, TransferStatus,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::Movement;
@@ -68,6 +68,8 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         contents: Contents::default(),
         assayed_by: None,
         holds: vec![],
+        ended: None,
+        tally: Tally::default(),
         approvals: vec![],
         retracted_by: None,
         last_occurred_at: TimeMs::of(1),
@@ -100,6 +102,7 @@ fn movement(n: u8, index: u64) -> Movement {
         uptake: Grams::ZERO,
         loss: Grams::ZERO,
         assay: None,
+        gained: None,
     }
 }
 
@@ -164,11 +167,16 @@ fn transfer(n: u8) -> Transfer {
         consignee: party_id(2),
         consignee_site: None,
         scope: TransferScope::Ownership,
+        from_site: site_id(1),
         invoice_class: None,
+        bought_class: None,
         offered_at: EntryIndex(1),
         occurred_at: TimeMs::of(1),
         approval: None,
         status: TransferStatus::Open,
+        refused: Grams::ZERO,
+        arrived: None,
+        returns: None,
     }
 }
 

@@ -204,7 +204,7 @@ fn permissions_keep_ore_with_its_licence() {
     let holders: Vec<PartyRole> =
         tables.permissions["HOLD_LOT"].iter().map(|permission| permission.role).collect();
     assert_eq!(holders, [PartyRole::Auditor, PartyRole::Coordinator, PartyRole::Regulator]);
-    assert_eq!(tables.permissions.len(), 15);
+    assert_eq!(tables.permissions.len(), 18);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn framing_is_strict() {
     let mut missing = files();
     missing.remove(2);
     let fault = Tables::parse(&join(&missing)).expect_err("a missing file");
-    assert_eq!((fault.file.as_str(), fault.line), ("materials.csv", 1));
+    assert_eq!((fault.file.as_str(), fault.line), ("invoices.csv", 1));
     let mut swapped = files();
     swapped.swap(0, 1);
     assert!(Tables::parse(&join(&swapped)).is_err(), "files out of order");
@@ -285,6 +285,10 @@ fn numbers_words_and_lists_are_strict() {
         ("parameters.csv", ",300000,", ",,", "whole number"),
         ("parameters.csv", ",300000,", ",99999999999999999999,", "whole number"),
         ("parameters.csv", "CLOCK_SKEW_MS", "CLOCK_SKEW", "CLOCK_SKEW_MS is missing"),
+        ("parameters.csv", "STOCKTAKE_TOLERANCE_E8", "STOCKTAKE", "TOLERANCE_E8 is missing"),
+        ("invoices.csv", "NONE,NONE,yes", "NONE,NONE,perhaps", "yes nor no"),
+        ("invoices.csv", "NONE,NONE,yes", "NIL,NONE,yes", "not a word"),
+        ("invoices.csv", "NONE,NONE,yes", "NONE,REVERSE,yes", "twice"),
         ("materials.csv", ",no,no,1000000,", ",no,maybe,1000000,", "yes nor no"),
         ("materials.csv", ",no,no,1000000,", ",no,no,100000001,", "more than 100 %"),
         ("materials.csv", "321-026-48", "321-026-49", "wastes.csv"),
@@ -358,4 +362,17 @@ fn a_merge_group_never_mixes_waste_or_ore() {
         text.replacen(group, "PB_GRID,铅栅,Lead grids and poles,LEAD,PB_SCRAP,", 1)
     });
     assert!(fault.rule.contains("merge group PB_SCRAP"), "{fault}");
+}
+
+#[test]
+fn invoice_classes_match_as_the_domain_says() {
+    use urbanmine::domain::vocabulary::InvoiceClass as C;
+    let tables = tables();
+    let says = |bought, sold| tables.invoices.get(&(bought, sold)).copied();
+    assert_eq!(says(C::Reverse, C::VatSpecial), Some(true));
+    assert_eq!(says(C::None, C::VatSpecial), Some(false), "bought on nothing, sold on a special");
+    assert_eq!(says(C::VatOrdinary, C::VatSpecial), None, "told, not refused");
+    for bought in C::ALL {
+        assert_eq!(says(*bought, C::Reverse), Some(false), "who writes it buys of a person");
+    }
 }

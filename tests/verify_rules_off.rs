@@ -399,6 +399,116 @@ fn battery(forge: &mut Forge) -> urbanmine::domain::LotId {
     lot
 }
 
+// --- what arrives, what is counted, what ends ----------------------------------------------------
+
+/// A whole lot of 1000 g that is on its way to the smelter; its offer.
+fn on_its_way(forge: &mut Forge) -> (urbanmine::domain::LotId, urbanmine::domain::EventId) {
+    let lot = forge.copper(1_000);
+    let offer = forge.say(COLLECTOR, Body::OfferTransfer(offering(lot, 1_000, SMELTER)));
+    (lot, offer)
+}
+
+#[test]
+fn r2_no_more_is_refused_or_agreed_than_was_offered() {
+    let mut forge = world();
+    let (_, offer) = on_its_way(&mut forge);
+    let part = forge.lot();
+    let body = partly(offer, 100, 1_001, part);
+    lie(&mut forge, SMELTER, body, "R2, reason 196 TRANSFER_MASS_EXCEEDED: 1000 g were offered");
+
+    let mut forge = world();
+    let (_, offer) = on_its_way(&mut forge);
+    forge.say(SMELTER, accept(offer, 900, None));
+    let event = forge.event(SMELTER, settling(offer, 1_001));
+    let at = forge.append_signed(&event, &[forge::seed_of(COLLECTOR), forge::seed_of(SMELTER)]);
+    caught(&mut forge, at, FindingKind::RuleBroken, "R2, reason 196 TRANSFER_MASS_EXCEEDED");
+}
+
+#[test]
+fn r4_a_settlement_has_both_signatures() {
+    for (actor, alone) in [(SMELTER, COLLECTOR), (COLLECTOR, SMELTER)] {
+        let mut forge = world();
+        let (_, offer) = on_its_way(&mut forge);
+        forge.say(SMELTER, accept(offer, 900, None));
+        let event = forge.event(actor, settling(offer, 950));
+        let at = forge.append_signed(&event, &[forge::seed_of(actor)]);
+        let words = format!("R4, reason 113 SIGNER_MISSING: party {alone}");
+        caught(&mut forge, at, FindingKind::RuleBroken, &words);
+    }
+}
+
+#[test]
+fn an_honest_settlement_is_verified_and_what_was_agreed_is_all_there_is() {
+    let mut forge = world();
+    let (lot, offer) = on_its_way(&mut forge);
+    forge.say(SMELTER, accept(offer, 900, None));
+    let event = forge.event(COLLECTOR, settling(offer, 950));
+    forge.append_signed(&event, &[forge::seed_of(COLLECTOR), forge::seed_of(SMELTER)]);
+    clean(&forge.forged.judge_groups(pins()), Verdict::Verified, &[]);
+    let out = forge.lot();
+    let cathode = with_copper(made(out, CATHODE, 951), 10_000_000);
+    let melt = refine(refining(&[draw(lot, 951)], &[cathode], &[]));
+    lie(&mut forge, SMELTER, melt, "R2, reason 187 INSUFFICIENT_MASS");
+}
+
+#[test]
+fn r5_a_count_finds_and_misses_no_more_than_is_tolerated() {
+    for counted in [1_006, 994] {
+        let mut forge = world();
+        let lot = forge.copper(1_000);
+        let words = "R5, reason 197 STOCKTAKE_BEYOND_TOLERANCE";
+        lie(&mut forge, COLLECTOR, counting(lot, counted), words);
+    }
+    // Nor in several small steps.
+    let mut forge = world();
+    let lot = forge.copper(1_000);
+    forge.say(COLLECTOR, counting(lot, 1_005));
+    lie(&mut forge, COLLECTOR, counting(lot, 1_006), "1006 g were counted");
+}
+
+#[test]
+fn r2_what_left_the_ledger_is_used_by_nobody() {
+    let mut forge = world();
+    let lot = forge.copper(1_000);
+    forge.say(COLLECTOR, leaving(lot, 1_000));
+    let child = forge.lot();
+    let body = split(lot, &[draw(child, 1_000)]);
+    lie(&mut forge, COLLECTOR, body, "R2, reason 187 INSUFFICIENT_MASS");
+
+    let mut forge = world();
+    let lot = battery(&mut forge);
+    lie(&mut forge, COLLECTOR, leaving(lot, 1_000), "R7, reason 198 HAZARDOUS_EXIT");
+}
+
+#[test]
+fn r7_hazardous_waste_is_disposed_of_by_who_may() {
+    let mut forge = world();
+    let lot = battery(&mut forge);
+    let mut dispose = disposing(lot, 1_000, SMELTER);
+    lie(
+        &mut forge,
+        COLLECTOR,
+        Body::DisposeResidue(dispose.clone()),
+        "R7, reason 182 MANIFEST_MISSING",
+    );
+
+    let mut forge = world();
+    assert_eq!(battery(&mut forge), lot);
+    dispose.manifest = Some(manifest());
+    let body = Body::DisposeResidue(dispose);
+    lie(&mut forge, COLLECTOR, body, "R7, reason 183 PERMIT_MISSING");
+}
+
+#[test]
+fn r9_what_was_bought_on_an_invoice_is_sold_on_one() {
+    let mut forge = world();
+    let lot = forge.copper(1_000);
+    let mut offer = offering(lot, 1_000, SMELTER);
+    offer.invoice_class = Some(urbanmine::domain::vocabulary::InvoiceClass::None);
+    let words = "R9, reason 199 INVOICE_CLASS_MISMATCH";
+    lie(&mut forge, COLLECTOR, Body::OfferTransfer(offer), words);
+}
+
 // --- R8 ------------------------------------------------------------------------------------------
 
 #[test]

@@ -110,8 +110,28 @@ pub fn lot_status(number: i32) -> Result<Option<LotStatus>, Failure> {
         Ok(v1::LotStatus::OnHold) => Ok(Some(LotStatus::OnHold)),
         Ok(v1::LotStatus::Consumed) => Ok(Some(LotStatus::Consumed)),
         Ok(v1::LotStatus::Retracted) => Ok(Some(LotStatus::Retracted)),
+        Ok(v1::LotStatus::Disposed) => Ok(Some(LotStatus::Disposed)),
+        Ok(v1::LotStatus::Exited) => Ok(Some(LotStatus::Exited)),
         Err(_) => Err(Failure::field("status", "a number of LotStatus", number.to_string())),
     }
+}
+
+/// The status that a filter asks for; `None` when it asks for none.
+pub fn transfer_status(number: i32) -> Result<Option<TransferStatus>, Failure> {
+    use v1::TransferStatus as T;
+    let status = T::try_from(number)
+        .map_err(|_| Failure::field("status", "a number of TransferStatus", number.to_string()))?;
+    Ok(match status {
+        T::Unspecified => None,
+        T::Open => Some(TransferStatus::Open),
+        T::Accepted => Some(TransferStatus::Accepted),
+        T::Discrepant => Some(TransferStatus::Discrepant),
+        T::Rejected => Some(TransferStatus::Rejected),
+        T::Cancelled => Some(TransferStatus::Cancelled),
+        T::Retracted => Some(TransferStatus::Retracted),
+        T::Settled => Some(TransferStatus::Settled),
+        T::PartlyAccepted => Some(TransferStatus::PartlyAccepted),
+    })
 }
 
 impl From<LotStatus> for v1::LotStatus {
@@ -122,6 +142,8 @@ impl From<LotStatus> for v1::LotStatus {
             LotStatus::OnHold => Self::OnHold,
             LotStatus::Consumed => Self::Consumed,
             LotStatus::Retracted => Self::Retracted,
+            LotStatus::Disposed => Self::Disposed,
+            LotStatus::Exited => Self::Exited,
         }
     }
 }
@@ -135,6 +157,8 @@ impl From<TransferStatus> for v1::TransferStatus {
             TransferStatus::Rejected => Self::Rejected,
             TransferStatus::Cancelled => Self::Cancelled,
             TransferStatus::Retracted => Self::Retracted,
+            TransferStatus::Settled => Self::Settled,
+            TransferStatus::PartlyAccepted => Self::PartlyAccepted,
         }
     }
 }
@@ -208,6 +232,7 @@ impl From<&Hold> for v1::LotHold {
 impl From<&Transfer> for v1::Transfer {
     fn from(transfer: &Transfer) -> Self {
         let site = transfer.consignee_site;
+        let arrived = transfer.arrived.as_ref();
         Self {
             offer_event_id: raw(transfer.offer.as_bytes()),
             lot_id: raw(transfer.lot.as_bytes()),
@@ -221,6 +246,11 @@ impl From<&Transfer> for v1::Transfer {
             offer_entry_index: transfer.offered_at.0,
             occurred_at_ms: transfer.occurred_at.get(),
             status: v1::TransferStatus::from(transfer.status).into(),
+            refused_g: transfer.refused.get(),
+            received_lot_id: raw_or_none(arrived.map(|it| it.lot.as_bytes())),
+            received_g: arrived.map_or(0, |it| it.booked.get()),
+            answer_event_id: raw_or_none(arrived.map(|it| it.by.as_bytes())),
+            returns_offer_event_id: raw_or_none(transfer.returns.as_ref().map(EventId::as_bytes)),
         }
     }
 }

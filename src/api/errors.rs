@@ -456,6 +456,8 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::ApprovalMissing | R::MergeOwnersDiffer | R::MergeClassesDiffer
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
+        | R::TransferStateMismatch | R::TransferMassExceeded | R::StocktakeBeyondTolerance
+        | R::HazardousExit | R::InvoiceClassMismatch
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
         | R::CorrectionBlocked | R::LotRecordsFull
             => row(Code::FailedPrecondition, no, ChangeFirst, None),

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::convert::{lot_status, missing, needed, optional};
+use super::convert::{lot_status, missing, needed, optional, transfer_status};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::eyes::{Eyes, SeenLot, SeenLots};
@@ -12,7 +12,7 @@ use super::viewer::{Viewer, viewer_of};
 use super::visibility::LotSight;
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::limits::MAX_CODE_BYTES;
-use crate::node::{Direction, LotFilter};
+use crate::node::{Direction, LotFilter, Reader, TransferFilter, TransferScan};
 use crate::wire::v1;
 use crate::wire::v1::lot_service_server::LotService;
 
@@ -99,6 +99,53 @@ impl LotService for LotDesk {
         });
         answer(id, read.await)
     }
+
+    async fn list_transfers(
+        &self,
+        request: Request<v1::ListTransfersRequest>,
+    ) -> Answer<v1::ListTransfersResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| transfer_page(reader, viewer, &request)).await)
+    }
+}
+
+fn transfer_page(
+    reader: &Reader,
+    viewer: Viewer,
+    request: &v1::ListTransfersRequest,
+) -> Result<v1::ListTransfersResponse, Failure> {
+    let mut filter = TransferFilter {
+        party: None,
+        sender: optional("sender_party_id", &request.sender_party_id, PartyId::parse)?,
+        consignee: optional("consignee_party_id", &request.consignee_party_id, PartyId::parse)?,
+        lot: optional("lot_id", &request.lot_id, LotId::parse)?,
+        status: transfer_status(request.status)?,
+    };
+    let list = List::new(
+        "ListTransfers",
+        &[
+            &request.sender_party_id,
+            &request.consignee_party_id,
+            &request.lot_id,
+            &request.status.to_be_bytes(),
+        ],
+    );
+    let after = list.cursor(&request.page_token)?.map(EventId::from_bytes);
+    let size = page_size(request.page_size);
+    // As in ListLots: a page may be short, even empty, and its token leads on.
+    let scan = match viewer {
+        Viewer::Overseer => reader.transfers(after, size, &filter)?,
+        Viewer::Party(own) => {
+            filter.party = Some(own);
+            reader.transfers(after, size, &filter)?
+        }
+        Viewer::Stranger => TransferScan::default(),
+    };
+    let mut transfers = scan.transfers.iter().map(v1::Transfer::from).collect();
+    let kept = cut(&mut transfers, size).and_then(|at| scan.transfers.get(at)).map(|it| it.offer);
+    let next = kept.or(scan.stopped_at).map(|offer| list.token(offer.as_bytes()));
+    Ok(v1::ListTransfersResponse { transfers, next_page_token: next.unwrap_or_default() })
 }
 
 /// A lot that is recorded, and seen.

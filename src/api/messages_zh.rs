@@ -119,6 +119,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::HoldNotYours, "冻结 {hold} 由主体 {placed_by} 设置，只能由其或协调方解除"),
     (Reason::HoldIsDiscrepancy, "冻结 {hold} 因收发差异而设，双方结清后方可解除"),
     (Reason::TooManyHolds, "批次 {lot} 已有 {limit} 个冻结，已达上限"),
+    (Reason::TransferStateMismatch, "转移 {offer} 当前为 {status}，须为 {needed}"),
     (
         Reason::OreForbidden,
         "主体 {party} 不得持有或使用矿石、原生稀土及矿产品；批次 {lot} 来源为 {origin_kinds}",
@@ -148,6 +149,16 @@ pub const SENTENCES: &[(Reason, &str)] = &[
         Reason::ElementGained,
         "元素 {substance}：产出 {out} 克，投入 {into} 克，不确定度合计 {uncertainty} 克",
     ),
+    (Reason::TransferMassExceeded, "转移 {offer} 提出 {offered} 克，不是 {grams} 克：{rule}"),
+    (
+        Reason::StocktakeBeyondTolerance,
+        "批次 {lot} 盘点 {counted} 克，账面 {booked} 克；未经批准，盘盈、盘亏累计各不得超过 {limit} 克",
+    ),
+    (
+        Reason::HazardousExit,
+        "批次 {lot} 属于危险废物 {waste_code}，须凭联单转移或处置，不得以销售退出账本",
+    ),
+    (Reason::InvoiceClassMismatch, "批次 {lot} 购入票种为 {bought}，销售票种为 {sold}，两者不匹配"),
     (Reason::TargetUnknown, "事件 {target} 未记录"),
     (Reason::TargetNotYours, "事件 {target} 属于主体 {actor}"),
     (Reason::TargetNotCorrectable, "{kind} 类事件 {target} 不能撤销，请改用变更记录"),

@@ -112,7 +112,7 @@ pub async fn serve_at(
 
 /// Where a request goes: JSON, gRPC and gRPC-Web, with HTTP/2 or HTTP/1.1.
 fn front(gated: Gate<Routes>) -> axum::Router {
-    json::router(gated.clone()).fallback_service(GrpcWebLayer::new().layer(gated))
+    json::router(gated.clone(), GrpcWebLayer::new().layer(gated))
 }
 
 fn gate(node: &Node, listener: &Listener, shares: Shares, clock: Arc<dyn Clock>) -> GateLayer {

@@ -1,6 +1,8 @@
 //! The numbers that explain a rejection, as the metadata of an error.
 
-use crate::domain::vocabulary::{EventKind, LicenceKind, OriginKind, OriginKinds, Substance};
+use crate::domain::vocabulary::{
+    EventKind, InvoiceClass, LicenceKind, OriginKind, OriginKinds, Substance,
+};
 use crate::domain::{
     AffiliationId, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId, LotId, Origin, PartyId,
     Rejection, SiteId, TimeMs,
@@ -93,6 +95,7 @@ numbers_of_rejections! {
     HoldNotYours { hold, placed_by }
     HoldIsDiscrepancy { hold }
     TooManyHolds { lot, limit }
+    TransferStateMismatch { offer, status, needed }
     OreForbidden { party, lot, origin_kinds }
     SellerCertificateMissing { material }
     ManifestMissing { material, waste_code }
@@ -106,6 +109,10 @@ numbers_of_rejections! {
     CompositionInconsistent { lot, rule, sum_e8, limit_e8 }
     AssayMissing { lot, substance }
     ElementGained { substance, into, out, uncertainty }
+    TransferMassExceeded { offer, offered, grams, rule }
+    StocktakeBeyondTolerance { lot, counted, booked, limit }
+    HazardousExit { lot, waste_code }
+    InvoiceClassMismatch { lot, bought, sold }
     TargetUnknown { target }
     TargetNotYours { target, actor }
     TargetNotCorrectable { target, kind }
@@ -136,6 +143,7 @@ told_as_displayed!(
     EventId,
     EventKind,
     Hash32,
+    InvoiceClass,
     KeyId,
     LicenceId,
     LicenceKind,

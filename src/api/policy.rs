@@ -113,6 +113,7 @@ pub const POLICY: &[Row] = &[
     member("urbanmine.v1.LotService/GetTransfer").small(),
     member("urbanmine.v1.LotService/ListLotEvents").page(),
     member("urbanmine.v1.LotService/ListLots").page(),
+    member("urbanmine.v1.LotService/ListTransfers").page(),
     member("urbanmine.v1.LotService/TraceDestinations"),
     member("urbanmine.v1.LotService/TraceOrigins"),
     member("urbanmine.v1.RegistryService/GetParty").small(),

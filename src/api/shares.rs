@@ -216,7 +216,7 @@ impl Account {
 
 impl Held {
     /// Counts what a request has by now.
-    fn weigh(&self, seen: usize) -> Result<(), NoRoom> {
+    pub fn weigh(&self, seen: usize) -> Result<(), NoRoom> {
         let mut request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = units(seen).saturating_sub(request.count());
         if missing > 0 {

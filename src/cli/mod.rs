@@ -25,6 +25,7 @@ pub mod serve;
 pub mod submit;
 pub mod token;
 pub mod trace;
+pub mod transfers;
 pub mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +61,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
+    /// List transfers: of a party or a lot, and how they stand.
+    Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
@@ -116,6 +119,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),

@@ -2,7 +2,8 @@
 //!
 //! One event a line; empty lines and lines that begin with `#` are passed over. Lines next to each
 //! other with the same `"batch"` go as one atomic batch. A corrective's `payload_sha256` may be
-//! left out, or name its event: it is then filled in from the line that follows.
+//! left out, or name its event: it is then filled in from the line that follows. `"cosigners"` are
+//! the parties that sign beside the actor: a settlement takes both.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,10 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::event_json::{SymbolContext, event_from_value};
+use super::names::id_bytes;
 use crate::domain::{Body, Event, EventId, PartyId};
 use crate::ledger::hash::sha256;
-use crate::limits::{MAX_BATCH_EVENTS, MAX_SCRIPT_LINES};
+use crate::limits::{MAX_BATCH_EVENTS, MAX_SCRIPT_LINES, MAX_SIGNATURES};
 use crate::wire;
 
 /// Looks up `@name` of a field.
@@ -39,6 +41,8 @@ pub struct ScriptEvent {
     pub id: EventId,
     /// Who acts, and has to sign.
     pub actor: PartyId,
+    /// Who signs beside the actor.
+    pub cosigners: Vec<PartyId>,
     /// The canonical bytes.
     pub payload: Bytes,
     /// The event.
@@ -91,6 +95,8 @@ fn read_batch(is_atomic: bool, lines: Lines, lookup: Lookup<'_>) -> anyhow::Resu
     let mut events = Vec::with_capacity(lines.len());
     for (line, mut json) in lines.into_iter().rev() {
         fill_in_hashes(&mut json);
+        let cosigners = take_cosigners(&mut json, lookup)
+            .map_err(|fault| anyhow::anyhow!("line {line}: {fault}"))?;
         let mut resolve = |symbol: &SymbolContext<'_>| {
             if symbol.field != "payload_sha256" {
                 return lookup(symbol);
@@ -108,10 +114,30 @@ fn read_batch(is_atomic: bool, lines: Lines, lookup: Lookup<'_>) -> anyhow::Resu
         }
         hashes.insert(event.id.as_bytes().to_vec(), sha256(&payload).as_bytes().to_vec());
         let (id, actor) = (event.id, event.actor);
-        events.push(ScriptEvent { line, id, actor, payload: payload.into(), event });
+        events.push(ScriptEvent { line, id, actor, cosigners, payload: payload.into(), event });
     }
     events.reverse();
     Ok(ScriptBatch { line: first, events, is_atomic })
+}
+
+/// Takes the parties that sign beside the actor off a line.
+fn take_cosigners(json: &mut Json, lookup: Lookup<'_>) -> anyhow::Result<Vec<PartyId>> {
+    let named = json.as_object_mut().and_then(|members| members.remove("cosigners"));
+    let named = match named {
+        None => return Ok(Vec::new()),
+        Some(Json::Array(named)) if named.len() < MAX_SIGNATURES => named,
+        Some(_) => bail!("cosigners is a list of at most {} parties", MAX_SIGNATURES - 1),
+    };
+    let party = |one: &Json| {
+        let Json::String(text) = one else { bail!("a cosigner is a text, not {one}") };
+        let raw = match text.strip_prefix('@') {
+            Some(name) => lookup(&SymbolContext { field: "actor_party_id", name })
+                .map_err(|fault| anyhow::anyhow!("cosigner {text}: {fault}"))?,
+            None => id_bytes(text)?.to_vec(),
+        };
+        PartyId::parse(&raw).with_context(|| format!("cosigner {text}"))
+    };
+    named.iter().map(party).collect()
 }
 
 /// A corrective without a hash, or with `@hash/…`, gets the hash of the event that it names.

@@ -116,8 +116,10 @@ pub(super) fn sign_all<'k>(
     key_of: impl Fn(PartyId) -> anyhow::Result<&'k SigningKey>,
 ) -> anyhow::Result<Vec<Bytes>> {
     let sign = |event: &script::ScriptEvent| {
-        let key = key_of(event.actor).with_context(|| format!("line {}", event.line))?;
-        Ok(Envelope::sign(EVENT_PAYLOAD_TYPE, event.payload.clone(), &[key]).encode())
+        let parties = [event.actor].into_iter().chain(event.cosigners.iter().copied());
+        let keys = parties.map(&key_of).collect::<anyhow::Result<Vec<_>>>();
+        let keys = keys.with_context(|| format!("line {}", event.line))?;
+        Ok(Envelope::sign(EVENT_PAYLOAD_TYPE, event.payload.clone(), &keys).encode())
     };
     batch.events.iter().map(sign).collect()
 }

@@ -98,6 +98,9 @@ pub struct Effects {
     pub events: Vec<EventRecord>,
     /// What it did to metal.
     pub movement: Option<Movement>,
+    /// The movement of an earlier entry, as it counts from now on: a settlement says how much
+    /// arrived.
+    pub amended_movement: Option<Movement>,
     /// The entry whose movement no longer counts.
     pub retracted_movement: Option<EntryIndex>,
     /// A chunk of tables: of which set, which, and its bytes.

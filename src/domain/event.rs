@@ -6,9 +6,9 @@ use super::ids::{
 use super::party::{Affiliation, Licence, Party, Site};
 use super::units::{FractionE8, Grams, OffsetMin, TimeMs, Validity};
 use super::vocabulary::{
-    AssayBasis, CommitmentKind, CustodyModel, DocumentKind, ErrorKind, EventKind, HoldReason,
-    InvoiceClass, LossKind, OriginKind, SellerKind, Substance, TransferReason, TransferScope,
-    UptakeKind,
+    AssayBasis, BuyerKind, CommitmentKind, CustodyModel, DocumentKind, ErrorKind, EventKind,
+    HoldReason, InvoiceClass, LossKind, OriginKind, SellerKind, Substance, TransferReason,
+    TransferScope, UptakeKind,
 };
 
 /// One thing that happened, said by the party that did it.
@@ -107,10 +107,22 @@ pub enum Body {
     RejectTransfer(CloseTransfer),
     /// The sender withdraws.
     CancelTransfer(CloseTransfer),
+    /// The consignee takes over a part, and refuses the rest.
+    PartlyAcceptTransfer(PartlyAcceptTransfer),
+    /// The consignee offers grams back to the sender.
+    ReturnTransfer(ReturnTransfer),
+    /// Both parties agree on what arrived.
+    SettleDiscrepancy(SettleDiscrepancy),
     /// A lot is stopped.
     HoldLot(HoldLot),
     /// A hold ends.
     ReleaseLot(ReleaseLot),
+    /// Grams go to whoever disposes of them.
+    DisposeResidue(DisposeResidue),
+    /// A lot is counted.
+    Stocktake(Stocktake),
+    /// Grams leave the ledger for good.
+    ExitLot(ExitLot),
     /// An event is undone.
     DeclareError(DeclareError),
     /// A kind that has its tag but not yet its rules.
@@ -417,6 +429,45 @@ pub struct CloseTransfer {
     pub note: String,
 }
 
+/// The consignee takes over a part, and refuses the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartlyAcceptTransfer {
+    /// Which offer.
+    pub offer: EventId,
+    /// What the scales say of the part that was taken; `None` when only ownership moves.
+    pub received: Option<Weighing>,
+    /// The consignee's id for it.
+    pub received_lot: LotId,
+    /// What goes back at once, more than zero.
+    pub refused: Grams,
+    /// Why.
+    pub reason: TransferReason,
+}
+
+/// The consignee offers grams back to the sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnTransfer {
+    /// Of which offer.
+    pub offer: EventId,
+    /// The lot that was received by it.
+    pub lot: LotId,
+    /// How much, more than zero.
+    pub mass: Grams,
+    /// Why.
+    pub reason: TransferReason,
+}
+
+/// Both parties agree on what arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettleDiscrepancy {
+    /// Of which offer.
+    pub offer: EventId,
+    /// What arrived, as both say; zero when nothing did.
+    pub agreed: Grams,
+    /// Why it was not what was sent.
+    pub cause: TransferReason,
+}
+
 /// A lot is stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldLot {
@@ -437,6 +488,43 @@ pub struct ReleaseLot {
     pub hold: EventId,
     /// In words.
     pub note: String,
+}
+
+/// Grams go to whoever disposes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisposeResidue {
+    /// Which, and how much.
+    pub residue: LotDraw,
+    /// How: landfill, incineration, ...
+    pub route: String,
+    /// By whom.
+    pub facility: PartyId,
+    /// For hazardous waste.
+    pub manifest: Option<Manifest>,
+}
+
+/// A lot is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stocktake {
+    /// Which.
+    pub lot: LotId,
+    /// What is there.
+    pub counted: Grams,
+    /// Why it was counted, and why it differs.
+    pub reason: String,
+}
+
+/// Grams leave the ledger for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExitLot {
+    /// Which, and how much.
+    pub lot: LotDraw,
+    /// To whom.
+    pub buyer_kind: BuyerKind,
+    /// Of the customs declaration; empty when nothing is exported.
+    pub customs_number: String,
+    /// Salted hash of who.
+    pub buyer_commitment: Hash32,
 }
 
 /// An event is undone.
@@ -480,8 +568,14 @@ impl Body {
             Self::AcceptTransfer(_) => EventKind::AcceptTransfer,
             Self::RejectTransfer(_) => EventKind::RejectTransfer,
             Self::CancelTransfer(_) => EventKind::CancelTransfer,
+            Self::PartlyAcceptTransfer(_) => EventKind::PartlyAcceptTransfer,
+            Self::ReturnTransfer(_) => EventKind::ReturnTransfer,
+            Self::SettleDiscrepancy(_) => EventKind::SettleDiscrepancy,
             Self::HoldLot(_) => EventKind::HoldLot,
             Self::ReleaseLot(_) => EventKind::ReleaseLot,
+            Self::DisposeResidue(_) => EventKind::DisposeResidue,
+            Self::Stocktake(_) => EventKind::Stocktake,
+            Self::ExitLot(_) => EventKind::ExitLot,
             Self::DeclareError(_) => EventKind::DeclareError,
             Self::NotYetSupported(kind) => *kind,
         }

@@ -53,6 +53,10 @@ pub struct Lot {
     pub assayed_by: Option<EventId>,
     /// Why it may not move.
     pub holds: Vec<Hold>,
+    /// How its last grams went, when they were disposed of or left the ledger.
+    pub ended: Option<Ending>,
+    /// What stocktakes changed.
+    pub tally: Tally,
     /// What authorities let happen to it, in the order of their events.
     pub approvals: Vec<LotApproval>,
     /// Set when its birth was declared an error.
@@ -103,6 +107,27 @@ pub struct Hold {
     pub placed_by: PartyId,
 }
 
+/// How the last grams of a lot went, when they went into no other lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// To a facility that disposes of them.
+    Disposed,
+    /// Out of the ledger, to a buyer.
+    Exited,
+}
+
+/// What stocktakes changed in a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// The entry of the last stocktake that stands. What was done before it is not undone: it was
+    /// counted with it.
+    pub at: Option<EntryIndex>,
+    /// Grams found over what was booked, without an approval, in all of them.
+    pub gained: Grams,
+    /// Grams missing, without an approval, in all of them.
+    pub missing: Grams,
+}
+
 /// What an authority lets happen to a lot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LotApproval {
@@ -132,8 +157,12 @@ pub enum LotStatus {
     InTransit,
     /// Stopped.
     OnHold,
-    /// Nothing remains.
+    /// Nothing remains; the last of it went into other lots, or was lost.
     Consumed,
+    /// Nothing remains; the last of it was disposed of.
+    Disposed,
+    /// Nothing remains; the last of it left the ledger.
+    Exited,
     /// Its birth was declared an error.
     Retracted,
 }
@@ -157,8 +186,12 @@ pub struct Transfer {
     pub consignee_site: Option<SiteId>,
     /// What moves.
     pub scope: TransferScope,
+    /// Where the lot was.
+    pub from_site: SiteId,
     /// Paid how.
     pub invoice_class: Option<InvoiceClass>,
+    /// How the sender had bought the lot: so it is again when it comes back.
+    pub bought_class: Option<InvoiceClass>,
     /// The entry of the offer.
     pub offered_at: EntryIndex,
     /// When it was offered, as the sender says.
@@ -167,6 +200,23 @@ pub struct Transfer {
     pub approval: Option<EventId>,
     /// How it stands.
     pub status: TransferStatus,
+    /// Grams that the consignee refused when it took over the others.
+    pub refused: Grams,
+    /// What the consignee took over.
+    pub arrived: Option<Arrived>,
+    /// The offer whose goods come back by this one.
+    pub returns: Option<EventId>,
+}
+
+/// What a consignee took over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// By which event.
+    pub by: EventId,
+    /// As which lot: the offered one when all of it moved, else the part.
+    pub lot: LotId,
+    /// How much the ledger booked: what both agreed on, once they settled.
+    pub booked: Grams,
 }
 
 /// How a transfer stands.
@@ -178,6 +228,10 @@ pub enum TransferStatus {
     Accepted,
     /// Taken over, with a difference beyond tolerance.
     Discrepant,
+    /// Taken over with a difference beyond tolerance, that both parties settled.
+    Settled,
+    /// A part was taken over, and the rest refused.
+    PartlyAccepted,
     /// Refused by the consignee.
     Rejected,
     /// Withdrawn by the sender.
@@ -232,6 +286,38 @@ pub enum Delta {
     Released(LotId, Hold),
     /// Grams of a lot's approval, named by its event, were used.
     ApprovalUsed(LotId, EventId, Grams),
+    /// The discrepancy of a transfer was settled.
+    Settled(EventId, Settlement),
+    /// A lot was counted.
+    Counted(LotId, Count),
+}
+
+/// What a settlement changed in the lot that had arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which lot.
+    pub lot: LotId,
+    /// The hold that it ended.
+    pub hold: Hold,
+    /// What had been booked.
+    pub booked: Grams,
+    /// What was agreed.
+    pub agreed: Grams,
+    /// The lot's mass at birth, before.
+    pub initial: Grams,
+}
+
+/// What a stocktake changed in a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// What was booked.
+    pub booked: Grams,
+    /// What was counted.
+    pub counted: Grams,
+    /// What was in it, before.
+    pub contents: Contents,
+    /// What stocktakes had changed, before.
+    pub tally: Tally,
 }
 
 /// Who and where, before a whole lot moved, and the grams lost on the way.
@@ -264,13 +350,40 @@ impl Lot {
         if self.retracted_by.is_some() {
             LotStatus::Retracted
         } else if self.remaining.is_zero() {
-            LotStatus::Consumed
+            match self.ended {
+                Some(Ending::Disposed) => LotStatus::Disposed,
+                Some(Ending::Exited) => LotStatus::Exited,
+                None => LotStatus::Consumed,
+            }
         } else if !self.holds.is_empty() {
             LotStatus::OnHold
         } else if self.available().is_zero() {
             LotStatus::InTransit
         } else {
             LotStatus::Open
+        }
+    }
+}
+
+impl Transfer {
+    /// Grams that the consignee did not refuse: what can arrive.
+    pub fn sent(&self) -> Grams {
+        self.mass.checked_sub(self.refused).unwrap_or_default()
+    }
+}
+
+impl TransferStatus {
+    /// The word, as in the proto.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Accepted => "ACCEPTED",
+            Self::Discrepant => "DISCREPANT",
+            Self::Rejected => "REJECTED",
+            Self::Cancelled => "CANCELLED",
+            Self::Retracted => "RETRACTED",
+            Self::Settled => "SETTLED",
+            Self::PartlyAccepted => "PARTLY_ACCEPTED",
         }
     }
 }
@@ -290,6 +403,8 @@ impl LotStatus {
             Self::InTransit => "IN_TRANSIT",
             Self::OnHold => "ON_HOLD",
             Self::Consumed => "CONSUMED",
+            Self::Disposed => "DISPOSED",
+            Self::Exited => "EXITED",
             Self::Retracted => "RETRACTED",
         }
     }
@@ -311,6 +426,17 @@ impl Contents {
         let numerator = u128::from(contained.get()) * u128::from(mass.get());
         let rounded = super::composition::div_half_even(numerator, self.of_mass.get().into());
         Grams::of(u64::try_from(rounded).unwrap_or(u64::MAX))
+    }
+
+    /// The same grams in more mass: what `before` grams held is in `after` grams, fixed anew.
+    #[must_use]
+    pub fn thinned(&self, before: Grams, after: Grams) -> Contents {
+        let items = self.items.iter().map(|item| Content {
+            substance: item.substance,
+            contained: self.at_mass(item.contained, before),
+            uncertainty: self.at_mass(item.uncertainty, before),
+        });
+        Contents { of_mass: after, items: items.collect() }
     }
 
     /// What a draw takes when `before` grams become `after` grams, `after <= before`.

@@ -57,6 +57,7 @@ impl MemoryState {
         self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
         self.events.extend(effects.events.iter().map(|it| (it.id, it.clone())));
         self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
+        self.movements.extend(effects.amended_movement.iter().map(|it| (it.index, it.clone())));
         if let Some(index) = effects.retracted_movement {
             self.movements.remove(&index);
         }

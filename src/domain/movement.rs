@@ -18,7 +18,7 @@ pub struct Movement {
     pub index: EntryIndex,
     /// Its event.
     pub event: EventId,
-    /// Its kind: collect, opening inventory, assay, split, merge, transform or accept.
+    /// Its kind: one that makes, measures, moves, counts or ends lots.
     pub kind: EventKind,
     /// Grams taken from lots (inputs and additions), in the order of the event.
     pub draws: Vec<LotDraw>,
@@ -29,10 +29,14 @@ pub struct Movement {
     pub output_count: usize,
     /// Mass that joined and carries no traced metal.
     pub uptake: Grams,
-    /// Mass that is in no lot afterwards: declared, handling and transit losses.
+    /// Mass that is in no lot afterwards: declared, handling and transit losses, what a stocktake
+    /// missed, and what was disposed of or left the ledger.
     pub loss: Grams,
     /// For an assay: the lot, its mass then, and what was found.
     pub assay: Option<Birth>,
+    /// For a stocktake that counted more than was booked: the lot, and the grams it has more. They
+    /// carry no traced metal.
+    pub gained: Option<LotDraw>,
 }
 
 /// A lot that came into being, or was assayed.

@@ -9,7 +9,7 @@ use super::ids::{
     AffiliationId, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId, SiteId,
 };
 use super::units::{Grams, TimeMs};
-use super::vocabulary::{EventKind, LicenceKind, OriginKinds, Substance};
+use super::vocabulary::{EventKind, InvoiceClass, LicenceKind, OriginKinds, Substance};
 
 /// Why the rules refuse an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +159,8 @@ pub enum Rejection {
     HoldIsDiscrepancy { hold: EventId },
     #[error("lot {lot} has {limit} holds already, the most that it can have")]
     TooManyHolds { lot: LotId, limit: usize },
+    #[error("transfer {offer} is {status}, and would have to be {needed}")]
+    TransferStateMismatch { offer: EventId, status: &'static str, needed: &'static str },
     // --- metal ---
     #[error(
         "party {party} may not hold or use ore, primary rare earths or ore products; \
@@ -205,6 +207,23 @@ pub enum Rejection {
          {uncertainty} g"
     )]
     ElementGained { substance: Substance, into: u128, out: u128, uncertainty: u128 },
+    #[error("{offered} were offered by transfer {offer}: {rule}, not {grams}")]
+    TransferMassExceeded { offer: EventId, offered: Grams, grams: Grams, rule: &'static str },
+    #[error(
+        "{counted} were counted in lot {lot}, {booked} are booked; without an approval its \
+         stocktakes may find at most {limit} more, and at most {limit} less, in all"
+    )]
+    StocktakeBeyondTolerance { lot: LotId, counted: Grams, booked: Grams, limit: Grams },
+    #[error(
+        "lot {lot} is hazardous waste {waste_code}: it is transferred with a manifest or disposed \
+         of, and does not leave the ledger by a sale"
+    )]
+    HazardousExit { lot: LotId, waste_code: String },
+    #[error(
+        "lot {lot} was bought on {bought} and is sold on {sold}: the table says that they do not \
+         match"
+    )]
+    InvoiceClassMismatch { lot: LotId, bought: InvoiceClass, sold: InvoiceClass },
     // --- corrections ---
     #[error("no event {target} is recorded")]
     TargetUnknown { target: EventId },
@@ -290,6 +309,7 @@ impl Rejection {
         (176, "HOLD_NOT_YOURS"),
         (177, "HOLD_IS_DISCREPANCY"),
         (178, "TOO_MANY_HOLDS"),
+        (179, "TRANSFER_STATE_MISMATCH"),
         (180, "ORE_FORBIDDEN"),
         (181, "SELLER_CERTIFICATE_MISSING"),
         (182, "MANIFEST_MISSING"),
@@ -303,6 +323,10 @@ impl Rejection {
         (190, "COMPOSITION_INCONSISTENT"),
         (191, "ASSAY_MISSING"),
         (192, "ELEMENT_GAINED"),
+        (196, "TRANSFER_MASS_EXCEEDED"),
+        (197, "STOCKTAKE_BEYOND_TOLERANCE"),
+        (198, "HAZARDOUS_EXIT"),
+        (199, "INVOICE_CLASS_MISMATCH"),
         (200, "TARGET_UNKNOWN"),
         (201, "TARGET_NOT_YOURS"),
         (202, "TARGET_NOT_CORRECTABLE"),
@@ -377,6 +401,7 @@ impl Rejection {
             Self::HoldNotYours { .. } => 176,
             Self::HoldIsDiscrepancy { .. } => 177,
             Self::TooManyHolds { .. } => 178,
+            Self::TransferStateMismatch { .. } => 179,
             Self::OreForbidden { .. } => 180,
             Self::SellerCertificateMissing { .. } => 181,
             Self::ManifestMissing { .. } => 182,
@@ -390,6 +415,10 @@ impl Rejection {
             Self::CompositionInconsistent { .. } => 190,
             Self::AssayMissing { .. } => 191,
             Self::ElementGained { .. } => 192,
+            Self::TransferMassExceeded { .. } => 196,
+            Self::StocktakeBeyondTolerance { .. } => 197,
+            Self::HazardousExit { .. } => 198,
+            Self::InvoiceClassMismatch { .. } => 199,
             Self::TargetUnknown { .. } => 200,
             Self::TargetNotYours { .. } => 201,
             Self::TargetNotCorrectable { .. } => 202,

@@ -229,6 +229,15 @@ vocabulary!(
     }
 );
 vocabulary!(
+    /// To whom a lot leaves the ledger.
+    #[expect(missing_docs, reason = "the proto explains them")]
+    BuyerKind {
+        Manufacturer = 1 "MANUFACTURER",
+        Export = 2 "EXPORT",
+        Other = 3 "OTHER",
+    }
+);
+vocabulary!(
     /// Why a lot is stopped.
     #[expect(missing_docs, reason = "the proto explains them")]
     HoldReason {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::clock::Clock;
 use super::writer::Shared;
 use crate::domain::effects::{LedgerState, View as _};
-use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
+use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
@@ -21,7 +21,7 @@ use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{LotQuery, Store, StoreFault, TreeReader};
+use crate::store::{LotQuery, Store, StoreFault, TransferQuery, TreeReader};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,30 @@ impl LotFilter {
             status: self.status,
         }
     }
+}
+
+/// Which transfers a list is about; `None` means any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransferFilter {
+    /// Who sends or receives: nobody else's are looked at.
+    pub party: Option<PartyId>,
+    /// Who offers.
+    pub sender: Option<PartyId>,
+    /// To whom.
+    pub consignee: Option<PartyId>,
+    /// The lot that was offered, or the one that arrived.
+    pub lot: Option<LotId>,
+    /// How it stands.
+    pub status: Option<TransferStatus>,
+}
+
+/// Transfers that matched, and how far the list was looked through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TransferScan {
+    /// Those that matched, in order of the ids of their offers.
+    pub transfers: Vec<Transfer>,
+    /// The last transfer that was looked at, when the list goes on after it; `None` at its end.
+    pub stopped_at: Option<EventId>,
 }
 
 /// Lots that matched, and how far the list was looked through.
@@ -231,6 +255,20 @@ impl Reader {
     /// A transfer.
     pub fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, ReadFault> {
         Ok(self.store.transfer(offer)?)
+    }
+
+    /// Transfers after one, in order of the ids of their offers: as many as match, or as one scan
+    /// finds.
+    pub fn transfers(
+        &self,
+        after: Option<EventId>,
+        max: usize,
+        filter: &TransferFilter,
+    ) -> Result<TransferScan, ReadFault> {
+        let TransferFilter { party, sender, consignee, lot, status } = *filter;
+        let query = TransferQuery { party, sender, consignee, lot, status };
+        let page = self.store.transfers(&query, after, max)?;
+        Ok(TransferScan { transfers: page.items, stopped_at: page.next })
     }
 
     /// A party.

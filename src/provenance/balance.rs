@@ -70,6 +70,23 @@ impl Account {
         Some(Taken { grams: Some(grams), shares, source: Some(fixed) })
     }
 
+    /// More mass was counted than was booked: it carries no traced metal, and for mass it is of no
+    /// origin.
+    fn gain(&mut self, measure: Measure, grams: u64) {
+        let total = self.total();
+        self.mass = self.mass.saturating_add(grams);
+        match measure {
+            Measure::Mass => {
+                self.fixed = Some(Fixed::new(self.mass, self.mass));
+                let found = Vector::of(LotId::UPTAKE, grams);
+                self.shares = self.shares.take().map(|shares| shares.merged(&found));
+            }
+            Measure::Substance(_) => {
+                self.fixed = total.map(|total| Fixed::new(self.mass, total));
+            }
+        }
+    }
+
     /// An analysis replaces what was known; the mix stays.
     fn assay(&mut self, lot: LotId, measured: Option<Fixed>) {
         self.fixed = measured;
@@ -143,6 +160,11 @@ impl<'a> Balance<'a> {
     pub(super) fn book<F>(&mut self, movement: &Movement) -> Result<(), TraceFault<F>> {
         if let Some(assay) = &movement.assay {
             self.book_assay(assay);
+        }
+        if let Some(gained) = &movement.gained
+            && let Some(account) = self.accounts.get_mut(&gained.lot)
+        {
+            account.gain(self.measure, gained.mass.get());
         }
         let has_followed = movement.births.iter().any(|birth| self.followed.contains(&birth.lot));
         if movement.draws.is_empty() {

@@ -43,6 +43,9 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2c`, lot id, offer's event id -> nothing: the transfers that a lot was offered by, or
+    /// arrived by. A row may outlive an arrival that was declared an error.
+    LotTransfer(LotId, EventId),
     /// `0x2d`, reason as text, 0, subject as text -> a waiver.
     Waiver(String, String),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
@@ -53,6 +56,8 @@ pub enum Key {
     Concerned(PartyId, EntryIndex),
     /// `0x33`, party id, lot id -> how the party is related to the lot.
     RelatedLot(PartyId, LotId),
+    /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
+    PartyTransfer(PartyId, EventId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
     /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
@@ -87,11 +92,13 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    LotTransfer = 0x2c,
     Waiver = 0x2d,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
+    PartyTransfer = 0x34,
     Acquainted = 0x36,
     PartyVersion = 0x37,
     SiteVersion = 0x38,
@@ -120,6 +127,7 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::LotTransfer(..) => Tag::LotTransfer,
             Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
@@ -128,6 +136,7 @@ impl Key {
             Self::KindEntry(..) => Tag::KindEntry,
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
+            Self::PartyTransfer(..) => Tag::PartyTransfer,
             Self::Acquainted(..) => Tag::Acquainted,
             Self::SiteOf(..) => Tag::SiteOf,
             Self::PublicParty(_) => Tag::PublicParty,
@@ -158,6 +167,14 @@ impl Key {
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
+            }
+            Self::LotTransfer(lot, offer) => {
+                out.extend(lot.as_bytes());
+                out.extend(offer.as_bytes());
+            }
+            Self::PartyTransfer(party, offer) => {
+                out.extend(party.as_bytes());
+                out.extend(offer.as_bytes());
             }
             Self::Waiver(reason_code, subject) => {
                 out.extend(reason_code.as_bytes());
@@ -220,22 +237,20 @@ impl Key {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }
+            0x2c => two_ids(rest, LotId::from_bytes, EventId::from_bytes, Self::LotTransfer)?,
             0x2d => {
                 let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
                 Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
-            0x30 => two_ids(rest).map(|(party, lot)| Self::OwnedLot(party, lot))?,
-            0x31 => two_ids(rest).map(|(party, lot)| Self::HeldLot(party, lot))?,
+            0x30 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::OwnedLot)?,
+            0x31 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::HeldLot)?,
             0x32 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
             }
-            0x33 => two_ids(rest).map(|(party, lot)| Self::RelatedLot(party, lot))?,
-            0x36 => {
-                let (party, other) = rest.split_first_chunk::<16>()?;
-                let other = PartyId::from_bytes(other.try_into().ok()?);
-                Self::Acquainted(PartyId::from_bytes(*party), other)
-            }
+            0x33 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::RelatedLot)?,
+            0x34 => two_ids(rest, PartyId::from_bytes, EventId::from_bytes, Self::PartyTransfer)?,
+            0x36 => two_ids(rest, PartyId::from_bytes, PartyId::from_bytes, Self::Acquainted)?,
             0x37 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::PartyVersion(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
@@ -248,11 +263,7 @@ impl Key {
                 let (kind, index) = rest.split_first()?;
                 Self::KindEntry(*kind, EntryIndex(be_u64(index)?))
             }
-            0x3a => {
-                let (party, site) = rest.split_first_chunk::<16>()?;
-                let site = SiteId::from_bytes(site.try_into().ok()?);
-                Self::SiteOf(PartyId::from_bytes(*party), site)
-            }
+            0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         };
@@ -274,9 +285,15 @@ fn be_u64(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-fn two_ids(bytes: &[u8]) -> Option<(PartyId, LotId)> {
-    let (party, lot) = bytes.split_first_chunk::<16>()?;
-    Some((PartyId::from_bytes(*party), LotId::from_bytes(lot.try_into().ok()?)))
+/// A key of two ids.
+fn two_ids<A, B>(
+    bytes: &[u8],
+    first: fn([u8; 16]) -> A,
+    second: fn([u8; 16]) -> B,
+    key: fn(A, B) -> Key,
+) -> Option<Key> {
+    let (one, other) = bytes.split_first_chunk::<16>()?;
+    Some(key(first(*one), second(other.try_into().ok()?)))
 }
 
 #[cfg(test)]
@@ -306,6 +323,14 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            (id(), id()).prop_map(|(lot, offer)| Key::LotTransfer(
+                LotId::from_bytes(lot),
+                EventId::from_bytes(offer)
+            )),
+            (id(), id()).prop_map(|(party, offer)| Key::PartyTransfer(
+                PartyId::from_bytes(party),
+                EventId::from_bytes(offer)
+            )),
             waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),

@@ -9,7 +9,7 @@ use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
 use super::tree::TreeReader;
 use crate::domain::effects::LedgerState;
-use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer};
+use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::vocabulary::EventKind;
@@ -33,6 +33,21 @@ pub struct LotQuery {
     pub material: Option<String>,
     /// How it stands.
     pub status: Option<LotStatus>,
+}
+
+/// Which transfers: every part that is given must hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransferQuery {
+    /// Who sends or receives.
+    pub party: Option<PartyId>,
+    /// Who offers.
+    pub sender: Option<PartyId>,
+    /// To whom.
+    pub consignee: Option<PartyId>,
+    /// The lot that was offered, or the one that arrived.
+    pub lot: Option<LotId>,
+    /// How it stands.
+    pub status: Option<TransferStatus>,
 }
 
 /// A page of a list, ascending by id.
@@ -135,6 +150,35 @@ impl Store {
             page.scanned += 1;
             if query.matches(&lot) {
                 page.items.push(lot);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Transfers, ascending by the id of their offer. By party or lot it looks only at that one's;
+    /// everything else that is asked is held against each, up to a limit of rows that the page
+    /// reports.
+    pub fn transfers(
+        &self,
+        query: &TransferQuery,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Page<Transfer, EventId>, StoreFault> {
+        let mut page = Page { items: Vec::new(), next: None, scanned: 0 };
+        let mut last = after;
+        for candidate in self.transfer_candidates(query, after) {
+            let transfer = candidate?;
+            if Some(transfer.offer) == after {
+                continue;
+            }
+            if page.items.len() >= limit || page.scanned >= MAX_SCANNED_ROWS {
+                page.next = last;
+                break;
+            }
+            last = Some(transfer.offer);
+            page.scanned += 1;
+            if query.matches(&transfer) {
+                page.items.push(transfer);
             }
         }
         Ok(page)
@@ -274,6 +318,52 @@ impl Store {
             let lot = lot.ok_or_else(|| StoreFault::value(&key, "the lot is missing"))?;
             Ok((*id, lot))
         }))
+    }
+}
+
+impl Store {
+    fn transfer_candidates(
+        &self,
+        query: &TransferQuery,
+        after: Option<EventId>,
+    ) -> Box<dyn Iterator<Item = Result<Transfer, StoreFault>> + '_> {
+        let start = after.unwrap_or(EventId::from_bytes([0; 16]));
+        let side = query.sender.or(query.consignee);
+        let lot = query.lot.filter(|_| query.party.is_none());
+        let party = query.party.or(side);
+        let (tag, from) = match (lot, party) {
+            (Some(lot), _) => (Tag::LotTransfer, Key::LotTransfer(lot, start)),
+            (None, Some(party)) => (Tag::PartyTransfer, Key::PartyTransfer(party, start)),
+            (None, None) => (Tag::Transfer, Key::Transfer(start)),
+        };
+        let rows = self.database.walk(tag, from.bytes());
+        let is_asked = move |item: &Result<(Key, IVec), StoreFault>| match item {
+            Ok((Key::LotTransfer(of, _), _)) => Some(*of) == lot,
+            Ok((Key::PartyTransfer(of, _), _)) => Some(*of) == party,
+            _ => true,
+        };
+        Box::new(rows.take_while(is_asked).map(|item| {
+            let (key, value) = item?;
+            let (Key::LotTransfer(_, offer) | Key::PartyTransfer(_, offer)) = &key else {
+                return decoded(&key, &value);
+            };
+            let transfer = self.database.value(&Key::Transfer(*offer))?;
+            transfer.ok_or_else(|| StoreFault::value(&key, "the transfer is missing"))
+        }))
+    }
+}
+
+impl TransferQuery {
+    fn matches(&self, transfer: &Transfer) -> bool {
+        let is_of = |lot: LotId| {
+            transfer.lot == lot || transfer.arrived.is_some_and(|arrived| arrived.lot == lot)
+        };
+        let is_side = |party| transfer.sender == party || transfer.consignee == party;
+        self.party.is_none_or(is_side)
+            && self.sender.is_none_or(|sender| transfer.sender == sender)
+            && self.consignee.is_none_or(|consignee| transfer.consignee == consignee)
+            && self.lot.is_none_or(is_of)
+            && self.status.is_none_or(|status| transfer.status == status)
     }
 }
 

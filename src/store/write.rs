@@ -245,6 +245,13 @@ fn put_sights(
 fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     for (id, transfer) in &rows.changes.transfers {
         batch.insert(Key::Transfer(*id).bytes(), codec::encode(transfer));
+        for party in [transfer.sender, transfer.consignee] {
+            batch.insert(Key::PartyTransfer(party, *id).bytes(), &[]);
+        }
+        let arrived = transfer.arrived.map(|arrived| arrived.lot);
+        for lot in arrived.into_iter().chain([transfer.lot]) {
+            batch.insert(Key::LotTransfer(lot, *id).bytes(), &[]);
+        }
     }
     for (id, event) in &rows.changes.events {
         batch.insert(Key::Event(*id).bytes(), codec::encode(event));

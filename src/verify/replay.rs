@@ -446,13 +446,14 @@ fn rule_name(rejection: &Rejection) -> String {
 const fn hard_rule(number: u16) -> Option<&'static str> {
     Some(match number {
         180 => "R1",
-        187 => "R2",
+        187 | 196 => "R2",
         116 | 174 => "R3",
         111..=115 | 117 | 118 => "R4",
-        188 | 189 => "R5",
+        188 | 189 | 197 => "R5",
         190..=192 => "R6",
-        182..=184 => "R7",
+        182..=184 | 198 => "R7",
         104 | 105 => "R8",
+        199 => "R9",
         170 | 171 | 185 => "R10",
         _ => return None,
     })
@@ -481,6 +482,10 @@ mod tests {
             ("MANIFEST_MISSING", "R7"),
             ("PERMIT_MISSING", "R7"),
             ("APPROVAL_MISSING", "R7"),
+            ("TRANSFER_MASS_EXCEEDED", "R2"),
+            ("STOCKTAKE_BEYOND_TOLERANCE", "R5"),
+            ("HAZARDOUS_EXIT", "R7"),
+            ("INVOICE_CLASS_MISMATCH", "R9"),
             ("EVENT_ID_CONFLICT", "R8"),
             ("EVENT_ALREADY_RECORDED", "R8"),
             ("LOT_NOT_HELD", "R10"),

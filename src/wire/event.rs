@@ -148,8 +148,14 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
-        | B::CancelTransfer(_) => SiteRule::Present,
-        // An authority that stops a lot has no site there; kinds without rules are not judged.
+        | B::CancelTransfer(_)
+        | B::PartlyAcceptTransfer(_)
+        | B::ReturnTransfer(_)
+        | B::DisposeResidue(_)
+        | B::Stocktake(_)
+        | B::ExitLot(_) => SiteRule::Present,
+        // An authority that stops a lot has no site there, and two parties settle at a desk; kinds
+        // without rules are not judged.
         _ => SiteRule::Either,
     };
     match (rule, is_present) {
@@ -189,6 +195,12 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
         | B::CancelTransfer(_)
+        | B::PartlyAcceptTransfer(_)
+        | B::ReturnTransfer(_)
+        | B::SettleDiscrepancy(_)
+        | B::DisposeResidue(_)
+        | B::Stocktake(_)
+        | B::ExitLot(_)
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
@@ -198,12 +210,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         B::ChargeCampaign(_) => unsupported(EventKind::ChargeCampaign),
         B::DrawCampaign(_) => unsupported(EventKind::DrawCampaign),
         B::CloseCampaign(_) => unsupported(EventKind::CloseCampaign),
-        B::PartlyAcceptTransfer(_) => unsupported(EventKind::PartlyAcceptTransfer),
-        B::ReturnTransfer(_) => unsupported(EventKind::ReturnTransfer),
-        B::SettleDiscrepancy(_) => unsupported(EventKind::SettleDiscrepancy),
-        B::DisposeResidue(_) => unsupported(EventKind::DisposeResidue),
-        B::Stocktake(_) => unsupported(EventKind::Stocktake),
-        B::ExitLot(_) => unsupported(EventKind::ExitLot),
         B::Attest(_) => unsupported(EventKind::Attest),
         B::AcknowledgeAnomaly(_) => unsupported(EventKind::AcknowledgeAnomaly),
         B::ClaimCredit(_) => unsupported(EventKind::ClaimCredit),

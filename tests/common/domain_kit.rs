@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use urbanmine::domain::apply::Refusal;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, LotDraw, NewLot,
-    OfferTransfer, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, DisposeResidue,
+    ExitLot, LotDraw, NewLot, OfferTransfer, PartlyAcceptTransfer, ReturnTransfer,
+    SettleDiscrepancy, Stocktake, TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, Site};
 use urbanmine::domain::tables::{Material, Permission, Process};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AssayBasis, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, OriginKind, PartyRole,
-    SellerKind, Substance, TransferScope,
+    AssayBasis, BuyerKind, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, OriginKind,
+    PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
     Body, Effects, EntryIndex, Event, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId,
@@ -210,7 +211,12 @@ impl World {
             | B::MergeLots(_)
             | B::TransformLots(_)
             | B::OfferTransfer(_)
-            | B::AcceptTransfer(_) => Some(site(actor)),
+            | B::AcceptTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {
@@ -369,7 +375,8 @@ pub fn tables() -> Tables {
     ];
     let mut permissions = BTreeMap::new();
     let kinds = ["COLLECT_LOT", "ASSAY_LOT", "SPLIT_LOT", "MERGE_LOTS", "TRANSFORM_LOTS"];
-    for action in kinds.into_iter().chain(["OFFER_TRANSFER", "ACCEPT_TRANSFER"]) {
+    let more = ["OFFER_TRANSFER", "ACCEPT_TRANSFER", "STOCKTAKE", "DISPOSE_RESIDUE", "EXIT_LOT"];
+    for action in kinds.into_iter().chain(more) {
         permissions.insert(action.to_owned(), may(&holders));
     }
     let licensed =
@@ -389,7 +396,9 @@ pub fn tables() -> Tables {
     let names = || (String::new(), String::new());
     let grade = (("ReMA".to_owned(), "Birch".to_owned()), String::new());
     Tables {
-        parameters: [("CLOCK_SKEW_MS".to_owned(), 300_000)].into(),
+        parameters: [("CLOCK_SKEW_MS", 300_000), ("STOCKTAKE_TOLERANCE_E8", 1_000_000)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
         regions: ["360702", "360722", "440103"]
             .map(|code| (code.to_owned(), vec![(EVER, String::new())]))
             .into(),
@@ -404,6 +413,11 @@ pub fn tables() -> Tables {
         wastes: [(WASTE.to_owned(), names())].into(),
         grades: [grade].into(),
         permissions,
+        invoices: [
+            ((InvoiceClass::VatSpecial, InvoiceClass::VatSpecial), true),
+            ((InvoiceClass::VatSpecial, InvoiceClass::None), false),
+        ]
+        .into(),
         oxide_factors_e6: [(Substance::Nd, 1_166_377)].into(),
     }
 }
@@ -555,6 +569,45 @@ pub fn offer(of: LotId, grams: u64, to: PartyId) -> Body {
 
 pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
     Body::AcceptTransfer(AcceptTransfer { offer, received: Some(weighed(net)), received_lot })
+}
+
+pub fn partly(offer: EventId, net: u64, refused: u64, received_lot: LotId) -> Body {
+    Body::PartlyAcceptTransfer(PartlyAcceptTransfer {
+        offer,
+        received: Some(weighed(net)),
+        received_lot,
+        refused: Grams::of(refused),
+        reason: TransferReason::Quality,
+    })
+}
+
+pub fn giving_back(offer: EventId, of: LotId, grams: u64) -> Body {
+    let (mass, reason) = (Grams::of(grams), TransferReason::Quality);
+    Body::ReturnTransfer(ReturnTransfer { offer, lot: of, mass, reason })
+}
+
+pub fn settling(offer: EventId, grams: u64) -> Body {
+    let (agreed, cause) = (Grams::of(grams), TransferReason::Quantity);
+    Body::SettleDiscrepancy(SettleDiscrepancy { offer, agreed, cause })
+}
+
+pub fn counting(of: LotId, grams: u64) -> Body {
+    let (counted, reason) = (Grams::of(grams), "month's end".to_owned());
+    Body::Stocktake(Stocktake { lot: of, counted, reason })
+}
+
+pub fn disposing(of: LotId, grams: u64, facility: PartyId) -> DisposeResidue {
+    let route = "landfill".to_owned();
+    DisposeResidue { residue: draw(of, grams), route, facility, manifest: None }
+}
+
+pub fn leaving(of: LotId, grams: u64) -> Body {
+    Body::ExitLot(ExitLot {
+        lot: draw(of, grams),
+        buyer_kind: BuyerKind::Manufacturer,
+        customs_number: String::new(),
+        buyer_commitment: Hash32([4; 32]),
+    })
 }
 
 /// An approval without end, whose number is its mass.

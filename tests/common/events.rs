@@ -10,15 +10,16 @@ use proptest::sample::select;
 
 use urbanmine::domain::event::{
     AcceptTransfer, Approval, AssayLot, AssayValue, Body, CloseTransfer, CollectLot, Commitment,
-    Composition, DeclareError, Document, Event, Genesis, GradeRef, HoldLot, LotDraw, Manifest,
-    MergeLots, NewLot, OfferTransfer, OpeningInventory, PublishTables, RegisterKey, ReleaseLot,
-    RevokeKey, SplitLot, TransformLots, Waiver, Weighing,
+    Composition, DeclareError, DisposeResidue, Document, Event, ExitLot, Genesis, GradeRef,
+    HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, OpeningInventory,
+    PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey,
+    SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver, Weighing,
 };
 use urbanmine::domain::party::{Affiliation, DatedRole, Licence, Party, Site};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AffiliationKind, AssayBasis, CommitmentKind, CustodyModel, DocumentKind, ErrorKind, HoldReason,
-    InvoiceClass, LicenceKind, LossKind, OriginKind, PartyRole, SellerKind, Substance,
+    AffiliationKind, AssayBasis, BuyerKind, CommitmentKind, CustodyModel, DocumentKind, ErrorKind,
+    HoldReason, InvoiceClass, LicenceKind, LossKind, OriginKind, PartyRole, SellerKind, Substance,
     TransferReason, TransferScope, UptakeKind,
 };
 use urbanmine::domain::{
@@ -35,7 +36,9 @@ pub fn event() -> impl Strategy<Value = Event> {
 /// An event around a body, with a site where the body needs one.
 pub fn event_with(body: Body) -> impl Strategy<Value = Event> {
     let site = match &body {
-        Body::HoldLot(_) | Body::ReleaseLot(_) => option::of(id(SiteId::from_bytes)).boxed(),
+        Body::HoldLot(_) | Body::ReleaseLot(_) | Body::SettleDiscrepancy(_) => {
+            option::of(id(SiteId::from_bytes)).boxed()
+        }
         Body::CollectLot(_)
         | Body::AssayLot(_)
         | Body::SplitLot(_)
@@ -45,6 +48,11 @@ pub fn event_with(body: Body) -> impl Strategy<Value = Event> {
         | Body::AcceptTransfer(_)
         | Body::RejectTransfer(_)
         | Body::CancelTransfer(_)
+        | Body::PartlyAcceptTransfer(_)
+        | Body::ReturnTransfer(_)
+        | Body::DisposeResidue(_)
+        | Body::Stocktake(_)
+        | Body::ExitLot(_)
         | Body::OpeningInventory(_) => id(SiteId::from_bytes).prop_map(Some).boxed(),
         _ => Just(None).boxed(),
     };
@@ -66,7 +74,7 @@ pub fn event_with(body: Body) -> impl Strategy<Value = Event> {
 
 /// A body of any kind that has its rules.
 pub fn body() -> BoxedStrategy<Body> {
-    prop_oneof![registry_body(), lot_body(), transfer_body()].boxed()
+    prop_oneof![registry_body(), lot_body(), transfer_body(), ending_body()].boxed()
 }
 
 fn registry_body() -> BoxedStrategy<Body> {
@@ -132,6 +140,46 @@ fn transfer_body() -> BoxedStrategy<Body> {
         (id(LotId::from_bytes), id(EventId::from_bytes), short_text(0))
             .prop_map(|(lot, hold, note)| Body::ReleaseLot(ReleaseLot { lot, hold, note })),
         declare_error().prop_map(Body::DeclareError),
+    ]
+    .boxed()
+}
+
+/// Bodies that end a transfer otherwise than whole, count a lot, or end it.
+fn ending_body() -> BoxedStrategy<Body> {
+    let offer = || id(EventId::from_bytes);
+    let lot = || id(LotId::from_bytes);
+    let reason = || select(TransferReason::ALL);
+    prop_oneof![
+        (offer(), option::of(weighing()), lot(), mass(1), reason()).prop_map(
+            |(offer, received, received_lot, refused, reason)| {
+                Body::PartlyAcceptTransfer(PartlyAcceptTransfer {
+                    offer,
+                    received,
+                    received_lot,
+                    refused,
+                    reason,
+                })
+            }
+        ),
+        (offer(), draw(), reason()).prop_map(|(offer, draw, reason)| {
+            let (lot, mass) = (draw.lot, draw.mass);
+            Body::ReturnTransfer(ReturnTransfer { offer, lot, mass, reason })
+        }),
+        (offer(), mass(0), reason()).prop_map(|(offer, agreed, cause)| {
+            Body::SettleDiscrepancy(SettleDiscrepancy { offer, agreed, cause })
+        }),
+        (draw(), short_text(1), id(PartyId::from_bytes), option::of(manifest())).prop_map(
+            |(residue, route, facility, manifest)| {
+                Body::DisposeResidue(DisposeResidue { residue, route, facility, manifest })
+            }
+        ),
+        (lot(), mass(0), short_text(1))
+            .prop_map(|(lot, counted, reason)| Body::Stocktake(Stocktake { lot, counted, reason })),
+        (draw(), select(BuyerKind::ALL), short_text(1), hash()).prop_map(
+            |(lot, buyer_kind, customs_number, buyer_commitment)| {
+                Body::ExitLot(ExitLot { lot, buyer_kind, customs_number, buyer_commitment })
+            }
+        ),
     ]
     .boxed()
 }

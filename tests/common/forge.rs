@@ -62,6 +62,8 @@ pub struct Forge {
     lives: BTreeMap<LotId, (u32, EntryIndex)>,
     /// Per event: the lots that it links.
     touched: BTreeMap<EventId, Vec<LotId>>,
+    /// Per offer that was taken over: the lot that arrived.
+    arrivals: BTreeMap<EventId, LotId>,
 }
 
 /// A private key from a number.
@@ -128,6 +130,7 @@ impl Forge {
             in_group: 0,
             lives: BTreeMap::new(),
             touched: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
         };
         let genesis = Genesis {
             ledger_key: public(LEDGER),
@@ -232,7 +235,12 @@ impl Forge {
             | B::OfferTransfer(_)
             | B::AcceptTransfer(_)
             | B::RejectTransfer(_)
-            | B::CancelTransfer(_) => Some(site(actor)),
+            | B::CancelTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {
@@ -358,6 +366,16 @@ impl Forge {
     ) {
         let lots = self.lots_of(event);
         let links = lots.iter().map(|lot| self.link(*lot)).collect();
+        match &event.body {
+            Body::AcceptTransfer(it) => {
+                let whole = self.touched.get(&it.offer).and_then(|lots| lots.first().copied());
+                self.arrivals.extend(it.received_lot.or(whole).map(|lot| (it.offer, lot)));
+            }
+            Body::PartlyAcceptTransfer(it) => {
+                self.arrivals.insert(it.offer, it.received_lot);
+            }
+            _ => {}
+        }
         self.touched.insert(event.id, lots);
         let envelope = signed(EVENT_PAYLOAD_TYPE, payload(event), seeds);
         let mut draft = self.draft(EntryKind::Event, links, envelope);
@@ -423,6 +441,16 @@ impl Forge {
             Body::RejectTransfer(it) | Body::CancelTransfer(it) => {
                 lots.extend(of_event(&it.offer));
             }
+            Body::PartlyAcceptTransfer(it) => {
+                lots.extend(of_event(&it.offer));
+                lots.extend([it.received_lot]);
+            }
+            Body::ReturnTransfer(it) => lots.extend([it.lot]),
+            // Of the lots of a transfer, the one that arrived.
+            Body::SettleDiscrepancy(it) => lots.extend(self.arrivals.get(&it.offer)),
+            Body::DisposeResidue(it) => lots.extend([it.residue.lot]),
+            Body::Stocktake(it) => lots.extend([it.lot]),
+            Body::ExitLot(it) => lots.extend([it.lot.lot]),
             Body::Approval(it) => lots.extend([it.lot]),
             Body::HoldLot(it) => lots.extend([it.lot]),
             Body::ReleaseLot(it) => lots.extend([it.lot]),

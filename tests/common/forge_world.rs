@@ -3,13 +3,14 @@
 
 use urbanmine::domain::event::{
     AcceptTransfer, Approval, AssayLot, AssayValue, CloseTransfer, CollectLot, Composition,
-    DeclareError, HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, ReleaseLot,
-    SplitLot, TransformLots, Weighing,
+    DeclareError, DisposeResidue, ExitLot, HoldLot, LotDraw, Manifest, MergeLots, NewLot,
+    OfferTransfer, PartlyAcceptTransfer, ReleaseLot, ReturnTransfer, SettleDiscrepancy, SplitLot,
+    Stocktake, TransformLots, Weighing,
 };
 use urbanmine::domain::party::Licence;
 use urbanmine::domain::vocabulary::{
-    AssayBasis, CustodyModel, ErrorKind, HoldReason, InvoiceClass, LicenceKind, LossKind,
-    OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
+    AssayBasis, BuyerKind, CustodyModel, ErrorKind, HoldReason, InvoiceClass, LicenceKind,
+    LossKind, OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
     Body, Event, EventId, FractionE8, Grams, Hash32, LicenceId, LotId, PartyId,
@@ -119,6 +120,7 @@ pub const REFINE: &str = "CU_FIRE_REFINE";
 const TABLE_FILES: &[(&str, &str)] = &[
     ("forms.csv", "code,name_zh,name_en,source\nBULK,散料,Bulk,test\n"),
     ("grades.csv", "scheme,code,note,source\nReMA,Birch,Mixed copper,test\n"),
+    ("invoices.csv", "bought,sold,match,source\nVAT_SPECIAL,NONE,no,test\n"),
     (
         "materials.csv",
         "code,name_zh,name_en,family,merge_group,waste_code,ore_product,productive_scrap,\
@@ -130,7 +132,12 @@ const TABLE_FILES: &[(&str, &str)] = &[
          RE_ORE,稀土矿,Ore,RARE_EARTH,RE_ORE,,yes,no,1000000,2016-01-01,test\n",
     ),
     ("oxides.csv", include_str!("../../tables/oxides.csv")),
-    ("parameters.csv", "name,value,unit,source\nCLOCK_SKEW_MS,300000,ms,test\n"),
+    (
+        "parameters.csv",
+        "name,value,unit,source\n\
+         CLOCK_SKEW_MS,300000,ms,test\n\
+         STOCKTAKE_TOLERANCE_E8,500000,e8,test\n",
+    ),
     (
         "permissions.csv",
         "action,role,licence,source\n\
@@ -142,11 +149,15 @@ const TABLE_FILES: &[(&str, &str)] = &[
          CLAIM_CREDIT,SMELTER,-,test\n\
          COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
          COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
+         DISPOSE_RESIDUE,COLLECTOR,-,test\n\
+         EXIT_LOT,COLLECTOR,-,test\n\
          HOLD_LOT,COORDINATOR,-,test\n\
          MERGE_LOTS,SMELTER,-,test\n\
          OFFER_TRANSFER,COLLECTOR,-,test\n\
          OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
+         OFFER_TRANSFER,SMELTER,-,test\n\
          SPLIT_LOT,COLLECTOR,-,test\n\
+         STOCKTAKE,COLLECTOR,-,test\n\
          SUCCEED_PARTY,COORDINATOR,-,test\n\
          TRANSFORM_LOTS,SMELTER,-,test\n\
          VISIBILITY_GRANT,COORDINATOR,-,test\n\
@@ -318,6 +329,51 @@ pub fn approving(lot: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
 /// The consignee takes over.
 pub fn accept(offer: EventId, net: u64, received_lot: Option<LotId>) -> Body {
     Body::AcceptTransfer(AcceptTransfer { offer, received: Some(weighed(net)), received_lot })
+}
+
+/// The consignee takes over a part, and refuses the rest.
+pub fn partly(offer: EventId, net: u64, refused: u64, received_lot: LotId) -> Body {
+    Body::PartlyAcceptTransfer(PartlyAcceptTransfer {
+        offer,
+        received: Some(weighed(net)),
+        received_lot,
+        refused: Grams::of(refused),
+        reason: TransferReason::Quality,
+    })
+}
+
+/// The consignee offers grams back.
+pub fn giving_back(offer: EventId, lot: LotId, grams: u64) -> Body {
+    let (mass, reason) = (Grams::of(grams), TransferReason::Quality);
+    Body::ReturnTransfer(ReturnTransfer { offer, lot, mass, reason })
+}
+
+/// Both parties agree on what arrived.
+pub fn settling(offer: EventId, grams: u64) -> Body {
+    let (agreed, cause) = (Grams::of(grams), TransferReason::Quantity);
+    Body::SettleDiscrepancy(SettleDiscrepancy { offer, agreed, cause })
+}
+
+/// A lot is counted.
+pub fn counting(lot: LotId, grams: u64) -> Body {
+    let (counted, reason) = (Grams::of(grams), "end of the month".to_owned());
+    Body::Stocktake(Stocktake { lot, counted, reason })
+}
+
+/// Grams go to whoever disposes of them.
+pub fn disposing(lot: LotId, grams: u64, facility: PartyId) -> DisposeResidue {
+    let route = "D10".to_owned();
+    DisposeResidue { residue: draw(lot, grams), route, facility, manifest: None }
+}
+
+/// Grams leave the ledger.
+pub fn leaving(lot: LotId, grams: u64) -> Body {
+    Body::ExitLot(ExitLot {
+        lot: draw(lot, grams),
+        buyer_kind: BuyerKind::Manufacturer,
+        customs_number: String::new(),
+        buyer_commitment: Hash32([4; 32]),
+    })
 }
 
 /// An event is declared an error, and these follow in its place.

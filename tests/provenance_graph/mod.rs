@@ -115,6 +115,7 @@ impl History {
             uptake: Grams::of(uptake),
             loss: Grams::of(loss),
             assay: None,
+            gained: None,
         });
     }
 

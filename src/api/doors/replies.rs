@@ -25,7 +25,8 @@ pub struct Reply {
     inner: Inner,
     /// Set aside before the reply was made, for its first data.
     reserved: Reserved,
-    _kept: Option<Reserved>,
+    /// Set aside for what the reply is made of, and held until the reply is gone.
+    kept: Option<Reserved>,
     /// Cut off, not handed over yet.
     rest: Bytes,
     /// Data that waits for its room.
@@ -59,7 +60,17 @@ impl Reply {
             Keeping::ToItsEnd => (reserved.account().nothing(), Some(reserved)),
         };
         let rest = Bytes::new();
-        Self { inner, reserved, _kept: kept, rest, waiting: None, mark, _call: call }
+        Self { inner, reserved, kept, rest, waiting: None, mark, _call: call }
+    }
+
+    /// What data of so many bytes are set aside from, when that is there already. A reply that is
+    /// made a piece at a time asks for no more than was kept for it: callers whose replies held
+    /// all of a share, each waiting for a bit more of it, would wait for each other.
+    fn room(&mut self, bytes: usize) -> Option<Reserved> {
+        match self.kept {
+            Some(_) => Some(self.reserved.account().nothing()),
+            None => self.reserved.settle(bytes),
+        }
     }
 
     fn own(&mut self, bytes: Bytes, room: Reserved) {
@@ -108,7 +119,7 @@ impl HttpBody for Reply {
             Err(other) => Poll::Ready(Some(Ok(other))),
             Ok(bytes) if bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Ok(bytes) => {
-                if let Some(room) = this.reserved.settle(bytes.len()) {
+                if let Some(room) = this.room(bytes.len()) {
                     this.own(bytes, room);
                     return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
                 }

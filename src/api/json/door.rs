@@ -1,6 +1,7 @@
 //! One request of HTTP into one call, and its answer back.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
 use bytes::Bytes;
@@ -55,6 +56,23 @@ where
         Err(failure) => refused(failure),
     };
     if is_head { without_body(answer) } else { answer }
+}
+
+/// Answers a request that is not under `/v1`: one of gRPC, or of gRPC-Web.
+pub(super) async fn other<G>(grpc: G, request: Request<HttpBody>) -> Response<HttpBody>
+where
+    G: Service<Request<HttpBody>, Response = Response<Body>, Error = Infallible>,
+    G: Send + 'static,
+    G::Future: Send + 'static,
+{
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/grpc")) {
+        let path = request.uri().path().to_owned();
+        let nowhere = Failure::Http(HttpFault::PathUnknown { path });
+        return refusal::response(&nowhere.into_status(RequestId::next()));
+    }
+    let Ok(reply) = grpc.oneshot(request).await;
+    reply.map(HttpBody::new)
 }
 
 /// What a request asks for.
@@ -171,15 +189,16 @@ fn check_content(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-async fn whole(body: HttpBody) -> Result<Bytes, Failure> {
+pub(super) async fn whole(body: HttpBody) -> Result<Bytes, Failure> {
     let body = Body::new(body);
     // It is read within the call, and counts as its bytes do.
-    let body = match call_of_this_task() {
-        Some(held) => Body::new(Weighed::new(body, held)),
+    let call = call_of_this_task();
+    let body = match &call {
+        Some(held) => Body::new(Weighed::new(body, Arc::clone(held))),
         None => body,
     };
     let read = Limited::new(body, MAX_REQUEST_BYTES).collect().await;
-    read.map(http_body_util::Collected::to_bytes).map_err(|error| {
+    let text = read.map(http_body_util::Collected::to_bytes).map_err(|error| {
         let code = error.downcast_ref::<Status>().map(Status::code);
         if code == Some(Code::ResourceExhausted) {
             Failure::Busy
@@ -188,7 +207,11 @@ async fn whole(body: HttpBody) -> Result<Bytes, Failure> {
         } else {
             Failure::RequestMalformed { detail: "the body broke off".to_owned() }
         }
-    })
+    })?;
+    // The message that is made of it stands beside it for a moment, and is not longer.
+    let both = call.map_or(Ok(()), |held| held.weigh(2 * text.len()));
+    both.map_err(|_| Failure::Busy)?;
+    Ok(text)
 }
 
 /// A message from a body, with what stands in the path.
@@ -256,15 +279,16 @@ where
         return Err(status);
     }
     let descriptor = route.method.output();
-    let mut told = if route.method.is_server_streaming() {
+    let handed = head.extensions.remove::<Handed>();
+    let (mut told, handed) = if route.method.is_server_streaming() {
         let lines = HttpBody::new(Lines::new(descriptor, body));
-        answered(lines, "application/x-ndjson")
+        (answered(lines, "application/x-ndjson"), handed)
     } else {
-        told(&descriptor, unary_message(body).await?)?
+        // The message stays in memory while its text goes out, and so does what was set aside.
+        (told(&descriptor, unary_message(body).await?)?, handed.map(Handed::kept))
     };
-    // The message stays in memory while its text goes out, so what was set aside for it is kept.
-    if let Some(handed) = head.extensions.remove::<Handed>() {
-        told.extensions_mut().insert(handed.kept());
+    if let Some(handed) = handed {
+        told.extensions_mut().insert(handed);
     }
     Ok(told)
 }

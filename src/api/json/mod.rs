@@ -28,6 +28,7 @@ use std::convert::Infallible;
 use std::sync::LazyLock;
 
 use axum::Router;
+use axum::body::Body as HttpBody;
 use axum::routing::{any, get};
 use http::{Request, Response};
 use prost_reflect::DescriptorPool;
@@ -43,17 +44,23 @@ use crate::wire::DESCRIPTORS;
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the protos are a descriptor set"));
 
-/// Everything under `/v1`, and `/openapi.json`, for the services behind `inner`. That has to be
-/// the gate, with whatever stands before it for gRPC as well: extensions of a request (peer,
-/// identity) and its `authorization` are handed on to it.
-pub fn router<S>(inner: S) -> Router
+/// Everything of the one port: under `/v1` and at `/openapi.json` JSON for the services behind
+/// `inner`, else `grpc`. What is neither is told that nothing is there.
+///
+/// `inner` has to be the gate: the extensions of a request (its connection) and its `authorization`
+/// are handed on to it, and what it set aside for the answer comes back.
+pub fn router<S, G>(inner: S, grpc: G) -> Router
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
+    G: Service<Request<HttpBody>, Response = Response<Body>, Error = Infallible>,
+    G: Clone + Send + Sync + 'static,
+    G::Future: Send + 'static,
 {
     let calls = any(move |request| door::answer(inner.clone(), request));
     Router::new()
+        .fallback(move |request| door::other(grpc.clone(), request))
         .route("/openapi.json", get(openapi::answer))
         .route("/v1", calls.clone())
         .route("/v1/", calls.clone())

@@ -160,13 +160,17 @@ fn parameters(route: &Route, comments: &Comments) -> Vec<Json> {
 }
 
 fn parameter(field: &FieldDescriptor, place: &str, comments: &Comments) -> Json {
-    json!({
+    let mut parameter = json!({
         "name": field.name(),
         "in": place,
         "required": place == "path",
-        "description": comments.of(&field.parent_message().parent_file(), field.path()),
         "schema": field_schema(field),
-    })
+    });
+    let about = comments.of(&field.parent_message().parent_file(), field.path());
+    if let (Json::Object(parameter), false) = (&mut parameter, about.is_empty()) {
+        parameter.insert("description".to_owned(), about.into());
+    }
+    parameter
 }
 
 /// Whether a message is sent, comes back, or both.

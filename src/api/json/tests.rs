@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
 use bytes::{Bytes, BytesMut};
@@ -24,7 +25,9 @@ use super::{POOL, body, door, openapi, query, router};
 use crate::api::doors::Connection;
 use crate::api::errors::{Failure, name_of};
 use crate::api::gate::{GateLayer, RequestId};
-use crate::limits::{MAX_JSON_VALUES, MAX_REQUEST_BYTES};
+use crate::api::identity::CallerKey;
+use crate::api::shares::{Shares, working_for};
+use crate::limits::{CALLER_REQUEST_BYTES, MAX_JSON_VALUES, MAX_REQUEST_BYTES};
 use crate::wire::v1;
 
 const ID: &str = "0198c5f0-1111-7222-8333-444455556666";
@@ -535,13 +538,16 @@ async fn what_the_transport_knows_of_a_caller_reaches_the_call() {
         assert_eq!(lot.len(), 16);
         Ok::<_, Infallible>(Failure::Busy.into_status(id).into_http())
     });
+    let nobody = service_fn(async |_: Request<HttpBody>| -> Result<Response<Body>, Infallible> {
+        panic!("it is no call of gRPC")
+    });
     let mut asked = request(Verb::GET, &format!("/v1/lots/{ID}"), "127.0.0.1:5", HttpBody::empty());
     for (name, value) in
         [("authorization", "Bearer abc"), ("x-server-timeout", "7"), ("cookie", "a=b")]
     {
         asked.headers_mut().insert(name, value.parse().unwrap());
     }
-    let refused = router(seen).call(asked).await.unwrap();
+    let refused = router(seen, nobody).call(asked).await.unwrap();
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.headers()["retry-after"], "1");
     let error = &told(refused).await["error"];
@@ -604,6 +610,20 @@ async fn a_reply_that_breaks_its_promise_is_a_fault_of_ours_with_a_reason() {
         assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(told(refused).await["error"]["details"][0]["reason"], "INTERNAL");
     }
+}
+
+#[tokio::test]
+async fn the_text_of_a_body_is_weighed_as_it_comes() {
+    let account = Shares::new().account(CallerKey::Operator);
+    let body = || HttpBody::from(vec![b' '; 4_096]);
+    let first = Arc::new(account.enter().unwrap());
+    working_for(Arc::clone(&first), door::whole(body())).await.unwrap();
+    first.weigh(CALLER_REQUEST_BYTES - 8_191).unwrap();
+    let second = Arc::new(account.enter().unwrap());
+    let refused = working_for(Arc::clone(&second), door::whole(body())).await;
+    assert!(matches!(refused, Err(Failure::Busy)), "twice 4 KiB are more than is left");
+    drop(first);
+    working_for(second, door::whole(body())).await.unwrap();
 }
 
 #[tokio::test]

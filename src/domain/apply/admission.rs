@@ -10,6 +10,7 @@ use super::super::rejection::Rejection;
 use super::super::tables::Tables;
 use super::super::vocabulary::{EventKind, PartyRole};
 use super::Verdict;
+use super::signers::required_signers;
 use super::work::Work;
 
 /// Skew that is granted before the tables of the genesis are published, in milliseconds.
@@ -27,7 +28,8 @@ pub(super) fn admit<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     let Some(party) = work.read(|view| view.party(actor))? else {
         return Err(Rejection::ActorUnknown { actor }.into());
     };
-    check_signers(work, &[actor])?;
+    let required = work.read(|view| required_signers(view, work.event))?;
+    check_signers(work, &required)?;
     check_time(work)?;
     check_role(work, &party)?;
     check_site(work)?;
@@ -219,8 +221,11 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         Body::SplitLot(_) => "SPLIT_LOT",
         Body::MergeLots(_) => "MERGE_LOTS",
         Body::TransformLots(_) => "TRANSFORM_LOTS",
-        Body::OfferTransfer(_) => "OFFER_TRANSFER",
-        Body::AcceptTransfer(_) => "ACCEPT_TRANSFER",
+        Body::OfferTransfer(_) | Body::ReturnTransfer(_) => "OFFER_TRANSFER",
+        Body::AcceptTransfer(_) | Body::PartlyAcceptTransfer(_) => "ACCEPT_TRANSFER",
+        Body::DisposeResidue(_) => "DISPOSE_RESIDUE",
+        Body::Stocktake(_) => "STOCKTAKE",
+        Body::ExitLot(_) => "EXIT_LOT",
         Body::Waiver(_) => "WAIVER",
         Body::Approval(_) => "APPROVAL",
         Body::HoldLot(hold) => {
@@ -234,6 +239,7 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         // Consignee, sender, placer of a hold and actor of a target are checked by name.
         Body::RejectTransfer(_)
         | Body::CancelTransfer(_)
+        | Body::SettleDiscrepancy(_)
         | Body::ReleaseLot(_)
         | Body::DeclareError(_) => return Ok(None),
         Body::Genesis(_)

@@ -7,12 +7,13 @@
 use super::super::effects::View;
 use super::super::event::DeclareError;
 use super::super::ids::{EntryIndex, EventId, LotId};
-use super::super::lot::{Delta, EventRecord, Lot, Standing, TransferStatus};
+use super::super::lot::{Count, Delta, EventRecord, Lot, Standing, TransferStatus};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
 use super::grants::{give_back, take_again};
+use super::settlements;
 use super::work::Work;
 use crate::limits::{MAX_BLOCKING_LISTED, MAX_BLOCKING_SCANNED, MAX_HOLDS};
 
@@ -62,8 +63,10 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
         | Delta::Assayed(lot, ..)
         | Delta::Held(lot, _)
         | Delta::Released(lot, _)
+        | Delta::Counted(lot, _)
         | Delta::ApprovalUsed(lot, ..)
         | Delta::AcceptedWhole(_, Standing { lot, .. }) => *lot,
+        Delta::Settled(_, before) => before.lot,
         Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
             work.transfer(*offer)?.lot
         }
@@ -83,8 +86,14 @@ const fn is_correctable(kind: EventKind) -> bool {
             | EventKind::AcceptTransfer
             | EventKind::RejectTransfer
             | EventKind::CancelTransfer
+            | EventKind::PartlyAcceptTransfer
+            | EventKind::ReturnTransfer
+            | EventKind::SettleDiscrepancy
             | EventKind::HoldLot
             | EventKind::ReleaseLot
+            | EventKind::DisposeResidue
+            | EventKind::Stocktake
+            | EventKind::ExitLot
     )
 }
 
@@ -99,7 +108,7 @@ fn undo<V: View>(
         Delta::Drawn(lot, mass) => undo_draw(work, record, *lot, *mass),
         Delta::Assayed(id, before, assayed_by) => {
             let mut lot = work.lot(*id)?;
-            if lot.assayed_by != Some(record.id) {
+            if lot.assayed_by != Some(record.id) || is_counted_since(&lot, record) {
                 return Ok(Err(*id));
             }
             lot.contents = before.clone();
@@ -136,6 +145,16 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
+        Delta::Settled(offer, before) => {
+            let lot = work.lot(before.lot)?;
+            let is_used = is_counted_since(&lot, record) || is_used_since(work, record, &lot)?;
+            if is_used || lot.holds.len() >= MAX_HOLDS {
+                return Ok(Err(lot.id));
+            }
+            let is_undone = settlements::undo(work, record, *offer, *before)?;
+            Ok(if is_undone { Ok(()) } else { Err(lot.id) })
+        }
+        Delta::Counted(lot, count) => undo_count(work, record, *lot, count),
     }
 }
 
@@ -149,7 +168,8 @@ fn undo_birth<V: View>(
 ) -> Verdict<Result<(), LotId>, V> {
     let mut lot = work.lot(id)?;
     let is_whole = lot.remaining == mass && lot.reserved.is_zero();
-    if !is_whole || lot.moved_at > record.index || is_held_by_others(&lot, record.id) {
+    let is_gone = lot.moved_at > record.index || is_counted_since(&lot, record);
+    if !is_whole || is_gone || is_held_by_others(&lot, record.id) {
         return Ok(Err(id));
     }
     lot.remaining = Grams::ZERO;
@@ -169,11 +189,47 @@ fn undo_draw<V: View>(
     let mut lot = work.lot(id)?;
     let is_promised = !lot.reserved.is_zero() && lot.available().is_zero();
     let is_moving = is_promised && whole_offer(work, &lot)? != WholeOffer::None;
-    if is_moving || lot.moved_at > record.index || is_held_by_others(&lot, record.id) {
+    let is_gone = lot.moved_at > record.index || is_counted_since(&lot, record);
+    if is_moving || is_gone || is_held_by_others(&lot, record.id) {
         return Ok(Err(id));
     }
     let Some(remaining) = lot.remaining.checked_add(mass) else { return Ok(Err(id)) };
     lot.remaining = remaining;
+    lot.ended = None;
+    work.put(lot);
+    Ok(Ok(()))
+}
+
+/// Whether a lot was counted since the target, and the count stands: it counted what the target
+/// had done as well.
+fn is_counted_since(lot: &Lot, record: &EventRecord) -> bool {
+    lot.tally.at.is_some_and(|at| at > record.index)
+}
+
+/// A count is taken back, if the lot is as the count left it.
+fn undo_count<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    id: LotId,
+    count: &Count,
+) -> Verdict<Result<(), LotId>, V> {
+    let mut lot = work.lot(id)?;
+    let is_last = lot.tally.at == Some(record.index) && lot.moved_at <= record.index;
+    let is_as_left = lot.remaining == count.counted && lot.reserved.is_zero();
+    let is_used = !is_last
+        || !is_as_left
+        || lot.retracted_by.is_some()
+        || !lot.holds.is_empty()
+        || is_used_since(work, record, &lot)?;
+    let is_gain = count.counted > count.booked;
+    if is_used || (is_gain && lot.contents != count.contents.thinned(count.booked, count.counted)) {
+        return Ok(Err(id));
+    }
+    if is_gain {
+        lot.contents = count.contents.clone();
+    }
+    lot.remaining = count.booked;
+    lot.tally = count.tally;
     work.put(lot);
     Ok(Ok(()))
 }
@@ -193,7 +249,7 @@ fn is_used_since<V: View>(work: &Work<'_, V>, record: &EventRecord, lot: &Lot) -
         };
         for delta in later.deltas.iter().filter(|_| later.corrected_by.is_none()) {
             let is_use = match delta {
-                Delta::Drawn(drawn, _) => *drawn == lot.id,
+                Delta::Drawn(used, _) | Delta::Counted(used, _) => *used == lot.id,
                 Delta::Offered(offer) => is_open(*offer)?,
                 _ => false,
             };
@@ -255,6 +311,9 @@ fn reopen<V: View>(
     offer: EventId,
 ) -> Verdict<Result<(), LotId>, V> {
     let mut transfer = work.transfer(offer)?;
+    if let (TransferStatus::Settled, Some(arrived)) = (transfer.status, transfer.arrived) {
+        return Ok(Err(arrived.lot));
+    }
     let mut lot = work.lot(transfer.lot)?;
     // A whole lot that goes on its way again has to be whole.
     let fits = if transfer.is_whole_lot {
@@ -266,12 +325,17 @@ fn reopen<V: View>(
         return Ok(Err(lot.id));
     }
     // What was taken over keeps its approval; what was refused gave it back.
-    let gave_back = matches!(transfer.status, TransferStatus::Rejected | TransferStatus::Cancelled);
-    if gave_back && !take_again(&mut lot, transfer.approval, transfer.mass) {
+    let gave_back = match transfer.status {
+        TransferStatus::Rejected | TransferStatus::Cancelled => transfer.mass,
+        _ => transfer.refused,
+    };
+    if !gave_back.is_zero() && !take_again(&mut lot, transfer.approval, gave_back) {
         return Ok(Err(lot.id));
     }
     lot.reserved = lot.reserved.checked_add(transfer.mass).unwrap_or(lot.remaining);
     transfer.status = TransferStatus::Open;
+    transfer.refused = Grams::ZERO;
+    transfer.arrived = None;
     work.put(lot);
     work.put_transfer(transfer);
     Ok(Ok(()))
@@ -288,7 +352,9 @@ fn undo_move<V: View>(
     let mut lot = work.lot(before.lot)?;
     let arrived = transfer.mass.checked_sub(before.loss).unwrap_or_default();
     let is_as_it_came = lot.remaining == arrived && lot.reserved.is_zero();
-    let has_moved_on = lot.moved_at != record.index;
+    let has_moved_on = lot.moved_at != record.index
+        || transfer.status == TransferStatus::Settled
+        || is_counted_since(&lot, record);
     if !is_as_it_came || has_moved_on || is_held_by_others(&lot, record.id) {
         return Ok(Err(lot.id));
     }
@@ -301,6 +367,7 @@ fn undo_move<V: View>(
     lot.invoice_class = before.invoice_class;
     lot.moved_at = before.moved_at;
     transfer.status = TransferStatus::Open;
+    transfer.arrived = None;
     work.put(lot);
     work.put_transfer(transfer);
     Ok(Ok(()))
@@ -350,11 +417,12 @@ fn stands_in_the_way<V: View>(
     later: &EventRecord,
     id: LotId,
 ) -> Verdict<bool, V> {
-    let is_assay = record.kind == EventKind::AssayLot;
-    let has_closed = record.deltas.iter().any(|delta| matches!(delta, Delta::Closed(_)));
+    let is_assay = matches!(record.kind, EventKind::AssayLot | EventKind::Stocktake);
+    let has_closed = record.kind == EventKind::PartlyAcceptTransfer
+        || record.deltas.iter().any(|delta| matches!(delta, Delta::Closed(_)));
     for delta in &later.deltas {
         let stands = match delta {
-            Delta::Drawn(lot, _) => *lot == id,
+            Delta::Drawn(lot, _) | Delta::Counted(lot, _) => *lot == id,
             Delta::AcceptedWhole(_, before) => before.lot == id,
             Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
                 record.deltas.contains(&Delta::Offered(*offer))
@@ -372,6 +440,7 @@ fn stands_in_the_way<V: View>(
             // Whoever used an approval meanwhile is in the way of a closed transfer's return.
             Delta::ApprovalUsed(lot, ..) => *lot == id && has_closed,
             Delta::Assayed(lot, ..) => is_assay && *lot == id,
+            Delta::Settled(_, before) => before.lot == id,
             Delta::Born(..) => false,
         };
         if stands {

@@ -9,11 +9,14 @@
 
 mod admission;
 mod corrections;
+mod endings;
 mod grants;
 mod holds;
 mod lots;
 mod registry;
+mod settlements;
 mod sight;
+mod signers;
 mod transfers;
 mod transform;
 mod work;
@@ -25,6 +28,8 @@ use super::rejection::Rejection;
 use super::tables::Tables;
 use super::units::TimeMs;
 use work::Work;
+
+pub use signers::required_signers;
 
 /// The rules that this code executes; an entry records the version it was judged by.
 pub const RULES_VERSION: u16 = 1;
@@ -110,8 +115,14 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::AcceptTransfer(accept) => transfers::accept(&mut work, accept)?,
         Body::RejectTransfer(close) => transfers::reject(&mut work, close)?,
         Body::CancelTransfer(close) => transfers::cancel(&mut work, close)?,
+        Body::PartlyAcceptTransfer(accept) => transfers::partly_accept(&mut work, accept)?,
+        Body::ReturnTransfer(back) => transfers::give_back(&mut work, back)?,
+        Body::SettleDiscrepancy(settle) => settlements::settle(&mut work, settle)?,
         Body::HoldLot(hold) => holds::hold(&mut work, hold)?,
         Body::ReleaseLot(release) => holds::release(&mut work, release)?,
+        Body::DisposeResidue(dispose) => endings::dispose(&mut work, dispose)?,
+        Body::Stocktake(count) => endings::stocktake(&mut work, count)?,
+        Body::ExitLot(exit) => endings::exit(&mut work, exit)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
     }
     work.into_effects()

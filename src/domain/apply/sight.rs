@@ -123,6 +123,10 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
             let driver = offer.manifest.as_ref().and_then(|manifest| manifest.carrier);
             [Some(offer.consignee), offer.carrier, driver].into_iter().flatten().collect()
         }
+        Body::DisposeResidue(dispose) => {
+            let driver = dispose.manifest.as_ref().and_then(|manifest| manifest.carrier);
+            driver.into_iter().chain([dispose.facility]).collect()
+        }
         // Whose key, whose lots, whose transfer: the effects say it.
         Body::RevokeKey(_)
         | Body::PublishTables(_)
@@ -131,8 +135,13 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         | Body::AcceptTransfer(_)
         | Body::RejectTransfer(_)
         | Body::CancelTransfer(_)
+        | Body::PartlyAcceptTransfer(_)
+        | Body::ReturnTransfer(_)
+        | Body::SettleDiscrepancy(_)
         | Body::HoldLot(_)
         | Body::ReleaseLot(_)
+        | Body::Stocktake(_)
+        | Body::ExitLot(_)
         | Body::DeclareError(_)
         | Body::NotYetSupported(_) => Vec::new(),
     }

@@ -1,21 +1,77 @@
-//! Grams are offered, taken over, refused, withdrawn. Custody and ownership move separately (R10).
+//! Grams are offered, taken over, refused, withdrawn, given back. Custody and ownership move
+//! separately (R10).
 
 use super::super::effects::View;
-use super::super::event::{AcceptTransfer, CloseTransfer, LotDraw, OfferTransfer, Weighing};
-use super::super::ids::EventId;
-use super::super::lot::{Delta, Hold, Lot, Standing, Transfer, TransferStatus};
-use super::super::movement::Birth;
+use super::super::event::{
+    AcceptTransfer, CloseTransfer, LotDraw, Manifest, OfferTransfer, PartlyAcceptTransfer,
+    ReturnTransfer, Weighing,
+};
+use super::super::flag::Flag;
+use super::super::ids::{EventId, LotId};
+use super::super::lot::{Arrived, Delta, Hold, Lot, Standing, Transfer, TransferStatus};
 use super::super::party::PartyState;
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
+use super::super::vocabulary::DocumentKind;
 use super::Verdict;
-use super::grants::give_back;
+use super::grants::give_back as give_approval_back;
 use super::lots::{actor_of, check_carrier, check_manifest, check_weighing, part_of, right_of};
+use super::settlements::{arrival_of, state_mismatch};
 use super::work::Work;
-use crate::limits::WHOLE_E8;
+use crate::limits::{MANIFEST_DIGITS, WHOLE_E8};
 
 /// The sender reserves grams for the consignee.
 pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> Verdict<(), V> {
+    reserve(work, offer, None)
+}
+
+/// The consignee offers grams of what it received back to the sender: an offer like any other, the
+/// other way round, that the sender accepts or not. What had moved goes back, custody, ownership or
+/// both, to the site that it came from.
+pub(super) fn give_back<V: View>(work: &mut Work<'_, V>, back: &ReturnTransfer) -> Verdict<(), V> {
+    work.check_materials_of([back.lot])?;
+    let transfer = work.transfer(back.offer)?;
+    check_consignee(work, &transfer)?;
+    if transfer.arrived.is_some_and(|arrived| arrived.lot != back.lot) {
+        let rule = "what is given back is of the lot that was received by it";
+        return Err(Rejection::ReceivedLotMismatch { offer: back.offer, rule }.into());
+    }
+    let offer = OfferTransfer {
+        lot: back.lot,
+        mass: back.mass,
+        consignee: transfer.sender,
+        consignee_site: transfer.scope.moves_custody().then_some(transfer.from_site),
+        scope: transfer.scope,
+        carrier: None,
+        vehicle: String::new(),
+        invoice_class: transfer.bought_class,
+        manifest: manifest_of(work),
+    };
+    reserve(work, &offer, Some(&transfer))
+}
+
+/// A return has its manifest among its documents.
+fn manifest_of<V: View>(work: &Work<'_, V>) -> Option<Manifest> {
+    let is_manifest = |number: &str| {
+        number.len() == MANIFEST_DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut documents = work.event.documents.iter();
+    let found = documents.find(|document| {
+        document.kind == DocumentKind::HazardousWasteManifest && is_manifest(&document.number)
+    });
+    found.map(|document| Manifest {
+        number: document.number.clone(),
+        carrier: None,
+        vehicle: String::new(),
+    })
+}
+
+/// Grams of a lot are promised.
+fn reserve<V: View>(
+    work: &mut Work<'_, V>,
+    offer: &OfferTransfer,
+    returned: Option<&Transfer>,
+) -> Verdict<(), V> {
     let actor = work.event.actor;
     let consignee = work.party(offer.consignee)?;
     if let Some(carrier) = offer.carrier {
@@ -28,6 +84,9 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
     }
     let mut lot = work.lot(offer.lot)?;
     check_movable(work, offer, &lot)?;
+    if let Some(transfer) = returned.filter(|transfer| !is_settled(transfer)) {
+        return Err(state_mismatch(transfer, "ACCEPTED, PARTLY_ACCEPTED or SETTLED").into());
+    }
     let material = work.material(&lot.material)?;
     work.check_ore(&consignee, lot.id, material, lot.origin_kinds, &lot.contents)?;
     let mut approval = None;
@@ -38,6 +97,9 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
     }
     let draw = LotDraw { lot: lot.id, mass: offer.mass };
     work.check_available(&[draw], std::slice::from_ref(&lot))?;
+    if returned.is_none() && offer.scope.moves_ownership() {
+        check_invoice_classes(work, offer, &lot)?;
+    }
 
     work.delta(Delta::Offered(work.event.id));
     if let Some(approval) = approval {
@@ -52,15 +114,46 @@ pub(super) fn offer<V: View>(work: &mut Work<'_, V>, offer: &OfferTransfer) -> V
         consignee: offer.consignee,
         consignee_site: offer.consignee_site,
         scope: offer.scope,
+        from_site: lot.site,
         invoice_class: offer.invoice_class,
+        bought_class: lot.invoice_class,
         offered_at: work.moment.index,
         occurred_at: work.at(),
         approval,
         status: TransferStatus::Open,
+        refused: Grams::ZERO,
+        arrived: None,
+        returns: returned.map(|transfer| transfer.offer),
     });
     lot.reserved = lot.reserved.checked_add(offer.mass).unwrap_or(lot.remaining);
     work.put_used(lot);
     Ok(())
+}
+
+/// Whether a transfer was taken over, and nothing of it is in dispute.
+const fn is_settled(transfer: &Transfer) -> bool {
+    use TransferStatus::{Accepted, PartlyAccepted, Settled};
+    matches!(transfer.status, Accepted | PartlyAccepted | Settled)
+}
+
+/// R9: the class that a lot is sold on matches the one that it was bought on. What the table does
+/// not say is told, and passes; so does a class that nobody stated.
+fn check_invoice_classes<V: View>(
+    work: &mut Work<'_, V>,
+    offer: &OfferTransfer,
+    lot: &Lot,
+) -> Result<(), Rejection> {
+    let (Some(bought), Some(sold)) = (lot.invoice_class, offer.invoice_class) else {
+        return Ok(());
+    };
+    match work.tables()?.invoices.get(&(bought, sold)) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Rejection::InvoiceClassMismatch { lot: lot.id, bought, sold }),
+        None => {
+            work.flag(Flag::InvoiceClassUnmatched(bought, sold));
+            Ok(())
+        }
+    }
 }
 
 /// Custody is the possessor's to give, ownership the owner's, both only who has both.
@@ -115,14 +208,49 @@ fn check_provinces<V: View>(
 
 /// The consignee takes over what was offered.
 pub(super) fn accept<V: View>(work: &mut Work<'_, V>, accept: &AcceptTransfer) -> Verdict<(), V> {
-    let offered = work.read(|view| view.transfer(accept.offer))?;
+    let taking = Taking {
+        offer: accept.offer,
+        received: accept.received.as_ref(),
+        received_lot: accept.received_lot,
+        refused: None,
+    };
+    take_over(work, taking)
+}
+
+/// The consignee takes over a part, which is a lot of its own even when the whole lot was offered.
+/// What it refuses goes back to the sender's lot at once; the rest is judged as in an acceptance.
+pub(super) fn partly_accept<V: View>(
+    work: &mut Work<'_, V>,
+    accept: &PartlyAcceptTransfer,
+) -> Verdict<(), V> {
+    let taking = Taking {
+        offer: accept.offer,
+        received: accept.received.as_ref(),
+        received_lot: Some(accept.received_lot),
+        refused: Some(accept.refused),
+    };
+    take_over(work, taking)
+}
+
+/// What a consignee says that it takes over.
+#[derive(Clone, Copy)]
+struct Taking<'a> {
+    offer: EventId,
+    received: Option<&'a Weighing>,
+    received_lot: Option<LotId>,
+    /// `None` when nothing is refused.
+    refused: Option<Grams>,
+}
+
+fn take_over<V: View>(work: &mut Work<'_, V>, taking: Taking<'_>) -> Verdict<(), V> {
+    let offered = work.read(|view| view.transfer(taking.offer))?;
     work.check_materials_of(offered.map(|transfer| transfer.lot))?;
-    if let Some(new) = accept.received_lot {
+    if let Some(new) = taking.received_lot {
         work.check_new([new])?;
     }
-    let transfer = open_transfer(work, accept.offer)?;
+    let mut transfer = open_transfer(work, taking.offer)?;
     check_consignee(work, &transfer)?;
-    check_received(&transfer, accept)?;
+    check_received(&transfer, taking)?;
     let lot = work.lot(transfer.lot)?;
     check_arrival(work, &transfer, &lot)?;
     let actor = actor_of(work)?;
@@ -131,41 +259,62 @@ pub(super) fn accept<V: View>(work: &mut Work<'_, V>, accept: &AcceptTransfer) -
     if transfer.scope.moves_custody() {
         work.check_permit(&actor, &material.waste_code)?;
     }
-    if let Some(weighing) = &accept.received {
+    if let Some(weighing) = taking.received {
         check_weighing(weighing)?;
     }
+    check_refused(&transfer, taking)?;
 
+    transfer.refused = taking.refused.unwrap_or_default();
     let tolerance = material.transfer_tolerance.get();
-    let arrival = Arrival::of(transfer.mass, accept.received.as_ref(), tolerance);
-    let mut closed = transfer.clone();
-    closed.status =
-        if arrival.is_discrepant { TransferStatus::Discrepant } else { TransferStatus::Accepted };
-    match accept.received_lot {
+    let arrival = Arrival::of(transfer.sent(), taking.received, tolerance);
+    transfer.status = match taking.refused {
+        _ if arrival.is_discrepant => TransferStatus::Discrepant,
+        Some(_) => TransferStatus::PartlyAccepted,
+        None => TransferStatus::Accepted,
+    };
+    let (by, booked) = (work.event.id, arrival.booked);
+    let arrived = Arrived { by, lot: taking.received_lot.unwrap_or(lot.id), booked };
+    transfer.arrived = Some(arrived);
+    match taking.received_lot {
         Some(new) => take_part(work, &transfer, lot, new, arrival)?,
         None => take_whole(work, &transfer, lot, arrival),
     }
-    work.put_transfer(closed);
+    let (index, kind) = (work.moment.index, work.event.body.kind());
+    work.effects.movement = Some(arrival_of(&transfer, arrived, index, kind));
+    work.put_transfer(transfer);
     Ok(())
+}
+
+/// Some of the offered grams are refused, and some are not.
+fn check_refused(transfer: &Transfer, taking: Taking<'_>) -> Result<(), Rejection> {
+    let (offer, offered) = (transfer.offer, transfer.mass);
+    match taking.refused {
+        Some(grams) if grams >= offered => {
+            let rule = "who takes over a part refuses fewer grams";
+            Err(Rejection::TransferMassExceeded { offer, offered, grams, rule })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What came, against what was sent.
 #[derive(Clone, Copy)]
 struct Arrival {
-    /// What the ledger books: never more than was offered.
+    /// What the ledger books: never more than was sent.
     booked: Grams,
     loss: Grams,
     is_discrepant: bool,
 }
 
 impl Arrival {
-    fn of(offered: Grams, received: Option<&Weighing>, tolerance_e8: u32) -> Self {
-        let net = received.map_or(offered, |weighing| weighing.net);
-        let booked = net.min(offered);
-        let difference = u128::from(net.get().abs_diff(offered.get()));
-        // difference / offered > tolerance, cross-multiplied.
-        let is_discrepant = difference * u128::from(WHOLE_E8)
-            > u128::from(offered.get()) * u128::from(tolerance_e8);
-        let loss = offered.checked_sub(booked).unwrap_or_default();
+    fn of(sent: Grams, received: Option<&Weighing>, tolerance_e8: u32) -> Self {
+        let net = received.map_or(sent, |weighing| weighing.net);
+        let booked = net.min(sent);
+        let difference = u128::from(net.get().abs_diff(sent.get()));
+        // difference / sent > tolerance, cross-multiplied.
+        let is_discrepant =
+            difference * u128::from(WHOLE_E8) > u128::from(sent.get()) * u128::from(tolerance_e8);
+        let loss = sent.checked_sub(booked).unwrap_or_default();
         Self { booked, loss, is_discrepant }
     }
 }
@@ -187,15 +336,16 @@ fn check_consignee<V: View>(work: &Work<'_, V>, transfer: &Transfer) -> Result<(
 }
 
 /// Scales exactly when custody moves; a new id exactly when a part moves.
-fn check_received(transfer: &Transfer, accept: &AcceptTransfer) -> Result<(), Rejection> {
+fn check_received(transfer: &Transfer, taking: Taking<'_>) -> Result<(), Rejection> {
     let offer = transfer.offer;
     let fault = |rule| Err(Rejection::ReceivedLotMismatch { offer, rule });
-    match (transfer.scope.moves_custody(), &accept.received) {
+    match (transfer.scope.moves_custody(), taking.received) {
         (true, None) => return fault("custody moves: received gross, tare and net are needed"),
         (false, Some(_)) => return fault("only ownership moves: there is nothing to weigh"),
         _ => {}
     }
-    match (transfer.is_whole_lot, accept.received_lot) {
+    let moves_whole = transfer.is_whole_lot && taking.refused.is_none();
+    match (moves_whole, taking.received_lot) {
         (true, Some(_)) => fault("the whole lot moves and keeps its id: received_lot_id is absent"),
         (false, None) => fault("a part of the lot moves: received_lot_id names it"),
         _ => Ok(()),
@@ -222,10 +372,9 @@ fn take_part<V: View>(
     work: &mut Work<'_, V>,
     transfer: &Transfer,
     mut lot: Lot,
-    new: super::super::ids::LotId,
+    new: LotId,
     arrival: Arrival,
 ) -> Verdict<(), V> {
-    let mut movement = work.movement();
     let part = part_of(&lot, new, arrival.booked);
     let mut right = right_of(&lot);
     move_to_consignee(transfer, &mut right.owner, &mut right.possessor, &mut right.site);
@@ -233,18 +382,19 @@ fn take_part<V: View>(
 
     work.delta(Delta::AcceptedPart(transfer.offer));
     lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
-    movement.draws.push(LotDraw { lot: lot.id, mass: transfer.mass });
-    let share = work.draw_reserved(lot, transfer.mass);
-    movement.births.push(Birth { lot: new, mass: arrival.booked, contents: None });
-    movement.output_count = 1;
-    movement.loss = arrival.loss;
+    give_approval_back(&mut lot, transfer.approval, transfer.refused);
+    let share = if transfer.refused.is_zero() {
+        work.draw_reserved(lot, transfer.sent())
+    } else {
+        // Until now the refused grams were promised: nothing that uses them is dated earlier.
+        work.draw(lot, transfer.sent())
+    };
     work.bear(&part, share, right);
     if arrival.is_discrepant {
         let mut born = work.lot(new)?;
         born.holds.push(discrepancy(work));
         work.put(born);
     }
-    work.effects.movement = Some(movement);
     Ok(())
 }
 
@@ -265,11 +415,6 @@ fn take_whole<V: View>(
         loss: arrival.loss,
     };
     work.delta(Delta::AcceptedWhole(transfer.offer, standing));
-    let mut movement = work.movement();
-    if !arrival.loss.is_zero() {
-        movement.draws.push(LotDraw { lot: lot.id, mass: arrival.loss });
-        movement.loss = arrival.loss;
-    }
     lot.reserved = Grams::ZERO;
     lot.remaining = arrival.booked;
     lot.moved_at = work.moment.index;
@@ -279,7 +424,6 @@ fn take_whole<V: View>(
         lot.holds.push(discrepancy(work));
     }
     work.put_used(lot);
-    work.effects.movement = Some(movement);
 }
 
 fn move_to_consignee(
@@ -327,7 +471,7 @@ fn end<V: View>(
     let mut lot = work.lot(transfer.lot)?;
     work.check_not_earlier(lot.id, transfer.occurred_at)?;
     work.delta(Delta::Closed(transfer.offer));
-    give_back(&mut lot, transfer.approval, transfer.mass);
+    give_approval_back(&mut lot, transfer.approval, transfer.mass);
     lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
     transfer.status = status;
     work.put_transfer(transfer);

@@ -7,7 +7,7 @@ use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
 use super::super::ids::{EventId, LotId, PartyId, SiteId};
-use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Transfer};
+use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Tally, Transfer};
 use super::super::movement::Movement;
 use super::super::party::{PartyState, Site};
 use super::super::rejection::Rejection;
@@ -132,7 +132,6 @@ impl<'a, V: View> Work<'a, V> {
     }
 
     /// Lets the event pass, with a remark.
-    #[expect(dead_code, reason = "campaigns and R9 remark")]
     pub(super) fn flag(&mut self, flag: Flag) {
         self.flags.push(flag);
     }
@@ -378,6 +377,8 @@ impl<'a, V: View> Work<'a, V> {
             contents,
             assayed_by: None,
             holds: Vec::new(),
+            ended: None,
+            tally: Tally::default(),
             approvals: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
@@ -397,6 +398,7 @@ impl<'a, V: View> Work<'a, V> {
             uptake: Grams::ZERO,
             loss: Grams::ZERO,
             assay: None,
+            gained: None,
         }
     }
 

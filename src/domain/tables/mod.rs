@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub use builtin::builtin;
 
 use super::units::{FractionE8, TimeMs, Validity};
-use super::vocabulary::{LicenceKind, PartyRole, Substance};
+use super::vocabulary::{InvoiceClass, LicenceKind, PartyRole, Substance};
 
 /// A parsed table set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +38,8 @@ pub struct Tables {
     pub grades: BTreeMap<(String, String), String>,
     /// Who may do what (`permissions.csv`), by action.
     pub permissions: BTreeMap<String, Vec<Permission>>,
+    /// Whether a lot bought on the first class may be sold on the second (`invoices.csv`).
+    pub invoices: BTreeMap<(InvoiceClass, InvoiceClass), bool>,
     /// Oxide factors in 1e-6 (`oxides.csv`): grams of oxide per gram of element.
     pub oxide_factors_e6: BTreeMap<Substance, u32>,
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::lines::{File, Row, cut};
 use super::{Material, Permission, Process, TableFault, Tables};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::{LicenceKind, PartyRole, Substance};
+use crate::domain::vocabulary::{InvoiceClass, LicenceKind, PartyRole, Substance};
 
 /// The files of a set in the order in which they stand in it.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "forms.csv",
     "grades.csv",
+    "invoices.csv",
     "materials.csv",
     "oxides.csv",
     "parameters.csv",
@@ -21,7 +22,7 @@ const NAMES: [&str; 9] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 15] = [
+const ACTIONS: [&str; 18] = [
     "ACCEPT_TRANSFER",
     "APPROVAL",
     "ASSAY_LOT",
@@ -29,10 +30,13 @@ const ACTIONS: [&str; 15] = [
     "CLAIM_CREDIT",
     "COLLECT_LOT",
     "COLLECT_ORE",
+    "DISPOSE_RESIDUE",
+    "EXIT_LOT",
     "HOLD_LOT",
     "MERGE_LOTS",
     "OFFER_TRANSFER",
     "SPLIT_LOT",
+    "STOCKTAKE",
     "SUCCEED_PARTY",
     "TRANSFORM_LOTS",
     "VISIBILITY_GRANT",
@@ -40,12 +44,12 @@ const ACTIONS: [&str; 15] = [
 ];
 
 /// Parameters that the rules ask for.
-const NEEDED_PARAMETERS: [&str; 1] = ["CLOCK_SKEW_MS"];
+const NEEDED_PARAMETERS: [&str; 2] = ["CLOCK_SKEW_MS", "STOCKTAKE_TOLERANCE_E8"];
 
 /// Parses a whole set.
 pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
-    let [forms, grades, materials, oxides, parameters, permissions, processes, regions, wastes] =
-        cut(set, NAMES)?;
+    let [forms, grades, invoices, materials, oxides, rest @ ..] = cut(set, NAMES)?;
+    let [parameters, permissions, processes, regions, wastes] = rest;
     let wastes = names_of(wastes, is_waste_code)?;
     Ok(Tables {
         parameters: parameters_of(parameters)?,
@@ -56,6 +60,7 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
         wastes,
         grades: grades_of(grades)?,
         permissions: permissions_of(permissions)?,
+        invoices: invoices_of(invoices)?,
         oxide_factors_e6: oxides_of(oxides)?,
     })
 }
@@ -226,6 +231,17 @@ fn permissions_of(file: File<'_>) -> Result<BTreeMap<String, Vec<Permission>>, T
         Some(action) => Err(file.fault(&format!("nobody may {action}"))),
         None => Ok(table),
     }
+}
+
+fn invoices_of(file: File<'_>) -> Result<BTreeMap<(InvoiceClass, InvoiceClass), bool>, TableFault> {
+    let mut table = BTreeMap::new();
+    for row in file.rows("bought,sold,match,source")? {
+        let bought = row.word(0, InvoiceClass::from_name)?;
+        let sold = row.word(1, InvoiceClass::from_name)?;
+        row.name(3)?;
+        insert(&row, &mut table, (bought, sold), row.yes(2)?)?;
+    }
+    Ok(table)
 }
 
 fn oxides_of(file: File<'_>) -> Result<BTreeMap<Substance, u32>, TableFault> {

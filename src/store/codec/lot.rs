@@ -4,8 +4,8 @@ use super::{Codec, CodecFault, Input, codec_enum, codec_struct, codec_vocabulary
 use crate::domain::event::GradeRef;
 use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
-    Content, Contents, Delta, EventRecord, Hold, Life, Lot, LotApproval, Standing, Transfer,
-    TransferStatus,
+    Arrived, Content, Contents, Count, Delta, Ending, EventRecord, Hold, Life, Lot, LotApproval,
+    Settlement, Standing, Tally, Transfer, TransferStatus,
 };
 use crate::domain::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -17,6 +17,8 @@ codec_struct!(Life { count, last });
 codec_struct!(Content { substance, contained, uncertainty });
 codec_struct!(Contents { of_mass, items });
 codec_struct!(Hold { event, reason, placed_by });
+codec_enum!(Ending { 1 Disposed, 2 Exited });
+codec_struct!(Tally { at, gained, missing });
 codec_struct!(LotApproval { event, from, to, mass, used, number, validity });
 codec_struct!(Lot {
     id,
@@ -40,6 +42,8 @@ codec_struct!(Lot {
     contents,
     assayed_by,
     holds,
+    ended,
+    tally,
     approvals,
     retracted_by,
     last_occurred_at,
@@ -52,7 +56,10 @@ codec_enum!(TransferStatus {
     4 Rejected,
     5 Cancelled,
     6 Retracted,
+    7 Settled,
+    8 PartlyAccepted,
 });
+codec_struct!(Arrived { by, lot, booked });
 codec_struct!(Transfer {
     offer,
     lot,
@@ -62,13 +69,20 @@ codec_struct!(Transfer {
     consignee,
     consignee_site,
     scope,
+    from_site,
     invoice_class,
+    bought_class,
     offered_at,
     occurred_at,
     approval,
     status,
+    refused,
+    arrived,
+    returns,
 });
 codec_struct!(Standing { lot, owner, possessor, site, invoice_class, moved_at, loss });
+codec_struct!(Settlement { lot, hold, booked, agreed, initial });
+codec_struct!(Count { booked, counted, contents, tally });
 codec_enum!(Delta {
     1 Born(lot, mass),
     2 Drawn(lot, mass),
@@ -79,6 +93,8 @@ codec_enum!(Delta {
     7 Closed(offer),
     8 Held(lot, event),
     9 Released(lot, hold),
+    30 Settled(offer, settlement),
+    31 Counted(lot, count),
     40 ApprovalUsed(lot, approval, mass),
 });
 codec_struct!(Variance { substance, into, out, limit_e8 });
@@ -137,6 +153,10 @@ pub(super) mod tests {
         Hold { event: EVENT, reason, placed_by: PARTY }
     }
 
+    fn tally() -> Tally {
+        Tally { at: Some(EntryIndex(7)), gained: Grams::of(3), missing: Grams::of(4) }
+    }
+
     fn approval() -> LotApproval {
         let validity = Validity { from: TimeMs::of(3), to: Some(TimeMs::of(4)) };
         LotApproval {
@@ -175,6 +195,8 @@ pub(super) mod tests {
             contents: contents(),
             assayed_by: Some(EVENT),
             holds: holds.chain([hold(None)]).collect(),
+            ended: Some(Ending::Exited),
+            tally: tally(),
             approvals: vec![approval()],
             retracted_by: Some(EVENT),
             last_occurred_at: TimeMs::of(45),
@@ -192,16 +214,22 @@ pub(super) mod tests {
             contents: Contents::default(),
             assayed_by: None,
             holds: vec![],
+            ended: None,
             approvals: vec![],
             retracted_by: None,
-            ..full
+            ..full.clone()
         });
+        assert_round_trip(&Lot { ended: Some(Ending::Disposed), tally: Tally::default(), ..full });
     }
 
     #[test]
     fn transfers_come_back() {
-        use TransferStatus::{Accepted, Cancelled, Discrepant, Open, Rejected, Retracted};
-        for status in [Open, Accepted, Discrepant, Rejected, Cancelled, Retracted] {
+        use TransferStatus::{
+            Accepted, Cancelled, Discrepant, Open, PartlyAccepted, Rejected, Retracted, Settled,
+        };
+        let answered = [Accepted, Discrepant, Settled, PartlyAccepted];
+        let arrived = Arrived { by: EVENT, lot: LOT, booked: Grams::of(4) };
+        for status in [Open, Rejected, Cancelled, Retracted].into_iter().chain(answered) {
             assert_round_trip(&Transfer {
                 offer: EVENT,
                 lot: LOT,
@@ -211,11 +239,16 @@ pub(super) mod tests {
                 consignee: PARTY,
                 consignee_site: (status == Open).then_some(SITE),
                 scope: TransferScope::Custody,
+                from_site: SITE,
                 invoice_class: None,
+                bought_class: Some(InvoiceClass::Reverse),
                 offered_at: EntryIndex(9),
                 occurred_at: TimeMs::of(1),
                 approval: (status == Open).then_some(EVENT),
                 status,
+                refused: Grams::of(1),
+                arrived: answered.contains(&status).then_some(arrived),
+                returns: (status == Open).then_some(EVENT),
             });
         }
     }
@@ -241,6 +274,25 @@ pub(super) mod tests {
             Delta::Closed(EVENT),
             Delta::Held(LOT, EVENT),
             Delta::Released(LOT, hold(None)),
+            Delta::Settled(
+                EVENT,
+                Settlement {
+                    lot: LOT,
+                    hold: hold(None),
+                    booked: Grams::of(1),
+                    agreed: Grams::of(2),
+                    initial: Grams::of(3),
+                },
+            ),
+            Delta::Counted(
+                LOT,
+                Count {
+                    booked: Grams::of(1),
+                    counted: Grams::of(2),
+                    contents: contents(),
+                    tally: tally(),
+                },
+            ),
             Delta::ApprovalUsed(LOT, EVENT, Grams::of(4)),
         ];
         let variance = Variance {
@@ -272,7 +324,7 @@ pub(super) mod tests {
     fn numbers_of_no_word_are_refused() {
         assert!(decode::<Substance>(&[1]).is_err());
         assert!(decode::<Delta>(&[0]).is_err());
-        assert!(decode::<TransferStatus>(&[7]).is_err());
+        assert!(decode::<TransferStatus>(&[9]).is_err());
         assert!(decode::<OriginKinds>(&encode(&1_u16)).is_err());
     }
 }

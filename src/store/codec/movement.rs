@@ -6,7 +6,18 @@ use crate::domain::movement::{Birth, Movement};
 
 codec_struct!(LotDraw { lot, mass });
 codec_struct!(Birth { lot, mass, contents });
-codec_struct!(Movement { index, event, kind, draws, births, output_count, uptake, loss, assay });
+codec_struct!(Movement {
+    index,
+    event,
+    kind,
+    draws,
+    births,
+    output_count,
+    uptake,
+    loss,
+    assay,
+    gained,
+});
 
 #[cfg(test)]
 mod tests {
@@ -29,8 +40,15 @@ mod tests {
             uptake: Grams::of(1),
             loss: Grams::of(2),
             assay: Some(birth(Some(lot::tests::contents()))),
+            gained: Some(LotDraw { lot: id, mass: Grams::of(3) }),
         };
         assert_round_trip(&full);
-        assert_round_trip(&Movement { draws: vec![], births: vec![], assay: None, ..full });
+        assert_round_trip(&Movement {
+            draws: vec![],
+            births: vec![],
+            assay: None,
+            gained: None,
+            ..full
+        });
     }
 }

@@ -7,9 +7,10 @@ use prost::Message as _;
 use super::v1;
 use crate::domain::event::{
     AcceptTransfer, Approval, AssayValue, Body, CloseTransfer, CollectLot, Composition,
-    DeclareError, Event, Genesis, HoldLot, LotDraw, Manifest, NewLot, OfferTransfer,
-    OpeningInventory, PublishTables, RegisterKey, ReleaseLot, RevokeKey, SplitLot, TransformLots,
-    Waiver, Weighing,
+    DeclareError, DisposeResidue, Event, ExitLot, Genesis, HoldLot, LotDraw, Manifest, NewLot,
+    OfferTransfer, OpeningInventory, PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot,
+    ReturnTransfer, RevokeKey, SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver,
+    Weighing,
 };
 use crate::domain::party::{Affiliation, Licence, Party, Site};
 use crate::domain::units::Validity;
@@ -96,6 +97,12 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
         Body::AcceptTransfer(one) => B::AcceptTransfer(accept_transfer(one)),
         Body::RejectTransfer(one) => B::RejectTransfer(reject_transfer(one)),
         Body::CancelTransfer(one) => B::CancelTransfer(cancel_transfer(one)),
+        Body::PartlyAcceptTransfer(one) => B::PartlyAcceptTransfer(partly_accept(one)),
+        Body::ReturnTransfer(one) => B::ReturnTransfer(return_transfer(one)),
+        Body::SettleDiscrepancy(one) => B::SettleDiscrepancy(settle_discrepancy(one)),
+        Body::DisposeResidue(one) => B::DisposeResidue(dispose_residue(one)),
+        Body::Stocktake(one) => B::Stocktake(stocktake(one)),
+        Body::ExitLot(one) => B::ExitLot(exit_lot(one)),
         Body::HoldLot(one) => B::HoldLot(hold_lot(one)),
         Body::ReleaseLot(one) => B::ReleaseLot(release_lot(one)),
         Body::DeclareError(one) => B::DeclareError(declare_error(one)),
@@ -387,6 +394,59 @@ fn cancel_transfer(close: &CloseTransfer) -> v1::CancelTransfer {
         offer_event_id: id(close.offer.as_bytes()),
         reason: word(close.reason.number()),
         note: close.note.clone(),
+    }
+}
+
+fn partly_accept(accept: &PartlyAcceptTransfer) -> v1::PartlyAcceptTransfer {
+    v1::PartlyAcceptTransfer {
+        offer_event_id: id(accept.offer.as_bytes()),
+        received: accept.received.as_ref().map(weighing),
+        received_lot_id: id(accept.received_lot.as_bytes()),
+        refused_g: accept.refused.get(),
+        reason: word(accept.reason.number()),
+    }
+}
+
+fn return_transfer(back: &ReturnTransfer) -> v1::ReturnTransfer {
+    v1::ReturnTransfer {
+        offer_event_id: id(back.offer.as_bytes()),
+        lot_id: id(back.lot.as_bytes()),
+        mass_g: back.mass.get(),
+        reason: word(back.reason.number()),
+    }
+}
+
+fn settle_discrepancy(settle: &SettleDiscrepancy) -> v1::SettleDiscrepancy {
+    v1::SettleDiscrepancy {
+        offer_event_id: id(settle.offer.as_bytes()),
+        agreed_g: settle.agreed.get(),
+        cause: word(settle.cause.number()),
+    }
+}
+
+fn dispose_residue(dispose: &DisposeResidue) -> v1::DisposeResidue {
+    v1::DisposeResidue {
+        residue: Some(draw(&dispose.residue)),
+        route: dispose.route.clone(),
+        facility_party_id: id(dispose.facility.as_bytes()),
+        manifest: dispose.manifest.as_ref().map(manifest),
+    }
+}
+
+fn stocktake(count: &Stocktake) -> v1::Stocktake {
+    v1::Stocktake {
+        lot_id: id(count.lot.as_bytes()),
+        counted_g: count.counted.get(),
+        reason: count.reason.clone(),
+    }
+}
+
+fn exit_lot(exit: &ExitLot) -> v1::ExitLot {
+    v1::ExitLot {
+        lot: Some(draw(&exit.lot)),
+        buyer_kind: word(exit.buyer_kind.number()),
+        customs_number: exit.customs_number.clone(),
+        buyer_commitment: hash_bytes(&exit.buyer_commitment),
     }
 }
 

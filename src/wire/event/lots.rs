@@ -11,8 +11,8 @@ use crate::domain::vocabulary::{
 };
 use crate::domain::{Grams, Hash32, LotId, PartyId};
 use crate::limits::{
-    MAX_ADDITIONS, MAX_ASSAY_VALUES, MAX_CODE_BYTES, MAX_GRADES, MAX_INPUTS, MAX_MASS_LINES,
-    MAX_OUTPUTS, MAX_SHORT_TEXT_BYTES, MAX_SPLIT_CHILDREN, MAX_VEHICLE_BYTES,
+    MANIFEST_DIGITS, MAX_ADDITIONS, MAX_ASSAY_VALUES, MAX_CODE_BYTES, MAX_GRADES, MAX_INPUTS,
+    MAX_MASS_LINES, MAX_OUTPUTS, MAX_SHORT_TEXT_BYTES, MAX_SPLIT_CHILDREN, MAX_VEHICLE_BYTES,
 };
 
 /// Reads a body of this family; `None` after a fault, and for bodies of other families.
@@ -188,7 +188,7 @@ pub(super) fn weighing(fields: &mut Fields, weighing: &v1::Weighing) -> Option<W
 
 /// A hazardous-waste manifest.
 pub(super) fn manifest(fields: &mut Fields, manifest: &v1::Manifest) -> Option<Manifest> {
-    let number = fields.digits("number", &manifest.number, 14);
+    let number = fields.digits("number", &manifest.number, MANIFEST_DIGITS);
     let carrier =
         fields.optional_id("carrier_party_id", &manifest.carrier_party_id, PartyId::parse);
     let vehicle = fields.text("vehicle", &manifest.vehicle, (0, MAX_VEHICLE_BYTES));
@@ -263,7 +263,7 @@ fn mass_line<K>(
     Some((kind?, mass?))
 }
 
-fn lot_draw(fields: &mut Fields, taken: &v1::LotDraw) -> Option<LotDraw> {
+pub(super) fn lot_draw(fields: &mut Fields, taken: &v1::LotDraw) -> Option<LotDraw> {
     draw(fields, &taken.lot_id, taken.mass_g)
 }
 
