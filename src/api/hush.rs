@@ -100,6 +100,8 @@ fn hidden_fields<K: Knowledge>(
         R::MergeOwnersDiffer { lot, .. } => of_lot(lot, &["owner", "other"])?,
         R::MergeClassesDiffer { lot, .. } => of_lot(lot, &["group", "other"])?,
         R::InsufficientMass { lot, .. } => of_lot(lot, &["available", "remaining"])?,
+        R::StocktakeBeyondTolerance { lot, .. } => of_lot(lot, &["booked", "limit"])?,
+        R::InvoiceClassMismatch { lot, .. } => of_lot(lot, &["bought"])?,
         R::TargetNotYours { actor, .. } => of(knows.knows_party(*actor)?, "actor"),
         // Its fields are the caller's own words, the tables' or the public's; of a correction that
         // is blocked see `hush_blocked`.
@@ -124,6 +126,8 @@ fn hidden_fields<K: Knowledge>(
         | R::PermitMissing { .. } | R::WeighingMismatch { .. } | R::MassNotConserved { .. }
         | R::CompositionInconsistent { .. } | R::AssayMissing { .. } | R::ElementGained { .. }
         | R::TargetUnknown { .. } | R::TargetNotCorrectable { .. } | R::WaiverNotPossible { .. }
+        | R::TransferStateMismatch { .. } | R::TransferMassExceeded { .. }
+        | R::HazardousExit { .. }
         | R::ValidityEmpty { .. } | R::LotRecordsFull { .. }
             => Vec::new(),
     })
@@ -197,6 +201,10 @@ pub const SENTENCES: &[(u16, &str, &str)] = &[
     (186, "lot {lot} is of another merge group than the others", "批次 {lot} 与其余批次属于不同合并组，不能合并"),
     (187, "{asked} g are asked of lot {lot}, which is more than it has",
         "批次 {lot} 需用 {asked} 克，超过可用量"),
+    (197, "{counted} g were counted in lot {lot}, which is too far from what is booked",
+        "批次 {lot} 盘点为 {counted} 克，与账面相差过大"),
+    (199, "lot {lot} is sold on {sold}, which does not match how it was bought",
+        "批次 {lot} 以 {sold} 出售，与其购入凭证不符"),
     (201, "event {target} is another party's", "事件 {target} 属于其他主体"),
     (203, "event {target} was declared an error", "事件 {target} 已被声明为错误"),
     (204, "what event {target} did to lot {lot} was used since; in the way, as far as it concerns \
@@ -300,6 +308,9 @@ mod tests {
             R::MergeClassesDiffer { lot: LOT, group: word(), other: word() },
             R::InsufficientMass {
                 lot: LOT, asked: Grams::of(5), available: grams, remaining: grams,
+            },
+            R::StocktakeBeyondTolerance {
+                lot: LOT, counted: Grams::of(5), booked: grams, limit: grams,
             },
             R::TargetNotYours { target: EVENT, actor: party },
             R::TargetCorrected { target: EVENT, by: event },

@@ -45,6 +45,9 @@ impl<'a> Veil<'a> {
     fn led_to(&self, body: &Body) -> Result<Vec<LotId>, StoreFault> {
         let offer = match body {
             Body::AcceptTransfer(accept) => accept.offer,
+            Body::PartlyAcceptTransfer(accept) => accept.offer,
+            Body::ReturnTransfer(back) => back.offer,
+            Body::SettleDiscrepancy(settle) => settle.offer,
             Body::RejectTransfer(close) | Body::CancelTransfer(close) => close.offer,
             Body::DeclareError(error) => return self.lots_of(error.target),
             Body::Genesis(_)
@@ -70,6 +73,9 @@ impl<'a> Veil<'a> {
             | Body::OfferTransfer(_)
             | Body::HoldLot(_)
             | Body::ReleaseLot(_)
+            | Body::Stocktake(_)
+            | Body::DisposeResidue(_)
+            | Body::ExitLot(_)
             | Body::NotYetSupported(_) => return Ok(Vec::new()),
         };
         Ok(self.transfer(offer)?.map(|transfer| transfer.lot).into_iter().collect())

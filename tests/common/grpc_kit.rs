@@ -13,7 +13,10 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::{ErrorDetail, StatusExt as _};
-use urbanmine::api::{self, Listener};
+use urbanmine::api;
+use urbanmine::api::doors::{DoorSettings, Doors};
+use urbanmine::api::identity::Scopes;
+use urbanmine::api::tokens::{Holder, Token, TokenBook, TokenId, token_text};
 use urbanmine::domain::event::{Genesis, PublishTables, RegisterKey, RevokeKey};
 use urbanmine::domain::party::{Licence, Site};
 use urbanmine::domain::units::Validity;
@@ -109,6 +112,20 @@ pub fn altered(event: &Event, alter: impl FnOnce(&mut v1::Event)) -> Bytes {
 impl Kit {
     /// A ledger with its registry, served.
     pub async fn start() -> Self {
+        let (folder, node, serial) = Self::found().await;
+        Self::serve(folder, node, serial, DoorSettings::default()).await
+    }
+
+    /// The same, where these parties have tokens: see [`bearer`].
+    pub async fn start_asking(parties: &[PartyId]) -> Self {
+        let (folder, node, serial) = Self::found().await;
+        let path = folder.path().join("tokens");
+        std::fs::write(&path, token_book(parties).to_text().unwrap()).unwrap();
+        let settings = DoorSettings { tokens: Some(path), ..DoorSettings::default() };
+        Self::serve(folder, node, serial, settings).await
+    }
+
+    async fn found() -> (TempDir, Node, u64) {
         let folder = tempfile::tempdir().unwrap();
         let config = NodeConfig::new(folder.path().join("data"), folder.path().join("guard"));
         let mut mint = Mint { now: START_MS, serial: 0 };
@@ -118,11 +135,12 @@ impl Kit {
         }
         let registry: Vec<Event> = registry(&mut mint);
         node.append_batch(registry.iter().map(signed).collect()).await.unwrap();
-        Self::serve(folder, node, mint.serial).await
+        (folder, node, mint.serial)
     }
 
-    async fn serve(folder: TempDir, node: Node, serial: u64) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    async fn serve(folder: TempDir, node: Node, serial: u64, settings: DoorSettings) -> Self {
+        let doors = Doors::open(settings).unwrap();
+        let listener = doors.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = node.clone();
@@ -235,6 +253,31 @@ impl Kit {
         let request = v1::GetLotRequest { lot_id: raw(id.as_bytes()) };
         self.lots.get_lot(request).await.unwrap().into_inner().lot.unwrap()
     }
+}
+
+/// What a party shows to be let in, where it has a token.
+pub fn bearer(party: PartyId) -> String {
+    let seed = forge::seed_of(party);
+    format!("Bearer {}", token_text(TokenId([seed; 8]), &[seed; 32]))
+}
+
+fn token_book(parties: &[PartyId]) -> TokenBook {
+    let mut book = TokenBook::default();
+    for party in parties {
+        let seed = forge::seed_of(*party);
+        let token = Token {
+            id: TokenId([seed; 8]),
+            secret_sha256: sha256(&[seed; 32]),
+            holder: Holder::Party(*party),
+            scopes: Scopes::ALL,
+            created_at: TimeMs::of(START_MS),
+            expires_at: TimeMs::of(START_MS * 3),
+            revoked_at: None,
+            note: String::new(),
+        };
+        book.add(token, TimeMs::of(START_MS)).unwrap();
+    }
+    book
 }
 
 /// The key that clients pin.
