@@ -242,6 +242,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::domain::vocabulary::InvoiceClass;
     use crate::domain::{Grams, KeyId, SiteId, TimeMs};
 
     /// Knows everything, or nothing.
@@ -312,6 +313,9 @@ mod tests {
             R::StocktakeBeyondTolerance {
                 lot: LOT, counted: Grams::of(5), booked: grams, limit: grams,
             },
+            R::InvoiceClassMismatch {
+                lot: LOT, bought: InvoiceClass::Reverse, sold: InvoiceClass::VatSpecial,
+            },
             R::TargetNotYours { target: EVENT, actor: party },
             R::TargetCorrected { target: EVENT, by: event },
             R::CorrectionBlocked {
@@ -332,7 +336,7 @@ mod tests {
         for rejection in samples() {
             let hushed = hush(&Reader(false), &rejection).unwrap().unwrap();
             let told = format!("{} {} {:?}", hushed.english(), hushed.chinese(), hushed.numbers());
-            assert!(!told.contains("7777777"), "{told}");
+            assert!(!told.contains("7777777") && !told.contains("REVERSE"), "{told}");
             assert!(SENTENCES.iter().any(|(number, ..)| *number == rejection.number()), "{told}");
         }
     }

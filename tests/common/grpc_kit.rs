@@ -13,10 +13,9 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::{ErrorDetail, StatusExt as _};
-use urbanmine::api;
-use urbanmine::api::doors::{DoorSettings, Doors};
 use urbanmine::api::identity::Scopes;
 use urbanmine::api::tokens::{Holder, Token, TokenBook, TokenId, token_text};
+use urbanmine::api::{self, DoorSettings, Doors, Listener};
 use urbanmine::domain::event::{Genesis, PublishTables, RegisterKey, RevokeKey};
 use urbanmine::domain::party::{Licence, Site};
 use urbanmine::domain::units::Validity;
@@ -113,16 +112,22 @@ impl Kit {
     /// A ledger with its registry, served.
     pub async fn start() -> Self {
         let (folder, node, serial) = Self::found().await;
-        Self::serve(folder, node, serial, DoorSettings::default()).await
+        Self::serve(folder, node, serial).await
     }
 
-    /// The same, where these parties have tokens: see [`bearer`].
-    pub async fn start_asking(parties: &[PartyId]) -> Self {
-        let (folder, node, serial) = Self::found().await;
-        let path = folder.path().join("tokens");
+    /// A second door to the same ledger, behind which these parties have to show their tokens: see
+    /// [`bearer`].
+    pub async fn asking_door(&self, parties: &[PartyId]) -> Channel {
+        let path = self.folder.path().join("tokens");
         std::fs::write(&path, token_book(parties).to_text().unwrap()).unwrap();
-        let settings = DoorSettings { tokens: Some(path), ..DoorSettings::default() };
-        Self::serve(folder, node, serial, settings).await
+        let doors = Doors::open(DoorSettings { tokens: Some(path), ..DoorSettings::default() });
+        let listener = doors.unwrap().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.address();
+        let served = self.node.clone();
+        tokio::spawn(async move {
+            api::serve(served, listener, std::future::pending()).await.unwrap();
+        });
+        Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
     }
 
     async fn found() -> (TempDir, Node, u64) {
@@ -138,9 +143,8 @@ impl Kit {
         (folder, node, mint.serial)
     }
 
-    async fn serve(folder: TempDir, node: Node, serial: u64, settings: DoorSettings) -> Self {
-        let doors = Doors::open(settings).unwrap();
-        let listener = doors.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    async fn serve(folder: TempDir, node: Node, serial: u64) -> Self {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = node.clone();
