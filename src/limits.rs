@@ -114,6 +114,18 @@ pub const MAX_OUTPUTS: usize = 64;
 pub const MAX_SPLIT_CHILDREN: usize = 256;
 /// Loss or uptake lines of one transform.
 pub const MAX_MASS_LINES: usize = 8;
+/// Events of one campaign that stand: a month of three charges and twenty draws a day, and room.
+pub const MAX_CAMPAIGN_EVENTS: usize = 1_024;
+
+const _: () = assert!(
+    (MAX_CAMPAIGN_EVENTS * (MAX_INPUTS + MAX_ADDITIONS)) as u64 <= u64::MAX / MAX_LOT_MASS_G,
+    "what all events of a campaign charge adds up in 64 bits"
+);
+
+/// Scans of [`MAX_SCANNED_ROWS`] campaigns each that one page may take: 2.5 million campaigns,
+/// those of 41 plants with ten lines each in 500 years.
+pub const MAX_CAMPAIGN_SCANS: usize = 250;
+
 /// Roles of one party.
 pub const MAX_ROLES: usize = 16;
 /// Licences of one party.

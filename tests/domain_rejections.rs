@@ -38,8 +38,8 @@ use urbanmine::domain::vocabulary::{
     Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
-    AffiliationId, Body, EntryIndex, EventId, FractionE8, Grams, Hash32, LicenceId, LotId, Origin,
-    Rejection, SiteId, TimeMs,
+    AffiliationId, Body, CampaignId, EntryIndex, EventId, FractionE8, Grams, Hash32, LicenceId,
+    LotId, Origin, Rejection, SiteId, TimeMs,
 };
 use urbanmine::ledger::hash::sha256;
 use urbanmine::limits::{MAX_AFFILIATIONS, MAX_APPROVALS, MAX_HOLDS, MAX_KEYS, MAX_LICENCES};
@@ -135,7 +135,9 @@ fn rows() -> Vec<Row> {
         vec![registry_full(), chunk_unexpected(), tables_invalid(), waiver_not_possible()],
         vec![validity_empty(), material_unknown()],
         vec![form_unknown(), grade_unknown(), process_unknown(), process_not_at_site()],
-        vec![lot_repeated(), lot_exists(), transfer_unknown(), transfer_closed()],
+        vec![campaign_exists(), campaign_unknown(), takes_no_more(), campaign_elsewhere()],
+        vec![campaign_running(), lot_repeated(), lot_exists(), transfer_unknown()],
+        vec![transfer_closed()],
         vec![not_the_consignee(), not_the_sender(), transfer_to_self(), received_mismatch()],
         vec![lot_unknown(), lot_retracted(), lot_not_held(), lot_not_owned(), lot_elsewhere()],
         vec![lot_on_hold(), before_lot(), hold_unknown(), hold_not_yours(), discrepancy()],
@@ -148,7 +150,8 @@ fn rows() -> Vec<Row> {
         ],
         vec![permit_missing(), approval_missing(), owners_differ(), classes_differ()],
         vec![insufficient(), weighing_mismatch(), not_conserved(), inconsistent()],
-        vec![assay_missing(), element_gained(), mass_exceeded(), beyond_tolerance()],
+        vec![assay_missing(), element_gained(), opening_mismatch(), not_analysed()],
+        vec![before_campaign(), mass_exceeded(), beyond_tolerance()],
         vec![hazardous_exit(), invoice_mismatch(), target_unknown(), target_not_yours()],
         vec![not_correctable(), target_corrected(), blocked(), records_full()],
     ];
@@ -752,6 +755,129 @@ fn process_not_at_site() -> Row {
     let repaired = world.attempt(SMELTER, melt("MELT", &twice, output));
     let refused = R::ProcessNotAtSite { code: "REFINE".to_owned(), site: site(SMELTER) };
     Row { world, faulty, refused, then: Next("LOT_REPEATED", repaired) }
+}
+
+// --- campaigns -----------------------------------------------------------------------------------
+
+/// A campaign of copper refining at the smelter, with 100 g charged, half of it copper.
+fn running(world: &mut World) -> CampaignId {
+    let id = campaign(world.fresh());
+    world.must(SMELTER, open(id, "REFINE"));
+    let copper = world.copper(SMELTER, 100);
+    world.must(SMELTER, charge(id, &[draw(copper, 100)]));
+    id
+}
+
+/// The same, closed with 40 g of stock.
+fn closed(world: &mut World) -> CampaignId {
+    let id = running(world);
+    world.must(SMELTER, Body::CloseCampaign(ending(id, 40, 50_000_000, 60)));
+    id
+}
+
+fn campaign_exists() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let other = campaign(world.fresh());
+    let faulty = world.attempt(SMELTER, open(id, "REFINE"));
+    let repaired = world.attempt(SMELTER, open(other, "REFINE"));
+    let refused = R::CampaignExists { campaign: id };
+    Row { world, faulty, refused, then: Next("CAMPAIGN_RUNNING", repaired) }
+}
+
+/// What is not known is neither closed nor elsewhere.
+fn campaign_unknown() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let twice = [draw(lot(1), 5), draw(lot(1), 5)];
+    let faulty = world.attempt(SMELTER, charge(campaign(1), &twice));
+    let repaired = world.attempt(SMELTER, charge(id, &twice));
+    let refused = R::CampaignUnknown { campaign: campaign(1) };
+    Row { world, faulty, refused, then: Next("LOT_REPEATED", repaired) }
+}
+
+fn takes_no_more() -> Row {
+    let mut world = World::new();
+    let over = closed(&mut world);
+    let id = campaign(world.fresh());
+    let mut next = opening(id, "REFINE", 40);
+    next.opening_composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
+    world.must(SMELTER, Body::OpenCampaign(next));
+    let mut faulty = world.attempt(SMELTER, charge(over, &[draw(lot(1), 5)]));
+    let mut repaired = world.attempt(SMELTER, charge(id, &[draw(lot(1), 5)]));
+    faulty.event.site = Some(far_site(SMELTER));
+    repaired.event.site = Some(far_site(SMELTER));
+    let refused = R::CampaignTakesNoMore { campaign: over, rule: "it is closed" };
+    Row { world, faulty, refused, then: Next("CAMPAIGN_ELSEWHERE", repaired) }
+}
+
+fn campaign_elsewhere() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let repaired = world.attempt(SMELTER, charge(id, &[draw(lot(1), 5), draw(lot(1), 5)]));
+    let mut faulty = repaired.clone();
+    faulty.event.site = Some(far_site(SMELTER));
+    let (site, event_site) = (site(SMELTER), far_site(SMELTER));
+    let refused = R::CampaignElsewhere { campaign: id, site, event_site };
+    Row { world, faulty, refused, then: Next("LOT_REPEATED", repaired) }
+}
+
+fn campaign_running() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let other = campaign(world.fresh());
+    let stock = Body::OpenCampaign(opening(other, "REFINE", 41));
+    let faulty = world.attempt(SMELTER, stock.clone());
+    let mut after = world.clone();
+    after.must(SMELTER, Body::CloseCampaign(ending(id, 40, 50_000_000, 60)));
+    let repaired = after.attempt(SMELTER, stock);
+    let (process, site) = ("REFINE".to_owned(), site(SMELTER));
+    let refused = R::CampaignRunning { campaign: id, process, site };
+    Row { world, faulty, refused, then: NextIn("OPENING_STOCK_MISMATCH", after, repaired) }
+}
+
+fn opening_mismatch() -> Row {
+    let mut world = World::new();
+    closed(&mut world);
+    let id = campaign(world.fresh());
+    let with = |world: &mut World, grams| {
+        let mut body = opening(id, "REFINE", grams);
+        body.opening_composition = Some(assay(TOO_MUCH));
+        world.attempt(SMELTER, Body::OpenCampaign(body))
+    };
+    let faulty = with(&mut world, 41);
+    let repaired = with(&mut world, 40);
+    let (stated, expected) = (Grams::of(41), Grams::of(40));
+    let refused = R::OpeningStockMismatch { campaign: id, substance: None, stated, expected };
+    Row { world, faulty, refused, then: Next("CAMPAIGN_NOT_ANALYSED", repaired) }
+}
+
+fn not_analysed() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let mut body = ending(id, 40, 50_000_000, 60);
+    let mut repaired = world.attempt(SMELTER, Body::CloseCampaign(body.clone()));
+    body.closing_composition = Some(assay(&[(Substance::Al, 0)]));
+    let mut faulty = world.attempt(SMELTER, Body::CloseCampaign(body));
+    for attempt in [&mut faulty, &mut repaired] {
+        attempt.event.occurred_at = TimeMs::of(START_MS);
+    }
+    let detail = "what is in process has no value for CU, which is balanced".to_owned();
+    let refused = R::CampaignNotAnalysed { campaign: id, detail };
+    Row { world, faulty, refused, then: Next("EVENT_BEFORE_CAMPAIGN", repaired) }
+}
+
+fn before_campaign() -> Row {
+    let mut world = World::new();
+    let id = running(&mut world);
+    let last = world.state.campaigns[&id].last_occurred_at;
+    let mut repaired = world.attempt(SMELTER, Body::CloseCampaign(ending(id, 0, 0, 100)));
+    repaired.event.occurred_at = last;
+    let mut faulty = repaired.clone();
+    let occurred_at = TimeMs::of(last.get() - 1);
+    faulty.event.occurred_at = occurred_at;
+    let refused = R::EventBeforeCampaign { campaign: id, last, occurred_at };
+    Row { world, faulty, refused, then: Last("the last rule of a campaign", repaired) }
 }
 
 // --- lots and transfers --------------------------------------------------------------------------

@@ -550,10 +550,6 @@ async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
     let kinds: Vec<(&str, Wire)> = vec![
         ("VISIBILITY_GRANT", Wire::VisibilityGrant(v1::VisibilityGrant::default())),
         ("SUCCEED_PARTY", Wire::SucceedParty(v1::SucceedParty::default())),
-        ("OPEN_CAMPAIGN", Wire::OpenCampaign(v1::OpenCampaign::default())),
-        ("CHARGE_CAMPAIGN", Wire::ChargeCampaign(v1::ChargeCampaign::default())),
-        ("DRAW_CAMPAIGN", Wire::DrawCampaign(v1::DrawCampaign::default())),
-        ("CLOSE_CAMPAIGN", Wire::CloseCampaign(v1::CloseCampaign::default())),
         ("ATTEST", Wire::Attest(v1::Attest::default())),
         ("ACKNOWLEDGE_ANOMALY", Wire::AcknowledgeAnomaly(v1::AcknowledgeAnomaly::default())),
         ("CLAIM_CREDIT", Wire::ClaimCredit(v1::ClaimCredit::default())),

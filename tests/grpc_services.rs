@@ -18,10 +18,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use forge::{far_site, party, site};
 use forge_world::{
-    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, draw, made,
-    new_lot, offering, refine, refining, split, with_copper,
+    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, draw,
+    giving_back, leaving, made, new_lot, offering, partly, refine, refining, settling, split,
+    with_copper,
 };
-use grpc_kit::{Kit, REFINE, check_receipt, ledger_key, origin, raw, signed, told};
+use grpc_kit::{Kit, REFINE, check_receipt, ledger_key, origin, raw, sealed, signed, told};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -392,6 +393,90 @@ async fn traces_tell_grams_after_a_split_and_a_merge() {
     let transfer = kit.lots.get_transfer(transfer).await.unwrap().into_inner().transfer.unwrap();
     assert_eq!((transfer.status(), transfer.mass_g), (v1::TransferStatus::Accepted, 600_000));
     assert!(transfer.is_whole_lot);
+    kit.stop().await;
+}
+
+/// Every transfer that a filter lets through, in pages of a size.
+async fn transfers(kit: &mut Kit, filter: &v1::ListTransfersRequest) -> Vec<v1::Transfer> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListTransfersRequest { page_token, ..filter.clone() };
+        let page = kit.lots.list_transfers(request).await.unwrap().into_inner();
+        assert!(filter.page_size == 0 || page.transfers.len() <= filter.page_size as usize);
+        all.extend(page.transfers);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return all;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_are_listed_by_party_lot_and_status_through_a_settlement() {
+    let mut kit = Kit::start().await;
+    let id = |event: &EventId| raw(event.as_bytes());
+    let whole = kit.copper(COLLECTOR, 1_000_000).await;
+    let sent = kit.say(COLLECTOR, Body::OfferTransfer(offering(whole, 1_000_000, SMELTER))).await;
+    let answer = kit.say(SMELTER, accept(sent, 900_000, None)).await;
+    let parted = kit.copper(COLLECTOR, 500_000).await;
+    let other = kit.say(COLLECTOR, Body::OfferTransfer(offering(parted, 500_000, SMELTER))).await;
+    let part = kit.lot();
+    kit.say(SMELTER, partly(other, 300_000, 200_000, part)).await;
+    let back = kit.say(SMELTER, giving_back(other, part, 100_000)).await;
+
+    // One signature is not enough, and both are the settlement.
+    let event = kit.event(SMELTER, settling(sent, 950_000));
+    let refused = kit.send(vec![signed(&event)]).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "SIGNER_MISSING");
+    let seeds = [SMELTER, COLLECTOR].map(forge::seed_of);
+    kit.send(vec![sealed(forge::payload(&event).to_vec(), &seeds)]).await.unwrap();
+    assert_eq!(kit.lot_now(whole).await.remaining_mass_g, 950_000);
+
+    let none = v1::ListTransfersRequest::default;
+    let by = |party: PartyId| raw(party.as_bytes());
+    let rows = [
+        (none(), vec![sent, other, back]),
+        (v1::ListTransfersRequest { page_size: 1, ..none() }, vec![sent, other, back]),
+        (v1::ListTransfersRequest { sender_party_id: by(SMELTER), ..none() }, vec![back]),
+        (
+            v1::ListTransfersRequest { consignee_party_id: by(SMELTER), page_size: 1, ..none() },
+            vec![sent, other],
+        ),
+        (v1::ListTransfersRequest { lot_id: raw(parted.as_bytes()), ..none() }, vec![other]),
+        (v1::ListTransfersRequest { lot_id: raw(part.as_bytes()), ..none() }, vec![other, back]),
+        (
+            v1::ListTransfersRequest { status: v1::TransferStatus::Settled.into(), ..none() },
+            vec![sent],
+        ),
+        (
+            v1::ListTransfersRequest {
+                sender_party_id: by(COLLECTOR),
+                status: v1::TransferStatus::Open.into(),
+                ..none()
+            },
+            vec![],
+        ),
+    ];
+    for (filter, expected) in rows {
+        let found = transfers(&mut kit, &filter).await;
+        let found: Vec<_> = found.into_iter().map(|it| it.offer_event_id).collect();
+        assert_eq!(found, expected.iter().map(id).collect::<Vec<_>>(), "{filter:?}");
+    }
+    let all = transfers(&mut kit, &none()).await;
+    assert_eq!((all[0].received_g, all[0].answer_event_id.clone()), (950_000, id(&answer)));
+    assert_eq!((all[1].refused_g, all[1].received_g), (200_000, 300_000));
+    assert_eq!(all[1].received_lot_id, raw(part.as_bytes()));
+    assert_eq!(all[2].returns_offer_event_id, id(&other));
+    let wrong = v1::ListTransfersRequest { status: 99, ..none() };
+    let refused = kit.lots.list_transfers(wrong).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "REQUEST_INVALID");
+
+    // What was agreed is what provenance knows.
+    let request = v1::TraceOriginsRequest { lot_id: raw(whole.as_bytes()), substance: 0 };
+    let origins = kit.lots.trace_origins(request).await.unwrap().into_inner();
+    assert_eq!(origins.now.unwrap().total_g, Some(950_000));
+    kit.say(COLLECTOR, leaving(parted, 200_000)).await;
+    assert_eq!(kit.lot_now(parted).await.status(), v1::LotStatus::Exited);
     kit.stop().await;
 }
 

@@ -102,6 +102,8 @@ fn movement(n: u8, index: u64) -> Movement {
         uptake: Grams::ZERO,
         loss: Grams::ZERO,
         assay: None,
+        campaign: None,
+        stock: None,
         gained: None,
     }
 }

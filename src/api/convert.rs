@@ -67,7 +67,7 @@ pub fn raw_hashes(hashes: &[Hash32]) -> Vec<Bytes> {
 }
 
 /// Bytes of an id that may be absent: then there are none.
-fn raw_or_none<const N: usize>(bytes: Option<&[u8; N]>) -> Bytes {
+pub fn raw_or_none<const N: usize>(bytes: Option<&[u8; N]>) -> Bytes {
     bytes.map(|bytes| raw(bytes)).unwrap_or_default()
 }
 

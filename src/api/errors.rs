@@ -435,6 +435,7 @@ pub fn verdict(reason: Reason) -> Verdict {
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
         | R::SiteExists | R::LicenceExists | R::AffiliationExists | R::KeyExists | R::LotExists
+        | R::CampaignExists
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
         R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
@@ -456,6 +457,8 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::ApprovalMissing | R::MergeOwnersDiffer | R::MergeClassesDiffer
         | R::InsufficientMass | R::WeighingMismatch | R::MassNotConserved
         | R::CompositionInconsistent | R::AssayMissing | R::ElementGained
+        | R::CampaignUnknown | R::CampaignTakesNoMore | R::CampaignElsewhere | R::CampaignRunning
+        | R::OpeningStockMismatch | R::CampaignNotAnalysed | R::EventBeforeCampaign
         | R::TransferStateMismatch | R::TransferMassExceeded | R::StocktakeBeyondTolerance
         | R::HazardousExit | R::InvoiceClassMismatch
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::campaigns;
 use super::convert::{lot_status, missing, needed, optional, transfer_status};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
@@ -97,6 +98,26 @@ impl LotService for LotDesk {
             let transfer = transfer.ok_or_else(|| missing("transfer", &offer))?;
             Ok(v1::GetTransferResponse { transfer: Some((&transfer).into()) })
         });
+        answer(id, read.await)
+    }
+
+    async fn get_campaign(
+        &self,
+        request: Request<v1::GetCampaignRequest>,
+    ) -> Answer<v1::GetCampaignResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        let read = self.0.read(move |reader| campaigns::one(Eyes::new(reader, viewer), &request));
+        answer(id, read.await)
+    }
+
+    async fn list_campaigns(
+        &self,
+        request: Request<v1::ListCampaignsRequest>,
+    ) -> Answer<v1::ListCampaignsResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        let read = self.0.read(move |reader| campaigns::page(Eyes::new(reader, viewer), &request));
         answer(id, read.await)
     }
 

@@ -97,6 +97,14 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::GradeUnknown, "标准 {scheme} 的等级 {code} 不在代码表中"),
     (Reason::ProcessUnknown, "工艺代码 {code} 在事件发生时不在代码表中"),
     (Reason::ProcessNotAtSite, "场所 {site} 未登记工艺 {code}"),
+    (Reason::CampaignExists, "生产周期 {campaign} 已存在，编号不得重复使用"),
+    (Reason::CampaignUnknown, "生产周期 {campaign} 未记录"),
+    (Reason::CampaignTakesNoMore, "生产周期 {campaign} 不再接受此类事件：{rule}"),
+    (Reason::CampaignElsewhere, "生产周期 {campaign} 在场所 {site}，不在 {event_site}"),
+    (
+        Reason::CampaignRunning,
+        "场所 {site} 的工艺 {process} 正以生产周期 {campaign} 运行，尚未关闭",
+    ),
     (Reason::LotRepeated, "批次 {lot} 在同一事件中出现两次"),
     (Reason::LotExists, "批次 {lot} 已存在，编号不得重复使用"),
     (Reason::TransferUnknown, "没有由事件 {offer} 提出的转移"),
@@ -149,6 +157,15 @@ pub const SENTENCES: &[(Reason, &str)] = &[
         Reason::ElementGained,
         "元素 {substance}：产出 {out} 克，投入 {into} 克，不确定度合计 {uncertainty} 克",
     ),
+    (
+        Reason::OpeningStockMismatch,
+        "生产周期 {campaign} 期初在制 {substance} 申报 {stated} 克，上一周期期末为 {expected} 克",
+    ),
+    (Reason::CampaignNotAnalysed, "生产周期 {campaign}：{detail}"),
+    (
+        Reason::EventBeforeCampaign,
+        "事件发生于 {occurred_at} 毫秒，早于生产周期 {campaign} 的最后事件 {last} 毫秒",
+    ),
     (Reason::TransferMassExceeded, "转移 {offer} 提出 {offered} 克，不是 {grams} 克：{rule}"),
     (
         Reason::StocktakeBeyondTolerance,
@@ -165,7 +182,7 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::TargetCorrected, "事件 {target} 已被事件 {by} 声明为错误"),
     (
         Reason::CorrectionBlocked,
-        "事件 {target} 对批次 {lot} 的影响已被使用，须先撤销：{blocking}（另有 {more} 个）",
+        "事件 {target} 对批次或生产周期 {lot} 的影响已被使用，须先撤销：{blocking}（另有 {more} 个）",
     ),
     (Reason::LotRecordsFull, "批次 {lot} 现有 {limit} 个有效的 {what}，已达上限"),
     (Reason::Busy, "服务繁忙，未记录任何内容；请稍后原样重发"),

@@ -11,6 +11,7 @@
 //! `docs/REASONS.md`.
 
 mod as_of;
+mod campaigns;
 mod convert;
 pub mod desk;
 pub mod doors;

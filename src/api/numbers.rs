@@ -4,8 +4,8 @@ use crate::domain::vocabulary::{
     EventKind, InvoiceClass, LicenceKind, OriginKind, OriginKinds, Substance,
 };
 use crate::domain::{
-    AffiliationId, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId, LotId, Origin, PartyId,
-    Rejection, SiteId, TimeMs,
+    AffiliationId, CampaignId, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId, LotId, Origin,
+    PartyId, Rejection, SiteId, TimeMs,
 };
 
 /// A number or name with the key under which a caller finds it.
@@ -76,6 +76,11 @@ numbers_of_rejections! {
     GradeUnknown { scheme, code }
     ProcessUnknown { code }
     ProcessNotAtSite { code, site }
+    CampaignExists { campaign }
+    CampaignUnknown { campaign }
+    CampaignTakesNoMore { campaign, rule }
+    CampaignElsewhere { campaign, site, event_site }
+    CampaignRunning { campaign, process, site }
     LotRepeated { lot }
     LotExists { lot }
     TransferUnknown { offer }
@@ -109,6 +114,9 @@ numbers_of_rejections! {
     CompositionInconsistent { lot, rule, sum_e8, limit_e8 }
     AssayMissing { lot, substance }
     ElementGained { substance, into, out, uncertainty }
+    OpeningStockMismatch { campaign, substance, stated, expected }
+    CampaignNotAnalysed { campaign, detail }
+    EventBeforeCampaign { campaign, last, occurred_at }
     TransferMassExceeded { offer, offered, grams, rule }
     StocktakeBeyondTolerance { lot, counted, booked, limit }
     HazardousExit { lot, waste_code }
@@ -139,6 +147,7 @@ macro_rules! told_as_displayed {
 told_as_displayed!(
     &'static str,
     AffiliationId,
+    CampaignId,
     EntryIndex,
     EventId,
     EventKind,
@@ -169,6 +178,12 @@ impl Told for TimeMs {
 impl Told for Option<TimeMs> {
     fn told(&self) -> String {
         self.map(|time| time.get().to_string()).unwrap_or_default()
+    }
+}
+
+impl Told for Option<Substance> {
+    fn told(&self) -> String {
+        self.map(|substance| substance.name().to_owned()).unwrap_or_default()
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::campaigns::sees;
 use super::convert::raw;
 use super::errors::Failure;
 use super::eyes::{Eyes, SeenLot};
 use super::viewer::Viewer;
 use super::visibility::LotSight;
 use crate::domain::vocabulary::Substance;
-use crate::domain::{EntryIndex, Grams, LotId};
+use crate::domain::{CampaignId, EntryIndex, Grams, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 use crate::node::{Direction, Measure, Origins, Step, Trace, TraceNode};
 use crate::wire::v1;
@@ -51,8 +52,20 @@ fn origins_along(
     class_of: impl Fn(LotId) -> Result<Class, Failure>,
 ) -> Result<v1::TraceOriginsResponse, Failure> {
     let at_birth = &origins.at_birth;
-    let now = holding(origins.total, &origins.shares, origins.is_attributed);
-    let at_birth = holding(at_birth.total, &at_birth.shares, at_birth.is_attributed);
+    let now = v1::OriginHolding {
+        total_g: origins.total.map(Grams::get),
+        shares: shares(&origins.shares),
+        is_attributed: origins.is_attributed,
+        classes: Vec::new(),
+        pending: path.pending(&origins.pending),
+    };
+    let at_birth = v1::OriginHolding {
+        total_g: at_birth.total.map(Grams::get),
+        shares: shares(&at_birth.shares),
+        is_attributed: at_birth.is_attributed,
+        classes: Vec::new(),
+        pending: path.pending(&at_birth.pending),
+    };
     // What a lot was before it came is the business of whoever had it then.
     let at_birth = path.knows_birth.then_some(at_birth);
     Ok(v1::TraceOriginsResponse {
@@ -65,6 +78,8 @@ fn origins_along(
         is_complete: origins.is_complete && trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
+        is_final: trace.pending_campaigns.is_empty(),
+        pending_campaign_ids: path.pending_ids(trace),
     })
 }
 
@@ -77,7 +92,11 @@ pub fn destinations(
     let path = Path::walk(eyes, seen, trace, Direction::Forward)?;
     let mut still_here = BTreeSet::new();
     for lot in path.depths.keys() {
-        if let Some(SeenLot { sight: LotSight::Whole { .. }, .. }) = eyes.lot(*lot)? {
+        let is_whole = match lot.pool_of() {
+            Some(id) => eyes.reader.campaign(id)?.is_some_and(|it| sees(eyes.viewer, &it)),
+            None => eyes.lot(*lot)?.is_some_and(|it| matches!(it.sight, LotSight::Whole { .. })),
+        };
+        if is_whole {
             still_here.insert(*lot);
         }
     }
@@ -100,6 +119,8 @@ fn destinations_along(
         is_complete: trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
+        is_final: trace.pending_campaigns.is_empty(),
+        pending_campaign_ids: path.pending_ids(trace),
     }
 }
 
@@ -137,8 +158,9 @@ impl Path {
             return Ok(path);
         }
         let mut known: BTreeMap<EntryIndex, bool> = BTreeMap::new();
-        let mut follow = |step: &Step, near: LotId, far: LotId| -> Result<(), Failure> {
-            let Some(depth) = path.depths.get(&near).copied() else { return Ok(()) };
+        // Whether a lot was found that was not seen before: each turn but the last finds one.
+        let mut follow = |step: &Step, near: LotId, far: LotId| -> Result<bool, Failure> {
+            let Some(depth) = path.depths.get(&near).copied() else { return Ok(false) };
             let is_seen = match known.get(&step.index) {
                 Some(is_seen) => *is_seen,
                 None => eyes.sees_entry(step.index)?,
@@ -147,21 +169,55 @@ impl Path {
             if is_seen {
                 path.entries.insert(step.index);
                 let farther = depth.saturating_add(1);
+                let is_new = !path.depths.contains_key(&far);
                 let place = path.depths.entry(far).or_insert(farther);
                 *place = farther.min(*place);
+                return Ok(is_new);
             }
-            Ok(())
+            Ok(false)
         };
-        // In the order of the ledger every step into a lot stands before those out of it.
-        match direction {
-            Direction::Forward => {
-                trace.steps.iter().try_for_each(|step| follow(step, step.from, step.to))?;
-            }
-            Direction::Back => {
-                trace.steps.iter().rev().try_for_each(|step| follow(step, step.to, step.from))?;
+        // In the order of the ledger every step into a lot stands before those out of it; but a
+        // campaign goes on being charged when lots were drawn, so it takes a turn more for each.
+        let mut is_found = true;
+        while is_found {
+            is_found = false;
+            match direction {
+                Direction::Forward => {
+                    for step in &trace.steps {
+                        is_found |= follow(step, step.from, step.to)?;
+                    }
+                }
+                Direction::Back => {
+                    for step in trace.steps.iter().rev() {
+                        is_found |= follow(step, step.to, step.from)?;
+                    }
+                }
             }
         }
         Ok(path)
+    }
+
+    /// Grams that wait for a close; of campaigns that are not seen, all together.
+    fn pending(&self, shares: &[(CampaignId, Grams)]) -> Vec<v1::PendingShare> {
+        let mut told = Vec::new();
+        let mut others = 0_u64;
+        for (campaign, mass) in shares {
+            if self.shows(LotId::pool(*campaign)) {
+                let campaign_id = raw(campaign.as_bytes());
+                told.push(v1::PendingShare { campaign_id, mass_g: mass.get() });
+            } else {
+                others = others.saturating_add(mass.get());
+            }
+        }
+        if others > 0 {
+            told.insert(0, v1::PendingShare { campaign_id: Bytes::new(), mass_g: others });
+        }
+        told
+    }
+
+    fn pending_ids(&self, trace: &Trace) -> Vec<Bytes> {
+        let open = trace.pending_campaigns.iter();
+        open.filter(|it| self.shows(LotId::pool(**it))).map(|it| raw(it.as_bytes())).collect()
     }
 
     fn shows(&self, lot: LotId) -> bool {
@@ -208,8 +264,7 @@ fn classed(
     let mut classes: BTreeMap<Class, u64> = BTreeMap::new();
     let mut shares = Vec::with_capacity(held.shares.len());
     for share in held.shares {
-        let bytes: Option<[u8; 16]> = share.lot_id[..].try_into().ok();
-        let Some(origin) = bytes.map(LotId::from_bytes) else { continue };
+        let Some(origin) = origin_of(&share) else { continue };
         if path.shows(origin) {
             shares.push(share);
         } else {
@@ -224,17 +279,29 @@ fn classed(
     Ok(held)
 }
 
-fn holding(
-    total: Option<Grams>,
-    shares: &[(LotId, Grams)],
-    is_attributed: bool,
-) -> v1::OriginHolding {
-    let shares = shares
-        .iter()
-        .map(|(lot, mass)| v1::OriginShare { lot_id: raw(lot.as_bytes()), mass_g: mass.get() });
-    let classes = Vec::new();
-    let total_g = total.map(Grams::get);
-    v1::OriginHolding { total_g, shares: shares.collect(), is_attributed, classes }
+fn shares(shares: &[(LotId, Grams)]) -> Vec<v1::OriginShare> {
+    let share = |(origin, mass): &(LotId, Grams)| {
+        let (lot_id, campaign_id) = place(*origin);
+        v1::OriginShare { lot_id, mass_g: mass.get(), campaign_id }
+    };
+    shares.iter().map(share).collect()
+}
+
+/// A place of a trace: a lot, or a campaign.
+fn place(lot: LotId) -> (Bytes, Bytes) {
+    match lot.pool_of().or(lot.waived_stock_of()) {
+        Some(campaign) => (Bytes::new(), raw(campaign.as_bytes())),
+        None => (raw(lot.as_bytes()), Bytes::new()),
+    }
+}
+
+/// The origin that a share names.
+fn origin_of(share: &v1::OriginShare) -> Option<LotId> {
+    if share.campaign_id.is_empty() {
+        return share.lot_id[..].try_into().ok().map(LotId::from_bytes);
+    }
+    let campaign = share.campaign_id[..].try_into().ok().map(CampaignId::from_bytes);
+    campaign.map(LotId::waived_stock)
 }
 
 fn lot(
@@ -243,8 +310,10 @@ fn lot(
     mass: Option<Grams>,
     remaining: Option<Grams>,
 ) -> v1::TraceLot {
+    let (lot_id, campaign_id) = place(node.lot);
     v1::TraceLot {
-        lot_id: raw(node.lot.as_bytes()),
+        lot_id,
+        campaign_id,
         depth,
         mass_g: mass.map(Grams::get),
         remaining_g: remaining.map(Grams::get),
@@ -252,18 +321,23 @@ fn lot(
 }
 
 fn step(step: &Step) -> v1::TraceStep {
+    let (from_lot_id, from_campaign_id) = place(step.from);
+    let (to_lot_id, to_campaign_id) = place(step.to);
     v1::TraceStep {
         entry_index: step.index.0,
         event_id: raw(step.event.as_bytes()),
         kind: step.kind.number().into(),
-        from_lot_id: raw(step.from.as_bytes()),
-        to_lot_id: raw(step.to.as_bytes()),
+        from_lot_id,
+        to_lot_id,
         mass_g: step.mass.get(),
+        from_campaign_id,
+        to_campaign_id,
     }
 }
 
+/// Origins that are lots; stock that a waiver let in stands among the steps.
 fn ids<'a>(lots: impl Iterator<Item = &'a LotId>) -> Vec<Bytes> {
-    lots.map(|lot| raw(lot.as_bytes())).collect()
+    lots.filter(|lot| lot.waived_stock_of().is_none()).map(|lot| raw(lot.as_bytes())).collect()
 }
 
 fn cap(limit: usize) -> u32 {
@@ -292,21 +366,32 @@ mod tests {
         let grams = is_complete.then_some(Grams::of(70));
         let node = TraceNode { lot: ORE, depth: 1, mass: grams, remaining: None };
         let (uptake, lost) = (grams, None);
-        Trace { steps: vec![step], lots: vec![ORE], nodes: vec![node], uptake, lost, is_complete }
+        Trace {
+            steps: vec![step],
+            lots: vec![ORE],
+            nodes: vec![node],
+            uptake,
+            lost,
+            pending_campaigns: Vec::new(),
+            is_complete,
+        }
     }
 
     fn found(is_complete: bool) -> Origins {
         let at_birth = Holding {
             total: Some(Grams::of(70)),
             shares: vec![(ORE, Grams::of(70))],
+            pending: Vec::new(),
             is_attributed: true,
         };
         Origins {
             total: Some(Grams::ZERO),
             shares: Vec::new(),
+            pending: Vec::new(),
             is_attributed: true,
             at_birth,
             lineage: vec![ORE],
+            pending_campaigns: Vec::new(),
             is_complete,
         }
     }
@@ -355,7 +440,12 @@ mod tests {
         assert_eq!((answer.steps, answer.lots, answer.lineage_lot_ids), (vec![], vec![], vec![]));
         assert_eq!((answer.at_birth, answer.uptake_g), (None, None));
 
-        let held = holding(Some(Grams::of(70)), &[(ORE, Grams::of(70))], true);
+        let held = v1::OriginHolding {
+            total_g: Some(70),
+            shares: shares(&[(ORE, Grams::of(70))]),
+            is_attributed: true,
+            ..v1::OriginHolding::default()
+        };
         let held = classed(&path(false, &[]), held, class).unwrap();
         assert_eq!(held.shares, []);
         let share = v1::ClassShare { origin_kind: 1, material: "CU".to_owned(), mass_g: 70 };

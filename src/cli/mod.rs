@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod campaign;
 pub mod cert;
 pub mod client;
 pub mod config;
@@ -61,6 +62,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
+    /// Show a campaign and its balance.
+    Campaign(campaign::CampaignArgs),
     /// List transfers: of a party or a lot, and how they stand.
     Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
@@ -119,6 +122,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),

@@ -154,3 +154,38 @@ fn fill_in_hashes(json: &mut Json) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::names::{id_bytes, lookup_samples};
+    use super::*;
+
+    fn settlement(cosigners: &Json) -> String {
+        json!({
+            "event_id": "@e/1", "actor_party_id": "@party/a", "occurred_at_ms": 1,
+            "cosigners": cosigners,
+            "settle_discrepancy": {
+                "offer_event_id": "@e/0", "agreed_g": 5, "cause": "QUANTITY",
+            },
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn cosigners_are_named_beside_the_event_and_are_no_part_of_it() {
+        let origin = "urbanmine.example/test";
+        let read = |line: &str| read(line, origin, &lookup_samples);
+        let batches = read(&settlement(&json!(["@party/b"]))).unwrap();
+        let event = &batches[0].events[0];
+        let other = PartyId::parse(&id_bytes("@party/b").unwrap()).unwrap();
+        assert_eq!(event.cosigners, [other]);
+        let alone = read(&settlement(&json!([]))).unwrap();
+        assert_eq!(alone[0].events[0].payload, event.payload, "the bytes that are signed");
+        for wrong in [json!("@party/b"), json!([7]), json!(["b"]), json!(["@a", "@b", "@c", "@d"])]
+        {
+            assert!(read(&settlement(&wrong)).is_err(), "{wrong}");
+        }
+    }
+}

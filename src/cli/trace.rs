@@ -107,21 +107,34 @@ pub(super) async fn describe(client: &mut Client, lot_id: &Bytes) -> anyhow::Res
 fn step_json(step: &v1::TraceStep) -> Json {
     json!({ "entry_index": step.entry_index, "event_id": id_text(&step.event_id),
             "kind": kind(step.kind), "from_lot_id": id_text(&step.from_lot_id),
-            "to_lot_id": id_text(&step.to_lot_id), "mass_g": step.mass_g })
+            "from_campaign_id": id_text(&step.from_campaign_id),
+            "to_lot_id": id_text(&step.to_lot_id),
+            "to_campaign_id": id_text(&step.to_campaign_id), "mass_g": step.mass_g })
 }
 
 fn node_json(lot: &v1::TraceLot) -> Json {
-    json!({ "lot_id": id_text(&lot.lot_id), "depth": lot.depth, "mass_g": lot.mass_g,
-            "remaining_g": lot.remaining_g })
+    json!({ "lot_id": id_text(&lot.lot_id), "campaign_id": id_text(&lot.campaign_id),
+            "depth": lot.depth, "mass_g": lot.mass_g, "remaining_g": lot.remaining_g })
 }
 
 fn holding_json(holding: Option<&v1::OriginHolding>) -> Json {
-    let share =
-        |it: &v1::OriginShare| json!({ "lot_id": id_text(&it.lot_id), "mass_g": it.mass_g });
+    let share = |it: &v1::OriginShare| {
+        json!({ "lot_id": id_text(&it.lot_id), "campaign_id": id_text(&it.campaign_id),
+                "mass_g": it.mass_g })
+    };
     holding.map_or(Json::Null, |it| {
         json!({ "total_g": it.total_g, "is_attributed": it.is_attributed,
-                "shares": it.shares.iter().map(share).collect::<Vec<_>>() })
+                "shares": it.shares.iter().map(share).collect::<Vec<_>>(),
+                "pending": it.pending.iter().map(pending_json).collect::<Vec<_>>() })
     })
+}
+
+fn pending_json(share: &v1::PendingShare) -> Json {
+    json!({ "campaign_id": id_text(&share.campaign_id), "mass_g": share.mass_g })
+}
+
+fn ids_json(ids: &[Bytes]) -> Vec<String> {
+    ids.iter().map(|id| id_text(id)).collect()
 }
 
 /// The whole answer as data.
@@ -135,10 +148,12 @@ pub(super) fn origins_json(
         "substance": substance.map(Substance::name),
         "now": holding_json(trace.now.as_ref()),
         "at_birth": holding_json(trace.at_birth.as_ref()),
-        "lineage_lot_ids": trace.lineage_lot_ids.iter().map(|it| id_text(it)).collect::<Vec<_>>(),
+        "lineage_lot_ids": ids_json(&trace.lineage_lot_ids),
         "steps": trace.steps.iter().map(step_json).collect::<Vec<_>>(),
         "lots": trace.lots.iter().map(node_json).collect::<Vec<_>>(),
         "is_complete": trace.is_complete,
+        "is_final": trace.is_final,
+        "pending_campaign_ids": ids_json(&trace.pending_campaign_ids),
     })
 }
 
@@ -149,6 +164,8 @@ fn destinations_json(lot: [u8; 16], trace: &v1::TraceDestinationsResponse) -> Js
         "lots": trace.lots.iter().map(node_json).collect::<Vec<_>>(),
         "lost_g": trace.lost_g,
         "is_complete": trace.is_complete,
+        "is_final": trace.is_final,
+        "pending_campaign_ids": ids_json(&trace.pending_campaign_ids),
     })
 }
 
@@ -161,10 +178,11 @@ pub(super) async fn print_origins(
 ) -> anyhow::Result<()> {
     let mut tree = Tree::new(client, &trace.lots);
     for step in &trace.steps {
-        tree.add(&step.to_lot_id, &step.from_lot_id, step);
+        tree.add(Place::to(step), Place::from(step), step);
     }
     tree.print(&Bytes::copy_from_slice(&lot)).await?;
     warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
+    tell_pending(&trace.pending_campaign_ids);
     print_shares(client, substance, trace, &id_text).await
 }
 
@@ -195,8 +213,14 @@ pub(super) async fn print_shares(
     shares.sort_by_key(|share| std::cmp::Reverse(share.mass_g));
     for share in shares {
         let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
-        let text = describe(client, &share.lot_id).await?;
-        println!("  {mass:>18}  {part:>9}  {}  {text}", name_of(&share.lot_id));
+        let place = Place::of(&share.lot_id, &share.campaign_id);
+        let text = place.describe(client).await?;
+        println!("  {mass:>18}  {part:>9}  {}  {text}", name_of(&place.id));
+    }
+    for share in &holding.pending {
+        let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
+        let id = name_of(&share.campaign_id);
+        println!("  {mass:>18}  {part:>9}  {id}  not known before this campaign is closed");
     }
     Ok(())
 }
@@ -208,13 +232,14 @@ async fn print_destinations(
 ) -> anyhow::Result<()> {
     let mut tree = Tree::new(client, &trace.lots);
     for step in &trace.steps {
-        tree.add(&step.from_lot_id, &step.to_lot_id, step);
+        tree.add(Place::from(step), Place::to(step), step);
     }
     tree.print(&Bytes::copy_from_slice(&lot)).await?;
     if let Some(lost_g) = trace.lost_g.filter(|lost| *lost > 0) {
         println!("{} of it were lost on the way (declared losses)", grams(lost_g));
     }
     warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
+    tell_pending(&trace.pending_campaign_ids);
     Ok(())
 }
 
@@ -224,27 +249,64 @@ fn warn_if_cut(is_complete: bool, lot_cap: u32, step_cap: u32) {
     }
 }
 
+fn tell_pending(campaigns: &[Bytes]) {
+    for campaign in campaigns {
+        eprintln!("Campaign {} is not closed: more origins may join.", id_text(campaign));
+    }
+}
+
+/// A lot of a trace, or a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    is_campaign: bool,
+    id: Bytes,
+}
+
+impl Place {
+    fn of(lot_id: &Bytes, campaign_id: &Bytes) -> Self {
+        let is_campaign = !campaign_id.is_empty();
+        Self { is_campaign, id: if is_campaign { campaign_id.clone() } else { lot_id.clone() } }
+    }
+
+    fn from(step: &v1::TraceStep) -> Self {
+        Self::of(&step.from_lot_id, &step.from_campaign_id)
+    }
+
+    fn to(step: &v1::TraceStep) -> Self {
+        Self::of(&step.to_lot_id, &step.to_campaign_id)
+    }
+
+    async fn describe(&self, client: &mut Client) -> anyhow::Result<String> {
+        if self.is_campaign { Ok("campaign".to_owned()) } else { describe(client, &self.id).await }
+    }
+}
+
 /// A tree of lots for the eye. A lot that is reached twice is shown once with its branches.
 struct Tree<'a> {
     client: &'a mut Client,
-    branches: BTreeMap<Bytes, Vec<(Bytes, u64, String)>>,
-    nodes: BTreeMap<Bytes, v1::TraceLot>,
+    branches: BTreeMap<Place, Vec<(Place, u64, String)>>,
+    nodes: BTreeMap<Place, v1::TraceLot>,
 }
 
 impl<'a> Tree<'a> {
     fn new(client: &'a mut Client, lots: &[v1::TraceLot]) -> Self {
-        let nodes = lots.iter().map(|lot| (lot.lot_id.clone(), lot.clone())).collect();
+        let place = |lot: &v1::TraceLot| Place::of(&lot.lot_id, &lot.campaign_id);
+        let nodes = lots.iter().map(|lot| (place(lot), lot.clone())).collect();
         Self { client, branches: BTreeMap::new(), nodes }
     }
 
-    fn add(&mut self, at: &Bytes, to: &Bytes, step: &v1::TraceStep) {
-        let branch = (to.clone(), step.mass_g, kind(step.kind));
-        self.branches.entry(at.clone()).or_default().push(branch);
+    fn add(&mut self, at: Place, to: Place, step: &v1::TraceStep) {
+        // Stock that a waiver let in comes from the campaign itself: no branch.
+        if at != to {
+            let branch = (to, step.mass_g, kind(step.kind));
+            self.branches.entry(at).or_default().push(branch);
+        }
     }
 
     /// Depth first, with a stack of our own: a chain may be thousands of lots long.
     async fn print(&mut self, root: &Bytes) -> anyhow::Result<()> {
-        let mut stack = vec![(root.clone(), 0_usize, None::<(u64, String)>)];
+        let root = Place { is_campaign: false, id: root.clone() };
+        let mut stack = vec![(root, 0_usize, None::<(u64, String)>)];
         let mut seen = BTreeSet::new();
         let mut lines = 0_usize;
         while let Some((lot, depth, edge)) = stack.pop() {
@@ -253,7 +315,7 @@ impl<'a> Tree<'a> {
                 println!("… (more than {MAX_TREE_LINES} lines; --json has all of them)");
                 break;
             }
-            let text = describe(self.client, &lot).await?;
+            let text = lot.describe(self.client).await?;
             let indent = "  ".repeat(depth.min(32));
             let by = edge.map_or_else(String::new, |(mass, kind)| {
                 format!("{} by {}: ", grams(mass), kind.to_lowercase())
@@ -271,7 +333,7 @@ impl<'a> Tree<'a> {
                 _ => String::new(),
             };
             let again = if is_again { "  (see above)" } else { "" };
-            println!("{indent}{by}{}  {text}{part}{rest}{again}", id_text(&lot));
+            println!("{indent}{by}{}  {text}{part}{rest}{again}", id_text(&lot.id));
             if is_again {
                 continue;
             }

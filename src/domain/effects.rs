@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey, SiteId};
+use super::campaign::{Campaign, Line};
+use super::ids::{
+    CampaignId, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey, SiteId,
+};
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
@@ -29,6 +32,10 @@ pub trait View {
     fn lot(&self, id: LotId) -> Result<Option<Lot>, Self::Fault>;
     /// A transfer, by the event of its offer.
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Self::Fault>;
+    /// A campaign.
+    fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, Self::Fault>;
+    /// The last campaign of a process at a site.
+    fn line(&self, site: SiteId, process: &str) -> Result<Option<Line>, Self::Fault>;
     /// What is remembered of an event.
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, Self::Fault>;
     /// The event at a place in a lot's life, counted from 0.
@@ -94,6 +101,10 @@ pub struct Effects {
     pub links: Vec<LotLink>,
     /// Transfers that change.
     pub transfers: Vec<Transfer>,
+    /// Campaigns that change.
+    pub campaigns: Vec<Campaign>,
+    /// Which campaign is now the last of a process at a site.
+    pub lines: Vec<(SiteId, String, Line)>,
     /// This event's record, and that of the event it declares an error.
     pub events: Vec<EventRecord>,
     /// What it did to metal.

@@ -1,7 +1,8 @@
 //! An event after the border: every field present, in range and of its type.
 
 use super::ids::{
-    AffiliationId, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId, PublicKey, SiteId,
+    AffiliationId, CampaignId, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId,
+    PublicKey, SiteId,
 };
 use super::party::{Affiliation, Licence, Party, Site};
 use super::units::{FractionE8, Grams, OffsetMin, TimeMs, Validity};
@@ -99,6 +100,14 @@ pub enum Body {
     MergeLots(Box<MergeLots>),
     /// Lots are made into others.
     TransformLots(Box<TransformLots>),
+    /// A continuous process begins a period.
+    OpenCampaign(OpenCampaign),
+    /// Lots go into it.
+    ChargeCampaign(ChargeCampaign),
+    /// Lots come out of it.
+    DrawCampaign(DrawCampaign),
+    /// The period ends and is balanced.
+    CloseCampaign(CloseCampaign),
     /// Grams are offered to another party.
     OfferTransfer(OfferTransfer),
     /// The consignee takes over.
@@ -384,6 +393,56 @@ pub struct TransformLots {
     pub energy_wh: u64,
 }
 
+/// A continuous process begins a period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCampaign {
+    /// Its id.
+    pub campaign: CampaignId,
+    /// Code of the process table.
+    pub process: String,
+    /// What is in process.
+    pub opening_stock: Grams,
+    /// What is in it; absent: as the campaign before was closed.
+    pub opening_composition: Option<Composition>,
+}
+
+/// Lots go into a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeCampaign {
+    /// Which.
+    pub campaign: CampaignId,
+    /// What goes in, each lot once.
+    pub inputs: Vec<LotDraw>,
+    /// Alloying and primary metal, each lot once; one of the two is not empty.
+    pub additions: Vec<LotDraw>,
+}
+
+/// Lots come out of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrawCampaign {
+    /// Which.
+    pub campaign: CampaignId,
+    /// What comes out.
+    pub outputs: Vec<NewLot>,
+    /// What is left over; one of the two is not empty.
+    pub residues: Vec<NewLot>,
+}
+
+/// A campaign ends and is balanced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseCampaign {
+    /// Which.
+    pub campaign: CampaignId,
+    /// What is still in process.
+    pub closing_stock: Grams,
+    /// What is in it.
+    pub closing_composition: Option<Composition>,
+    /// What is gone; kinds ascending, each once.
+    pub losses: Vec<(LossKind, Grams)>,
+    /// What joined; kinds ascending, each once.
+    pub uptakes: Vec<(UptakeKind, Grams)>,
+}
+
 /// Grams are offered to another party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferTransfer {
@@ -564,6 +623,10 @@ impl Body {
             Self::SplitLot(_) => EventKind::SplitLot,
             Self::MergeLots(_) => EventKind::MergeLots,
             Self::TransformLots(_) => EventKind::TransformLots,
+            Self::OpenCampaign(_) => EventKind::OpenCampaign,
+            Self::ChargeCampaign(_) => EventKind::ChargeCampaign,
+            Self::DrawCampaign(_) => EventKind::DrawCampaign,
+            Self::CloseCampaign(_) => EventKind::CloseCampaign,
             Self::OfferTransfer(_) => EventKind::OfferTransfer,
             Self::AcceptTransfer(_) => EventKind::AcceptTransfer,
             Self::RejectTransfer(_) => EventKind::RejectTransfer,

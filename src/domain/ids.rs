@@ -82,10 +82,56 @@ uuid_type!(
     /// An affiliation of a party with a group.
     AffiliationId
 );
+uuid_type!(
+    /// A campaign: a continuous process, balanced over a period.
+    CampaignId
+);
 
 impl LotId {
     /// Not a lot: the pseudo-origin of mass taken up in a process (oxygen, water, reagents).
     pub const UPTAKE: LotId = LotId([0; 16]);
+
+    /// Not a lot: what is in process in a campaign. It has the campaign's bytes with 8 in place of
+    /// the version 7, so it is no lot's id.
+    pub const fn pool(campaign: CampaignId) -> Self {
+        Self(campaign.versioned(POOL_VERSION))
+    }
+
+    /// Not a lot: the opening stock of a campaign that a waiver let in, an origin of its own. It
+    /// has the campaign's bytes with 9 in place of the version 7.
+    pub const fn waived_stock(campaign: CampaignId) -> Self {
+        Self(campaign.versioned(WAIVED_STOCK_VERSION))
+    }
+
+    /// The campaign whose pool this is; `None` for lots.
+    pub fn pool_of(self) -> Option<CampaignId> {
+        self.campaign_of(POOL_VERSION)
+    }
+
+    /// The campaign whose waived opening stock this is; `None` for lots.
+    pub fn waived_stock_of(self) -> Option<CampaignId> {
+        self.campaign_of(WAIVED_STOCK_VERSION)
+    }
+
+    fn campaign_of(self, version: u8) -> Option<CampaignId> {
+        let is_one = self.0[6] >> 4 == version;
+        is_one.then(|| CampaignId(CampaignId(self.0).versioned(ID_VERSION)))
+    }
+}
+
+/// The version of every id of the record.
+const ID_VERSION: u8 = 7;
+/// See [`LotId::pool`].
+const POOL_VERSION: u8 = 8;
+/// See [`LotId::waived_stock`].
+const WAIVED_STOCK_VERSION: u8 = 9;
+
+impl CampaignId {
+    const fn versioned(self, version: u8) -> [u8; 16] {
+        let mut bytes = self.0;
+        bytes[6] = (version << 4) | (bytes[6] & 0x0F);
+        bytes
+    }
 }
 
 macro_rules! bytes32_type {

@@ -1,8 +1,9 @@
 //! A lot, a transfer and the memory of an event, as they stand at an index.
 
+use super::campaign::Flow;
 use super::event::GradeRef;
 use super::flag::Flag;
-use super::ids::{EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
+use super::ids::{CampaignId, EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
 use super::units::{Grams, TimeMs, Validity};
 use super::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -284,6 +285,14 @@ pub enum Delta {
     Held(LotId, EventId),
     /// A hold was ended.
     Released(LotId, Hold),
+    /// A campaign was opened.
+    CampaignOpened(CampaignId),
+    /// Lots were charged to it, as inputs and as additions: each is also `Drawn`.
+    CampaignCharged(CampaignId, Flow, Flow),
+    /// Lots were drawn from it, as outputs and as residues: each is also `Born`.
+    CampaignDrawn(CampaignId, Flow, Flow),
+    /// It was closed.
+    CampaignClosed(CampaignId),
     /// Grams of a lot's approval, named by its event, were used.
     ApprovalUsed(LotId, EventId, Grams),
     /// The discrepancy of a transfer was settled.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use super::campaign::{Campaign, Line};
 use super::effects::{Effects, LedgerState, View};
-use super::ids::{EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use super::ids::{CampaignId, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
 use super::party::{KeyState, PartyState, Site};
@@ -29,6 +30,10 @@ pub struct MemoryState {
     pub lots: BTreeMap<LotId, Lot>,
     /// Transfers by the event of their offer.
     pub transfers: BTreeMap<EventId, Transfer>,
+    /// Campaigns.
+    pub campaigns: BTreeMap<CampaignId, Campaign>,
+    /// The last campaign of a process at a site.
+    pub lines: BTreeMap<(SiteId, String), Line>,
     /// Events.
     pub events: BTreeMap<EventId, EventRecord>,
     /// The lives of lots.
@@ -55,6 +60,9 @@ impl MemoryState {
         self.lots.extend(effects.lots.iter().map(|it| (it.id, it.clone())));
         self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
         self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
+        self.campaigns.extend(effects.campaigns.iter().map(|it| (it.id, it.clone())));
+        let lines = effects.lines.iter();
+        self.lines.extend(lines.map(|(site, process, line)| ((*site, process.clone()), *line)));
         self.events.extend(effects.events.iter().map(|it| (it.id, it.clone())));
         self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
         self.movements.extend(effects.amended_movement.iter().map(|it| (it.index, it.clone())));
@@ -79,6 +87,8 @@ impl MemoryState {
         self.waivers.extend(other.waivers);
         self.lots.extend(other.lots);
         self.transfers.extend(other.transfers);
+        self.campaigns.extend(other.campaigns);
+        self.lines.extend(other.lines);
         self.events.extend(other.events);
         self.lives.extend(other.lives);
         self.movements.extend(other.movements);
@@ -115,6 +125,14 @@ impl View for MemoryState {
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Infallible> {
         Ok(self.transfers.get(&offer).cloned())
+    }
+
+    fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, Infallible> {
+        Ok(self.campaigns.get(&id).cloned())
+    }
+
+    fn line(&self, site: SiteId, process: &str) -> Result<Option<Line>, Infallible> {
+        Ok(self.lines.get(&(site, process.to_owned())).copied())
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, Infallible> {

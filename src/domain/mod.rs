@@ -1,7 +1,8 @@
 //! What the words mean, and what is allowed.
 //!
 //! *Owns:* ids, masses, fractions and times as types; events; the state of parties, sites, keys,
-//! lots and transfers; the rules (`apply`) and their rejections; the typed form of the tables.
+//! lots, campaigns and transfers; the rules (`apply`) and their rejections; the typed form of the
+//! tables.
 //!
 //! *Never:* does IO, reads a clock, draws randomness, knows bytes, signatures or indexes of a disk.
 //! Time is an argument. No float ever comes near a mass.
@@ -9,6 +10,7 @@
 //! *See:* `wire` for how the words are spelled, `docs/FORMAT.md` for the record.
 
 pub mod apply;
+pub mod campaign;
 pub mod composition;
 pub mod effects;
 pub mod event;
@@ -29,8 +31,8 @@ pub use apply::{Moment, Signed, apply};
 pub use effects::{Effects, View};
 pub use event::{Body, Event};
 pub use ids::{
-    AffiliationId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin,
-    PartyId, PublicKey, SiteId,
+    AffiliationId, CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId,
+    Origin, PartyId, PublicKey, SiteId,
 };
 pub use rejection::Rejection;
 pub use tables::Tables;

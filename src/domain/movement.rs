@@ -6,7 +6,7 @@
 //! never happened.
 
 use super::event::LotDraw;
-use super::ids::{EntryIndex, EventId, LotId};
+use super::ids::{CampaignId, EntryIndex, EventId, LotId};
 use super::lot::Contents;
 use super::units::Grams;
 use super::vocabulary::EventKind;
@@ -34,9 +34,25 @@ pub struct Movement {
     pub loss: Grams,
     /// For an assay: the lot, its mass then, and what was found.
     pub assay: Option<Birth>,
+    /// For an event of a campaign: which. Its draws go into what is in process there, its births
+    /// come out of that.
+    pub campaign: Option<CampaignId>,
+    /// For the opening and the close of a campaign: what was in process.
+    pub stock: Option<InProcess>,
     /// For a stocktake that counted more than was booked: the lot, and the grams it has more. They
     /// carry no traced metal.
     pub gained: Option<LotDraw>,
+}
+
+/// In-process stock of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InProcess {
+    /// How much.
+    pub mass: Grams,
+    /// What was fixed to be in it.
+    pub contents: Contents,
+    /// At an opening: the campaign that left it; `None` when a waiver let it in, and at a close.
+    pub from: Option<CampaignId>,
 }
 
 /// A lot that came into being, or was assayed.

@@ -6,7 +6,8 @@
 //! explain it.
 
 use super::ids::{
-    AffiliationId, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId, SiteId,
+    AffiliationId, CampaignId, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin,
+    PartyId, SiteId,
 };
 use super::units::{Grams, TimeMs};
 use super::vocabulary::{EventKind, InvoiceClass, LicenceKind, OriginKinds, Substance};
@@ -118,6 +119,16 @@ pub enum Rejection {
     ProcessUnknown { code: String },
     #[error("process {code} is not registered for site {site}")]
     ProcessNotAtSite { code: String, site: SiteId },
+    #[error("campaign {campaign} exists already; ids are never reused")]
+    CampaignExists { campaign: CampaignId },
+    #[error("no campaign {campaign} is recorded")]
+    CampaignUnknown { campaign: CampaignId },
+    #[error("campaign {campaign} takes no more of this: {rule}")]
+    CampaignTakesNoMore { campaign: CampaignId, rule: &'static str },
+    #[error("campaign {campaign} is at site {site}, not at {event_site}")]
+    CampaignElsewhere { campaign: CampaignId, site: SiteId, event_site: SiteId },
+    #[error("process {process} runs at site {site} as campaign {campaign}, which is not closed")]
+    CampaignRunning { campaign: CampaignId, process: String, site: SiteId },
     #[error("lot {lot} is named twice in one event")]
     LotRepeated { lot: LotId },
     #[error("lot {lot} exists already; ids are never reused")]
@@ -207,6 +218,23 @@ pub enum Rejection {
          {uncertainty} g"
     )]
     ElementGained { substance: Substance, into: u128, out: u128, uncertainty: u128 },
+    #[error(
+        "campaign {campaign} is said to begin with {stated}{of}; the one before it left {expected}",
+        of = of(*.substance)
+    )]
+    OpeningStockMismatch {
+        campaign: CampaignId,
+        substance: Option<Substance>,
+        stated: Grams,
+        expected: Grams,
+    },
+    #[error("campaign {campaign}: {detail}")]
+    CampaignNotAnalysed { campaign: CampaignId, detail: String },
+    #[error(
+        "occurred at {o} ms, before the last event of campaign {campaign} at {l} ms",
+        o = .occurred_at.get(), l = .last.get()
+    )]
+    EventBeforeCampaign { campaign: CampaignId, last: TimeMs, occurred_at: TimeMs },
     #[error("{offered} were offered by transfer {offer}: {rule}, not {grams}")]
     TransferMassExceeded { offer: EventId, offered: Grams, grams: Grams, rule: &'static str },
     #[error(
@@ -234,7 +262,7 @@ pub enum Rejection {
     #[error("event {target} was declared an error by event {by}")]
     TargetCorrected { target: EventId, by: EventId },
     #[error(
-        "what event {target} did to lot {lot} was used since; in the way: {list}{rest}",
+        "what event {target} did to lot or campaign {lot} was used since; in the way: {list}{rest}",
         list = list(.blocking), rest = rest(*.more)
     )]
     CorrectionBlocked { target: EventId, lot: LotId, blocking: Vec<EventId>, more: usize },
@@ -290,6 +318,11 @@ impl Rejection {
         (152, "GRADE_UNKNOWN"),
         (153, "PROCESS_UNKNOWN"),
         (154, "PROCESS_NOT_AT_SITE"),
+        (155, "CAMPAIGN_EXISTS"),
+        (156, "CAMPAIGN_UNKNOWN"),
+        (157, "CAMPAIGN_TAKES_NO_MORE"),
+        (158, "CAMPAIGN_ELSEWHERE"),
+        (159, "CAMPAIGN_RUNNING"),
         (160, "LOT_REPEATED"),
         (161, "LOT_EXISTS"),
         (162, "TRANSFER_UNKNOWN"),
@@ -323,6 +356,9 @@ impl Rejection {
         (190, "COMPOSITION_INCONSISTENT"),
         (191, "ASSAY_MISSING"),
         (192, "ELEMENT_GAINED"),
+        (193, "OPENING_STOCK_MISMATCH"),
+        (194, "CAMPAIGN_NOT_ANALYSED"),
+        (195, "EVENT_BEFORE_CAMPAIGN"),
         (196, "TRANSFER_MASS_EXCEEDED"),
         (197, "STOCKTAKE_BEYOND_TOLERANCE"),
         (198, "HAZARDOUS_EXIT"),
@@ -382,6 +418,11 @@ impl Rejection {
             Self::GradeUnknown { .. } => 152,
             Self::ProcessUnknown { .. } => 153,
             Self::ProcessNotAtSite { .. } => 154,
+            Self::CampaignExists { .. } => 155,
+            Self::CampaignUnknown { .. } => 156,
+            Self::CampaignTakesNoMore { .. } => 157,
+            Self::CampaignElsewhere { .. } => 158,
+            Self::CampaignRunning { .. } => 159,
             Self::LotRepeated { .. } => 160,
             Self::LotExists { .. } => 161,
             Self::TransferUnknown { .. } => 162,
@@ -415,6 +456,9 @@ impl Rejection {
             Self::CompositionInconsistent { .. } => 190,
             Self::AssayMissing { .. } => 191,
             Self::ElementGained { .. } => 192,
+            Self::OpeningStockMismatch { .. } => 193,
+            Self::CampaignNotAnalysed { .. } => 194,
+            Self::EventBeforeCampaign { .. } => 195,
             Self::TransferMassExceeded { .. } => 196,
             Self::StocktakeBeyondTolerance { .. } => 197,
             Self::HazardousExit { .. } => 198,
@@ -437,6 +481,10 @@ impl Rejection {
 
 fn end(to: Option<TimeMs>) -> String {
     to.map_or_else(|| "no end".to_owned(), |to| format!("{} ms", to.get()))
+}
+
+fn of(substance: Option<Substance>) -> String {
+    substance.map_or_else(String::new, |substance| format!(" of {substance}"))
 }
 
 fn kinds(kinds: OriginKinds) -> String {

@@ -28,4 +28,4 @@ pub use clock::{Clock, SystemClock};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, genesis_envelope};
-pub use reader::{LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};

@@ -1,12 +1,13 @@
 //! What the writer looks at: the database, under the not yet written group, under the request at
 //! hand.
 
+use crate::domain::campaign::{Campaign, Line};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::memory::MemoryState;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::waiver::WaiverState;
-use crate::domain::{EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::domain::{CampaignId, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 
 /// Layers of not yet written state over a view; the last layer is asked first.
 pub struct Overlay<'a, V> {
@@ -44,6 +45,9 @@ impl<V: View> View for Overlay<'_, V> {
         key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
         lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).cloned();
         transfer(offer: EventId) -> Transfer, |layer| layer.transfers.get(&offer).cloned();
+        campaign(id: CampaignId) -> Campaign, |layer| layer.campaigns.get(&id).cloned();
+        line(site: SiteId, process: &str) -> Line,
+            |layer| layer.lines.get(&(site, process.to_owned())).copied();
         event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).cloned();
         life(lot: LotId, ordinal: u32) -> EventId,
             |layer| layer.lives.get(&(lot, ordinal)).copied();

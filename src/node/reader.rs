@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use super::clock::Clock;
 use super::writer::Shared;
-use crate::domain::effects::{LedgerState, View as _};
+use crate::domain::campaign::{Campaign, CampaignStatus};
+use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
 use crate::domain::{
-    EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
@@ -21,7 +22,7 @@ use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
-use crate::store::{LotQuery, Store, StoreFault, TransferQuery, TreeReader};
+use crate::store::{CampaignQuery, LotQuery, Store, StoreFault, TransferQuery, TreeReader};
 
 /// Why something could not be read; never "it does not exist".
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,28 @@ pub struct LotScan {
     pub lots: Vec<Lot>,
     /// The last lot that was looked at, when the list goes on after it; `None` at its end.
     pub stopped_at: Option<LotId>,
+}
+
+/// Which campaigns a list is about; `None` means any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CampaignFilter {
+    /// Whose.
+    pub party: Option<PartyId>,
+    /// Where.
+    pub site: Option<SiteId>,
+    /// How it stands.
+    pub status: Option<CampaignStatus>,
+    /// Run by this party, or with its property in it.
+    pub of_party: Option<PartyId>,
+}
+
+/// Campaigns that matched, and how far the list was looked through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CampaignScan {
+    /// Those that matched, in order of their ids.
+    pub campaigns: Vec<Campaign>,
+    /// The last one that was looked at, when the list goes on after it; `None` at its end.
+    pub stopped_at: Option<CampaignId>,
 }
 
 /// A view for readers; cheap to clone.
@@ -257,6 +280,24 @@ impl Reader {
         Ok(self.store.transfer(offer)?)
     }
 
+    /// A campaign.
+    pub fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, ReadFault> {
+        Ok(self.store.campaign(id)?)
+    }
+
+    /// Campaigns after one, in order of their ids: as many as match, or as one scan finds.
+    pub fn campaigns(
+        &self,
+        after: Option<CampaignId>,
+        max: usize,
+        filter: &CampaignFilter,
+    ) -> Result<CampaignScan, ReadFault> {
+        let CampaignFilter { party, site, status, of_party } = *filter;
+        let query = CampaignQuery { party, site, status, of_party };
+        let page = self.store.campaigns(&query, after, max)?;
+        Ok(CampaignScan { campaigns: page.items, stopped_at: page.next })
+    }
+
     /// Transfers after one, in order of the ids of their offers: as many as match, or as one scan
     /// finds.
     pub fn transfers(
@@ -380,6 +421,11 @@ impl Graph for StoredGraph<'_> {
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
         self.0.movement(index)
+    }
+
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, StoreFault> {
+        let life = View::campaign(self.0, id)?.map(|campaign| campaign.life).unwrap_or_default();
+        Ok(life.into_iter().map(|(index, _)| index).collect())
     }
 }
 

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pools::{Inflow, Mixes};
 use super::share::Vector;
 use super::{Measure, TraceFault};
 use crate::domain::lot::Contents;
-use crate::domain::movement::{Birth, Movement};
+use crate::domain::movement::{Birth, InProcess, Movement};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::{EntryIndex, Grams, LotId};
 
@@ -41,7 +42,9 @@ pub(super) struct Account {
     fixed: Option<Fixed>,
     /// `None`: nobody knows of which origins. Without `fixed`, only the mix means something.
     shares: Option<Vector>,
-    is_origin: bool,
+    /// All of the lot is of this origin, whatever an analysis finds: itself, or the campaign that
+    /// it was drawn from.
+    origin: Option<LotId>,
 }
 
 impl Account {
@@ -88,15 +91,15 @@ impl Account {
     }
 
     /// An analysis replaces what was known; the mix stays.
-    fn assay(&mut self, lot: LotId, measured: Option<Fixed>) {
+    fn assay(&mut self, measured: Option<Fixed>) {
         self.fixed = measured;
         let Some(total) = self.total() else { return };
         let mix = self.shares.take().filter(|vector| vector.sum() > 0);
-        self.shares = match mix {
-            _ if self.is_origin => Some(Vector::of(lot, total)),
-            Some(vector) => Some(vector.rescaled(total)),
-            None if total == 0 => Some(Vector::default()),
-            None => None,
+        self.shares = match (self.origin, mix) {
+            (Some(origin), _) => Some(Vector::of(origin, total)),
+            (None, Some(vector)) => Some(vector.rescaled(total)),
+            (None, None) if total == 0 => Some(Vector::default()),
+            (None, None) => None,
         };
     }
 }
@@ -124,13 +127,21 @@ pub(super) struct Balance<'a> {
     followed: &'a BTreeSet<LotId>,
     stranger: Stranger,
     accounts: BTreeMap<LotId, Account>,
+    pools: BTreeMap<LotId, Inflow>,
     /// Shares handled so far: the work done, and a bound of the memory in use.
     handled: usize,
 }
 
 impl<'a> Balance<'a> {
     pub(super) fn new(measure: Measure, followed: &'a BTreeSet<LotId>, stranger: Stranger) -> Self {
-        Self { measure, followed, stranger, accounts: BTreeMap::new(), handled: 0 }
+        Self {
+            measure,
+            followed,
+            stranger,
+            accounts: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            handled: 0,
+        }
     }
 
     /// What a lot holds now; `None` before its birth.
@@ -152,7 +163,7 @@ impl<'a> Balance<'a> {
     pub(super) fn open_origin(&mut self, birth: &Birth) {
         let fixed = measured(self.measure, birth);
         let shares = fixed.map(|fixed| Vector::of(birth.lot, fixed.contained.get()));
-        let account = Account { mass: birth.mass.get(), fixed, shares, is_origin: true };
+        let account = Account { mass: birth.mass.get(), fixed, shares, origin: Some(birth.lot) };
         self.accounts.insert(birth.lot, account);
     }
 
@@ -165,6 +176,9 @@ impl<'a> Balance<'a> {
             && let Some(account) = self.accounts.get_mut(&gained.lot)
         {
             account.gain(self.measure, gained.mass.get());
+        }
+        if let Some(campaign) = movement.campaign {
+            return self.book_campaign(LotId::pool(campaign), movement);
         }
         let has_followed = movement.births.iter().any(|birth| self.followed.contains(&birth.lot));
         if movement.draws.is_empty() {
@@ -187,6 +201,75 @@ impl<'a> Balance<'a> {
         Ok(())
     }
 
+    /// The pools as they are after the last movement.
+    pub(super) fn mixes(&self) -> Mixes {
+        Mixes::resolve(&self.pools)
+    }
+
+    /// What is charged goes into the pool; what is drawn is of the pool.
+    fn book_campaign<F>(&mut self, pool: LotId, movement: &Movement) -> Result<(), TraceFault<F>> {
+        let is_followed = self.followed.contains(&pool);
+        let mut feeds = Vec::new();
+        for draw in &movement.draws {
+            let taken = self.draw(draw.lot, draw.mass.get(), movement.index, is_followed)?;
+            feeds.extend(taken.map(|taken| taken.shares));
+        }
+        // Oxygen and water are mass, but they carry none of the traced elements.
+        if self.measure == Measure::Mass && !movement.uptake.is_zero() {
+            feeds.push(Some(Vector::of(LotId::UPTAKE, movement.uptake.get())));
+        }
+        let stock = movement.stock.as_ref();
+        if movement.kind == EventKind::OpenCampaign
+            && let (Some(stock), Some(campaign)) = (stock, movement.campaign)
+        {
+            let left_by = stock.from.map_or(LotId::waived_stock(campaign), LotId::pool);
+            let origin = self.known_origin(left_by);
+            let grams = self.grams_in(stock);
+            feeds.push(grams.map(|grams| Vector::of(origin, grams)));
+        }
+        if is_followed {
+            let inflow = self.pools.entry(pool).or_insert_with(Inflow::new);
+            for feed in &feeds {
+                inflow.fill(feed.as_ref());
+            }
+            self.handled += inflow.len();
+        }
+        if movement.kind == EventKind::CloseCampaign {
+            let left = stock.map_or(Some(0), |stock| self.grams_in(stock));
+            if let Some(inflow) = self.pools.get_mut(&pool) {
+                inflow.close(left);
+            }
+        }
+        let origin = self.known_origin(pool);
+        for birth in movement.births.iter().filter(|birth| self.followed.contains(&birth.lot)) {
+            let fixed = measured(self.measure, birth);
+            let grams = fixed.map_or(0, |fixed| fixed.contained.get());
+            let shares = Some(Vector::of(origin, grams));
+            let account = Account { mass: birth.mass.get(), fixed, shares, origin: Some(origin) };
+            self.accounts.insert(birth.lot, account);
+        }
+        Ok(())
+    }
+
+    /// An origin as it is counted: what is not followed is the rest, where there is one.
+    fn known_origin(&self, origin: LotId) -> LotId {
+        match self.stranger {
+            Stranger::Rest if !self.followed.contains(&origin) => LotId::UPTAKE,
+            _ => origin,
+        }
+    }
+
+    /// What was fixed of the measure in stock; `None` when nobody looked for it.
+    fn grams_in(&self, stock: &InProcess) -> Option<u64> {
+        match self.measure {
+            _ if stock.mass.is_zero() => Some(0),
+            Measure::Mass => Some(stock.mass.get()),
+            Measure::Substance(substance) => {
+                stock.contents.of(substance).map(|found| found.contained.get())
+            }
+        }
+    }
+
     /// An assay of mass says nothing new: mass is measured at birth.
     fn book_assay(&mut self, assay: &Birth) {
         if self.measure == Measure::Mass {
@@ -194,7 +277,7 @@ impl<'a> Balance<'a> {
         }
         let measured = measured(self.measure, assay);
         if let Some(account) = self.accounts.get_mut(&assay.lot) {
-            account.assay(assay.lot, measured);
+            account.assay(measured);
         }
     }
 
@@ -229,7 +312,7 @@ impl<'a> Balance<'a> {
             self.handled += shares.as_ref().map_or(1, |vector| vector.components().len());
             if self.followed.contains(&birth.lot) {
                 let mass = birth.mass.get();
-                let account = Account { mass, fixed: portion.fixed, shares, is_origin: false };
+                let account = Account { mass, fixed: portion.fixed, shares, origin: None };
                 self.accounts.insert(birth.lot, account);
             }
         }

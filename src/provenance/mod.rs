@@ -12,6 +12,7 @@
 
 mod balance;
 mod origins;
+mod pools;
 mod share;
 mod trace;
 mod walk;
@@ -20,7 +21,7 @@ use std::fmt;
 
 use crate::domain::movement::Movement;
 use crate::domain::vocabulary::Substance;
-use crate::domain::{EntryIndex, LotId};
+use crate::domain::{CampaignId, EntryIndex, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 
 pub use origins::{Holding, Origins, origins};
@@ -36,6 +37,9 @@ pub trait Graph {
     /// What the event of an entry did to metal; `None` when nothing, or when it was declared an
     /// error.
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, Self::Fault>;
+    /// Every entry of a campaign that counts, and the opening of the one after it, ascending; empty
+    /// for a stranger.
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, Self::Fault>;
 }
 
 /// What is followed through the history.

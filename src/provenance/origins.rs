@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::balance::{Account, Balance, Stranger};
+use super::pools::Mixes;
 use super::share::Vector;
 use super::walk::Walk;
 use super::{Graph, Measure, TraceFault, TraceLimits};
-use crate::domain::{EntryIndex, Grams, LotId};
+use crate::domain::movement::Movement;
+use crate::domain::{CampaignId, EntryIndex, Grams, LotId};
 use crate::limits::MAX_TRACE_SHARES;
 
 /// Where the grams of a lot come from.
@@ -16,14 +18,20 @@ pub struct Origins {
     /// the limits stopped the walk. An unknown is told, never guessed.
     pub total: Option<Grams>,
     /// Grams per origin lot, ascending by lot, none zero; for mass, [`LotId::UPTAKE`] stands for
-    /// what joined in processes. They sum to `total` when `is_attributed`, else there are none.
+    /// what joined in processes, and [`LotId::waived_stock`] for stock that a waiver let in. With
+    /// `pending` they sum to `total` when `is_attributed`, else there are none of either.
     pub shares: Vec<(LotId, Grams)>,
+    /// Grams that came out of campaigns that are not closed: of which origins is not known yet.
+    pub pending: Vec<(CampaignId, Grams)>,
     /// Whether the origins of all these grams are known: each input along the way was analysed.
     pub is_attributed: bool,
     /// The same for the whole lot as it was born, before anything was drawn from it.
     pub at_birth: Holding,
     /// Every origin lot that was reached, ascending; those whose share rounds to nothing too.
     pub lineage: Vec<LotId>,
+    /// Every campaign on the way that is not closed, ascending: until it is, more origins may join.
+    /// None: all of this is final, but for corrections.
+    pub pending_campaigns: Vec<CampaignId>,
     /// Whether the whole history was walked. When not, `lineage` is what was reached, and there are
     /// no grams: a number from half a history would be an invention.
     pub is_complete: bool,
@@ -36,6 +44,8 @@ pub struct Holding {
     pub total: Option<Grams>,
     /// As in [`Origins::shares`].
     pub shares: Vec<(LotId, Grams)>,
+    /// As in [`Origins::pending`].
+    pub pending: Vec<(CampaignId, Grams)>,
     /// As in [`Origins::is_attributed`].
     pub is_attributed: bool,
 }
@@ -54,15 +64,25 @@ pub fn origins<G: Graph>(
     let vectors = if walk.is_complete { vectors(&mut walk, lot, measure)? } else { None };
     let is_complete = vectors.is_some();
     let (at_birth, now) = vectors.unwrap_or_default();
-    let Holding { total, shares, is_attributed } = now;
-    Ok(Origins { total, shares, is_attributed, at_birth, lineage, is_complete })
+    let Holding { total, shares, pending, is_attributed } = now;
+    Ok(Origins {
+        total,
+        shares,
+        pending,
+        is_attributed,
+        at_birth,
+        lineage,
+        pending_campaigns: walk.pending(),
+        is_complete,
+    })
 }
 
-/// The reached lots that were drawn from nothing.
+/// The reached lots that were drawn from nothing, and stock that a waiver let in.
 fn lineage<G: Graph>(walk: &Walk<'_, G>) -> Vec<LotId> {
     let is_origin = |lot: &LotId| {
         let born = walk.births.get(lot).and_then(|born| walk.movements.get(born));
-        born.is_some_and(|movement| movement.draws.is_empty())
+        walk.waived.contains(lot)
+            || born.is_some_and(|it| it.draws.is_empty() && it.campaign.is_none())
     };
     walk.lots.iter().copied().filter(is_origin).collect()
 }
@@ -80,7 +100,7 @@ fn vectors<G: Graph>(
         }
     }
     let born = walk.births.get(&asked).copied();
-    let mut at_birth = Holding::default();
+    let mut at_birth = None;
     let mut balance = Balance::new(measure, &walk.lots, Stranger::Fault);
     for (index, movement) in &walk.movements {
         balance.book(movement)?;
@@ -88,7 +108,7 @@ fn vectors<G: Graph>(
             return Ok(None);
         }
         if born == Some(*index) {
-            at_birth = holding(balance.account(asked));
+            at_birth = balance.account(asked).cloned();
         }
         for draw in &movement.draws {
             if last_uses.get(&draw.lot).is_some_and(|last| last <= index) {
@@ -96,31 +116,42 @@ fn vectors<G: Graph>(
             }
         }
     }
-    Ok(Some((at_birth, holding(balance.account(asked)))))
+    let mixes = balance.mixes();
+    if balance.handled().saturating_add(mixes.handled) > MAX_TRACE_SHARES {
+        return Ok(None);
+    }
+    let at_birth = holding(at_birth.as_ref(), &mixes, walk);
+    Ok(Some((at_birth, holding(balance.account(asked), &mixes, walk))))
 }
 
 /// The last entry up to which each lot's own history matters: the asked lot's to its end, an
 /// ancestor's up to the last draw that went on towards the asked lot.
 fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, EntryIndex> {
     let mut last_uses = BTreeMap::new();
-    for born in walk.births.values() {
-        let draws = walk.movements.get(born).into_iter().flat_map(|movement| &movement.draws);
-        for draw in draws {
-            let last = last_uses.entry(draw.lot).or_insert(*born);
-            *last = (*last).max(*born);
+    let births = walk.births.values().filter_map(|born| walk.movements.get(born));
+    let is_charge = |movement: &&Movement| {
+        movement.campaign.is_some_and(|id| walk.campaigns.contains_key(&LotId::pool(id)))
+    };
+    for movement in births.chain(walk.movements.values().filter(is_charge)) {
+        for draw in &movement.draws {
+            let last = last_uses.entry(draw.lot).or_insert(movement.index);
+            *last = (*last).max(movement.index);
         }
     }
     last_uses.insert(asked, EntryIndex(u64::MAX));
     last_uses
 }
 
-fn holding(account: Option<&Account>) -> Holding {
+fn holding<G: Graph>(account: Option<&Account>, mixes: &Mixes, walk: &Walk<'_, G>) -> Holding {
     let Some(account) = account else { return Holding::default() };
-    let vector = account.shares();
-    let shares = vector.into_iter().flat_map(Vector::components);
-    Holding {
-        total: account.total().map(Grams::of),
-        shares: shares.map(|(origin, grams)| (*origin, Grams::of(*grams))).collect(),
-        is_attributed: vector.is_some(),
+    let vector = account.shares().and_then(|vector| mixes.resolved(vector));
+    let (mut shares, mut pending) = (Vec::new(), Vec::new());
+    for &(origin, grams) in vector.iter().flat_map(Vector::components) {
+        match walk.campaigns.get(&origin) {
+            Some(campaign) => pending.push((*campaign, Grams::of(grams))),
+            None => shares.push((origin, Grams::of(grams))),
+        }
     }
+    let total = account.total().map(Grams::of);
+    Holding { total, shares, pending, is_attributed: vector.is_some() }
 }

@@ -1,5 +1,7 @@
 //! Sharing whole grams: largest remainder, ties to the smaller id.
 
+use std::collections::BTreeSet;
+
 use crate::domain::LotId;
 
 /// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the
@@ -111,6 +113,12 @@ impl Vector {
         sum.extend(ours);
         sum.extend(theirs);
         Self(sum)
+    }
+
+    /// All but some origins.
+    pub(super) fn without(&self, origins: &BTreeSet<LotId>) -> Self {
+        let others = self.0.iter().filter(|(origin, _)| !origins.contains(origin));
+        Self(others.copied().collect())
     }
 
     fn drop_zeros(&mut self) {

@@ -1,14 +1,15 @@
 //! Traces: every step from a lot back to its origins, or forward to all that was made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::balance::{Balance, Stranger};
-use super::share::largest_remainder;
+use super::pools::groups;
+use super::share::{Vector, largest_remainder};
 use super::walk::Walk;
 use super::{Graph, Measure, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
 use crate::domain::vocabulary::EventKind;
-use crate::domain::{EntryIndex, EventId, Grams, LotId};
+use crate::domain::{CampaignId, EntryIndex, EventId, Grams, LotId};
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,11 +34,15 @@ pub struct Trace {
     pub uptake: Option<Grams>,
     /// Forward: grams of the asked lot that are in no lot any more. `None` as in [`TraceNode`].
     pub lost: Option<Grams>,
+    /// Every campaign that was reached and is not closed, ascending. Back: the flow stops there.
+    /// Forward: grams that went into it are counted there, not in the lots that were drawn from it.
+    pub pending_campaigns: Vec<CampaignId>,
     /// Whether everything was walked; when not, there is more than is told here.
     pub is_complete: bool,
 }
 
-/// One edge: grams went from one lot into another.
+/// One edge: grams went from one lot into another, or into a campaign ([`LotId::pool`]) or out of
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// By which entry.
@@ -54,7 +59,8 @@ pub struct Step {
     pub mass: Grams,
 }
 
-/// A lot of a trace.
+/// A lot of a trace, or a campaign ([`LotId::pool`]), or stock that a waiver let in
+/// ([`LotId::waived_stock`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceNode {
     /// Which.
@@ -62,7 +68,9 @@ pub struct TraceNode {
     /// Events between it and the asked lot, on the shortest way.
     pub depth: u32,
     /// Back: grams of the asked lot, as born, that came through this one. Forward: grams of the
-    /// asked lot that were in this one when it was born. `None` when the trace was cut short.
+    /// asked lot that were in this one when it was born, or went into it. `None` when the trace was
+    /// cut short, and back where there is no single way: behind an open campaign, and where metal
+    /// that was drawn from a campaign was charged to it again.
     pub mass: Option<Grams>,
     /// Forward: grams of the asked lot that are in this one now. `None` back, or when cut short.
     pub remaining: Option<Grams>,
@@ -86,6 +94,7 @@ pub fn trace<G: Graph>(
         nodes: Vec::with_capacity(walk.reached.len()),
         uptake: None,
         lost: None,
+        pending_campaigns: walk.pending(),
         is_complete: walk.is_complete,
     };
     let grams = match direction {
@@ -109,6 +118,10 @@ pub fn trace<G: Graph>(
 fn steps<G: Graph>(walk: &Walk<'_, G>, limits: TraceLimits) -> Vec<Step> {
     let mut steps = Vec::new();
     for movement in walk.movements.values() {
+        if let Some(campaign) = movement.campaign {
+            steps.extend(campaign_steps(walk, movement, campaign));
+            continue;
+        }
         for draw in movement.draws.iter().filter(|draw| walk.lots.contains(&draw.lot)) {
             let parts = parts(movement, draw.mass);
             for (birth, mass) in movement.births.iter().zip(parts) {
@@ -128,6 +141,32 @@ fn steps<G: Graph>(walk: &Walk<'_, G>, limits: TraceLimits) -> Vec<Step> {
     // Where the limits cut, edges between lots that were reached otherwise may stand beyond them.
     steps.truncate(limits.steps);
     steps
+}
+
+/// Into a campaign and out of it: stock, then draws, then births.
+fn campaign_steps<G: Graph>(
+    walk: &Walk<'_, G>,
+    movement: &Movement,
+    campaign: CampaignId,
+) -> Vec<Step> {
+    let pool = LotId::pool(campaign);
+    let is_opening = movement.kind == EventKind::OpenCampaign;
+    let stock = movement.stock.iter().filter(|_| is_opening).map(|stock| {
+        (stock.from.map_or(LotId::waived_stock(campaign), LotId::pool), pool, stock.mass)
+    });
+    let draws = movement.draws.iter().map(|draw| (draw.lot, pool, draw.mass));
+    let births = movement.births.iter().map(|birth| (pool, birth.lot, birth.mass));
+    let edges = stock.chain(draws).chain(births);
+    let reached = edges.filter(|(from, to, _)| walk.lots.contains(from) && walk.lots.contains(to));
+    let step = |(from, to, mass)| Step {
+        index: movement.index,
+        event: movement.event,
+        kind: movement.kind,
+        from,
+        to,
+        mass,
+    };
+    reached.map(step).collect()
 }
 
 /// How a mass that went into an event parts over its births, in order, and the loss, which is
@@ -154,37 +193,74 @@ struct Flow {
 }
 
 /// Lets the asked lot's grams flow back: what came through a lot came through its parents, shared
-/// over the grams that each gave to it. Later births first, so that a lot's grams are complete when
-/// it is met.
+/// over the grams that each gave to it; what came through a campaign, through all that was charged
+/// to it. A lot is met when its grams are complete. Lots and campaigns that feed each other are met
+/// together: what arrives at any of them is shared over what they have from outside.
 fn flow_back<G: Graph>(
     walk: &Walk<'_, G>,
     asked: LotId,
     uptake: &mut Option<Grams>,
 ) -> BTreeMap<LotId, Flow> {
-    let mut order: Vec<_> = walk.births.iter().map(|(lot, born)| (*born, *lot)).collect();
-    order.sort_unstable();
+    let mut feeds: BTreeMap<LotId, Vec<(LotId, u64)>> = BTreeMap::new();
+    for (lot, born) in &walk.births {
+        let Some(movement) = walk.movements.get(born) else { continue };
+        feeds.insert(*lot, feeds_of_birth(movement, *lot));
+    }
+    for (pool, campaign) in &walk.campaigns {
+        let is_closed = walk.is_closed(*campaign);
+        feeds.insert(*pool, if is_closed { feeds_of_pool(walk, *campaign) } else { Vec::new() });
+    }
+    let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
     let mut through: BTreeMap<LotId, u64> = BTreeMap::new();
-    for (born, lot) in order.into_iter().rev() {
-        let Some(movement) = walk.movements.get(&born) else { continue };
-        let Some(place) = movement.births.iter().position(|birth| birth.lot == lot) else {
-            continue;
-        };
-        if lot == asked {
-            through.insert(asked, movement.births[place].mass.get());
-        }
-        if movement.draws.is_empty() {
-            continue;
-        }
-        let grams = through.get(&lot).copied().unwrap_or_default();
-        let weights = inflow(movement, place);
-        let shares = largest_remainder(&weights, grams);
-        for ((parent, _), share) in weights.into_iter().zip(shares) {
+    through.insert(asked, mass_at_birth(walk, asked));
+    for group in groups(&edges.collect()) {
+        let members: BTreeSet<LotId> = group.iter().copied().collect();
+        let grams = group.iter().filter_map(|node| through.get(node)).sum();
+        let all = group.iter().filter_map(|node| feeds.get(node)).flatten().copied();
+        let outside: Vec<_> = all.filter(|(from, _)| !members.contains(from)).collect();
+        let shares = largest_remainder(&outside, grams);
+        for ((parent, _), share) in outside.into_iter().zip(shares) {
             *through.entry(parent).or_default() += share;
         }
     }
     *uptake = Some(Grams::of(through.remove(&LotId::UPTAKE).unwrap_or_default()));
     let flow = |(lot, grams)| (lot, Flow { through: Grams::of(grams), remaining: None });
     through.into_iter().map(flow).collect()
+}
+
+fn mass_at_birth<G: Graph>(walk: &Walk<'_, G>, lot: LotId) -> u64 {
+    let movement = walk.births.get(&lot).and_then(|born| walk.movements.get(born));
+    let birth = movement.and_then(|it| it.births.iter().find(|birth| birth.lot == lot));
+    birth.map_or(0, |birth| birth.mass.get())
+}
+
+/// What a lot was made from, with grams; nothing for an origin.
+fn feeds_of_birth(movement: &Movement, lot: LotId) -> Vec<(LotId, u64)> {
+    let place = movement.births.iter().position(|birth| birth.lot == lot);
+    match (movement.campaign, place) {
+        (_, None) => Vec::new(),
+        (Some(campaign), Some(place)) => {
+            vec![(LotId::pool(campaign), movement.births[place].mass.get())]
+        }
+        (None, Some(_)) if movement.draws.is_empty() => Vec::new(),
+        (None, Some(place)) => inflow(movement, place),
+    }
+}
+
+/// What went into a campaign, with grams.
+fn feeds_of_pool<G: Graph>(walk: &Walk<'_, G>, campaign: CampaignId) -> Vec<(LotId, u64)> {
+    let mut feeds: BTreeMap<LotId, u64> = BTreeMap::new();
+    for movement in walk.movements.values().filter(|it| it.campaign == Some(campaign)) {
+        let is_opening = movement.kind == EventKind::OpenCampaign;
+        let stock = movement.stock.iter().filter(|_| is_opening).map(|stock| {
+            (stock.from.map_or(LotId::waived_stock(campaign), LotId::pool), stock.mass)
+        });
+        let draws = movement.draws.iter().map(|draw| (draw.lot, draw.mass));
+        for (from, mass) in stock.chain(draws).chain([(LotId::UPTAKE, movement.uptake)]) {
+            *feeds.entry(from).or_default() += mass.get();
+        }
+    }
+    feeds.into_iter().filter(|(_, grams)| *grams > 0).collect()
 }
 
 /// What went into one birth: the part of each draw, and of the uptake. A birth so small that every
@@ -208,30 +284,38 @@ fn flow_forward<G: Graph>(
     lost: &mut Option<Grams>,
 ) -> Result<BTreeMap<LotId, Flow>, TraceFault<G::Fault>> {
     let mut balance = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
-    let grams = |balance: &Balance<'_>, lot| {
+    let vector = |balance: &Balance<'_>, lot| {
         let shares = balance.account(lot).and_then(|account| account.shares());
-        shares.map_or(0, |vector| vector.grams_of(asked))
+        shares.cloned().unwrap_or_default()
     };
-    let mut through = BTreeMap::new();
+    let mut born: BTreeMap<LotId, Vector> = BTreeMap::new();
     for movement in walk.movements.values() {
-        let births = movement.births.iter().filter(|birth| walk.lots.contains(&birth.lot));
-        if let Some(birth) = births.clone().find(|birth| birth.lot == asked) {
-            balance.open_origin(birth);
-        } else {
-            balance.book(movement)?;
-        }
-        for birth in births {
-            through.insert(birth.lot, grams(&balance, birth.lot));
+        balance.book(movement)?;
+        for birth in movement.births.iter().filter(|birth| walk.lots.contains(&birth.lot)) {
+            if birth.lot == asked {
+                balance.open_origin(birth);
+            }
+            born.insert(birth.lot, vector(&balance, birth.lot));
         }
     }
-    let mut left = through.get(&asked).copied().unwrap_or_default();
+    let mixes = balance.mixes();
+    let grams = |vector: &Vector| mixes.resolved(vector).map_or(0, |it| it.grams_of(asked));
     let mut flows = BTreeMap::new();
-    for (lot, born) in through {
-        let now = grams(&balance, lot);
-        left = left.saturating_sub(now);
-        let remaining = Some(Grams::of(now));
-        flows.insert(lot, Flow { through: Grams::of(born), remaining });
+    for (lot, at_birth) in &born {
+        let through = Grams::of(grams(at_birth));
+        let remaining = Some(Grams::of(grams(&vector(&balance, *lot))));
+        flows.insert(*lot, Flow { through, remaining });
     }
-    *lost = Some(Grams::of(left));
+    let stocks = walk.movements.values().filter_map(|it| it.stock.as_ref());
+    let handed_on: BTreeSet<_> = stocks.filter_map(|stock| stock.from).collect();
+    for (pool, campaign) in &walk.campaigns {
+        let through = Grams::of(mixes.inflow_of(*pool, asked).unwrap_or_default());
+        let in_process = mixes.in_process(*pool, asked).unwrap_or_default();
+        let stays = if handed_on.contains(campaign) { 0 } else { in_process };
+        flows.insert(*pool, Flow { through, remaining: Some(Grams::of(stays)) });
+    }
+    let whole = flows.get(&asked).map_or(0, |flow| flow.through.get());
+    let now = flows.values().filter_map(|flow| flow.remaining).map(Grams::get).sum();
+    *lost = Some(Grams::of(whole.saturating_sub(now)));
     Ok(flows)
 }

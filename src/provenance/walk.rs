@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Graph, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
-use crate::domain::{EntryIndex, LotId};
+use crate::domain::vocabulary::EventKind;
+use crate::domain::{CampaignId, EntryIndex, LotId};
 use crate::limits::MAX_TRACE_ENTRIES_PER_STEP;
 
 /// A lot that was reached, and over how many events at least.
@@ -26,6 +27,10 @@ pub(super) struct Walk<'g, G: Graph> {
     /// The entry each lot was born in, as far as it was looked up.
     pub(super) births: BTreeMap<LotId, EntryIndex>,
     pub(super) movements: BTreeMap<EntryIndex, Movement>,
+    /// The campaigns that were reached, by their pools.
+    pub(super) campaigns: BTreeMap<LotId, CampaignId>,
+    /// Opening stock that a waiver let in: an origin of its own.
+    pub(super) waived: BTreeSet<LotId>,
     pub(super) is_complete: bool,
 }
 
@@ -40,6 +45,8 @@ impl<'g, G: Graph> Walk<'g, G> {
             lots: BTreeSet::new(),
             births: BTreeMap::new(),
             movements: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
+            waived: BTreeSet::new(),
             is_complete: true,
         }
     }
@@ -48,6 +55,16 @@ impl<'g, G: Graph> Walk<'g, G> {
     pub(super) fn ancestors(&mut self, asked: LotId) -> Result<(), TraceFault<G::Fault>> {
         let mut frontier = self.start(asked);
         while let Some(at) = frontier.pop_front() {
+            if self.waived.contains(&at.lot) {
+                continue;
+            }
+            if let Some(campaign) = self.campaigns.get(&at.lot).copied() {
+                let feeds = self.feeds_of(campaign)?;
+                if !feeds.is_some_and(|feeds| self.step_to(&feeds, at.depth, &mut frontier)) {
+                    return Ok(());
+                }
+                continue;
+            }
             let Some(born) = self.birth_of(at.lot)? else {
                 if self.is_complete {
                     return Err(if at.lot == asked {
@@ -59,8 +76,10 @@ impl<'g, G: Graph> Walk<'g, G> {
                 return Ok(());
             };
             let movement = self.movements.get(&born);
-            let parents: Vec<LotId> =
-                movement.iter().flat_map(|it| &it.draws).map(|draw| draw.lot).collect();
+            let parents: Vec<LotId> = match movement.and_then(|it| it.campaign) {
+                Some(campaign) => vec![self.pool(campaign)],
+                None => movement.iter().flat_map(|it| &it.draws).map(|draw| draw.lot).collect(),
+            };
             if !self.step_to(&parents, at.depth, &mut frontier) {
                 return Ok(());
             }
@@ -75,6 +94,13 @@ impl<'g, G: Graph> Walk<'g, G> {
         }
         let mut frontier = self.start(asked);
         while let Some(at) = frontier.pop_front() {
+            if let Some(campaign) = self.campaigns.get(&at.lot).copied() {
+                let drawn = self.drawn_from(campaign)?;
+                if !drawn.is_some_and(|drawn| self.step_to(&drawn, at.depth, &mut frontier)) {
+                    return Ok(());
+                }
+                continue;
+            }
             for index in self.life(at.lot)? {
                 if !self.load(index)? {
                     return Ok(());
@@ -86,7 +112,10 @@ impl<'g, G: Graph> Walk<'g, G> {
                 if !movement.draws.iter().any(|draw| draw.lot == at.lot) {
                     continue;
                 }
-                let children: Vec<LotId> = movement.births.iter().map(|birth| birth.lot).collect();
+                let children: Vec<LotId> = match movement.campaign {
+                    Some(campaign) => vec![self.pool(campaign)],
+                    None => movement.births.iter().map(|birth| birth.lot).collect(),
+                };
                 if !self.step_to(&children, at.depth, &mut frontier) {
                     return Ok(());
                 }
@@ -110,6 +139,90 @@ impl<'g, G: Graph> Walk<'g, G> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a campaign that was reached is closed.
+    pub(super) fn is_closed(&self, campaign: CampaignId) -> bool {
+        let mut its = self.movements.values().filter(|it| it.campaign == Some(campaign));
+        its.any(|movement| movement.kind == EventKind::CloseCampaign)
+    }
+
+    /// The campaigns that were reached and are not closed: their mix is not known yet.
+    pub(super) fn pending(&self) -> Vec<CampaignId> {
+        let closed = self.movements.values().filter(|it| it.kind == EventKind::CloseCampaign);
+        let closed: BTreeSet<_> = closed.filter_map(|it| it.campaign).collect();
+        self.campaigns.values().copied().filter(|id| !closed.contains(id)).collect()
+    }
+
+    /// The pool of a campaign, as a thing to walk to.
+    fn pool(&mut self, campaign: CampaignId) -> LotId {
+        let pool = LotId::pool(campaign);
+        self.campaigns.insert(pool, campaign);
+        pool
+    }
+
+    /// Reads all of a campaign; `None` when the limits stopped it.
+    fn load_campaign(
+        &mut self,
+        campaign: CampaignId,
+    ) -> Result<Option<Vec<Movement>>, TraceFault<G::Fault>> {
+        let mut movements = Vec::new();
+        for index in self.graph.campaign(campaign).map_err(TraceFault::Unreadable)? {
+            if !self.load(index)? {
+                return Ok(None);
+            }
+            movements.extend(self.movements.get(&index).cloned());
+        }
+        Ok(Some(movements))
+    }
+
+    /// What went into a campaign: charged lots, and the campaign or the waiver of its opening
+    /// stock.
+    fn feeds_of(
+        &mut self,
+        campaign: CampaignId,
+    ) -> Result<Option<Vec<LotId>>, TraceFault<G::Fault>> {
+        let Some(movements) = self.load_campaign(campaign)? else { return Ok(None) };
+        let mut feeds = Vec::new();
+        let mut its = movements.iter().filter(|it| it.campaign == Some(campaign)).peekable();
+        if its.peek().is_none() {
+            return Err(TraceFault::NeverBorn(LotId::pool(campaign)));
+        }
+        for movement in its {
+            let is_opening = movement.kind == EventKind::OpenCampaign;
+            if let Some(stock) = movement.stock.as_ref().filter(|_| is_opening) {
+                if let Some(before) = stock.from {
+                    feeds.push(self.pool(before));
+                } else {
+                    let waived = LotId::waived_stock(campaign);
+                    self.waived.insert(waived);
+                    feeds.push(waived);
+                }
+            }
+            feeds.extend(movement.draws.iter().map(|draw| draw.lot));
+        }
+        Ok(Some(feeds))
+    }
+
+    /// What came out of a campaign: drawn lots, and the campaign that took over its stock.
+    fn drawn_from(
+        &mut self,
+        campaign: CampaignId,
+    ) -> Result<Option<Vec<LotId>>, TraceFault<G::Fault>> {
+        let Some(movements) = self.load_campaign(campaign)? else { return Ok(None) };
+        let mut drawn = Vec::new();
+        for movement in &movements {
+            let takes_over =
+                movement.stock.as_ref().is_some_and(|stock| stock.from == Some(campaign));
+            match movement.campaign {
+                Some(next) if takes_over => drawn.push(self.pool(next)),
+                Some(its) if its == campaign => {
+                    drawn.extend(movement.births.iter().map(|birth| birth.lot));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(drawn))
     }
 
     fn start(&mut self, asked: LotId) -> VecDeque<Reached> {

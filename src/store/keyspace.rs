@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
+use crate::domain::{
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
+};
 
 /// A key. Tags are part of the database's format: never reused, never renumbered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,10 @@ pub enum Key {
     Movement(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
+    /// `0x2a`, id -> a campaign.
+    Campaign(CampaignId),
+    /// `0x2b`, site id, process code as text -> the last campaign of that process at that site.
+    Line(SiteId, String),
     /// `0x2c`, lot id, offer's event id -> nothing: the transfers that a lot was offered by, or
     /// arrived by. A row may outlive an arrival that was declared an error.
     LotTransfer(LotId, EventId),
@@ -92,6 +98,8 @@ pub enum Tag {
     Life = 0x27,
     Movement = 0x28,
     TableChunk = 0x29,
+    Campaign = 0x2a,
+    Line = 0x2b,
     LotTransfer = 0x2c,
     Waiver = 0x2d,
     OwnedLot = 0x30,
@@ -127,6 +135,8 @@ impl Key {
             Self::Life(..) => Tag::Life,
             Self::Movement(_) => Tag::Movement,
             Self::TableChunk(..) => Tag::TableChunk,
+            Self::Campaign(_) => Tag::Campaign,
+            Self::Line(..) => Tag::Line,
             Self::LotTransfer(..) => Tag::LotTransfer,
             Self::Waiver(..) => Tag::Waiver,
             Self::OwnedLot(..) => Tag::OwnedLot,
@@ -167,6 +177,10 @@ impl Key {
             Self::TableChunk(set, chunk) => {
                 out.extend(set.as_bytes());
                 out.extend(chunk.to_be_bytes());
+            }
+            Self::Campaign(id) => out.extend(id.as_bytes()),
+            Self::Line(site, process) => {
+                out.extend(site.as_bytes().iter().chain(process.as_bytes()));
             }
             Self::LotTransfer(lot, offer) => {
                 out.extend(lot.as_bytes());
@@ -236,6 +250,12 @@ impl Key {
             0x29 => {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
+            }
+            0x2a => Self::Campaign(CampaignId::from_bytes(rest.try_into().ok()?)),
+            0x2b => {
+                let (site, process) = rest.split_first_chunk::<16>()?;
+                let process = String::from_utf8(process.to_vec()).ok()?;
+                Self::Line(SiteId::from_bytes(*site), process)
             }
             0x2c => two_ids(rest, LotId::from_bytes, EventId::from_bytes, Self::LotTransfer)?,
             0x2d => {
@@ -323,6 +343,9 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            id().prop_map(|raw| Key::Campaign(CampaignId::from_bytes(raw))),
+            (0..3_u8, "[0-9A-Z_]{1,32}")
+                .prop_map(|(n, of)| Key::Line(SiteId::from_bytes([n; 16]), of)),
             (id(), id()).prop_map(|(lot, offer)| Key::LotTransfer(
                 LotId::from_bytes(lot),
                 EventId::from_bytes(offer)
@@ -385,7 +408,10 @@ mod tests {
             let mut bytes = key.bytes();
             bytes.push(b'0');
             let longer = Key::parse(&bytes);
-            let is_text = matches!(longer, Some(Key::CreditCode(_) | Key::Waiver(..)));
+            let is_text = matches!(
+                longer,
+                Some(Key::CreditCode(_) | Key::Line(..) | Key::Waiver(..))
+            );
             prop_assert!(longer.is_none() || is_text);
         }
     }

@@ -43,7 +43,7 @@ pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
-pub use reads::{LotQuery, Page, TransferQuery};
+pub use reads::{CampaignQuery, LotQuery, Page, TransferQuery};
 pub use trail::Trail;
 pub use tree::TreeReader;
 pub use write::GroupRows;

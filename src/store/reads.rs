@@ -8,13 +8,16 @@ use super::database::{Database, decoded};
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
 use super::tree::TreeReader;
+use crate::domain::campaign::{Campaign, CampaignStatus, Line};
 use crate::domain::effects::LedgerState;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::waiver::WaiverState;
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, View};
+use crate::domain::{
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, View,
+};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::tree::NodeSource;
@@ -33,6 +36,19 @@ pub struct LotQuery {
     pub material: Option<String>,
     /// How it stands.
     pub status: Option<LotStatus>,
+}
+
+/// Which campaigns: every part that is given must hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CampaignQuery {
+    /// Whose.
+    pub party: Option<PartyId>,
+    /// Where.
+    pub site: Option<SiteId>,
+    /// How it stands.
+    pub status: Option<CampaignStatus>,
+    /// Run by this party, or with its property in it.
+    pub of_party: Option<PartyId>,
 }
 
 /// Which transfers: every part that is given must hold.
@@ -208,6 +224,18 @@ impl Store {
         page_of(rows, after, limit, |site: &Site| site.id, is_asked)
     }
 
+    /// Campaigns, ascending by id.
+    pub fn campaigns(
+        &self,
+        query: &CampaignQuery,
+        after: Option<CampaignId>,
+        limit: usize,
+    ) -> Result<Page<Campaign, CampaignId>, StoreFault> {
+        let from = after.map_or(vec![Tag::Campaign as u8], |id| Key::Campaign(id).bytes());
+        let rows = self.database.walk(Tag::Campaign, from);
+        page_of(rows, after, limit, |campaign: &Campaign| campaign.id, |it| query.matches(it))
+    }
+
     /// A party as it stood when the ledger had so many entries; `None` when it was not registered.
     pub fn party_as_of(
         &self,
@@ -377,6 +405,15 @@ impl LotQuery {
     }
 }
 
+impl CampaignQuery {
+    fn matches(&self, campaign: &Campaign) -> bool {
+        self.party.is_none_or(|party| campaign.party == party)
+            && self.site.is_none_or(|site| campaign.site == site)
+            && self.status.is_none_or(|status| campaign.status() == status)
+            && self.of_party.is_none_or(|it| campaign.party == it || campaign.owner == Some(it))
+    }
+}
+
 impl NodeSource for Store {
     type Fault = StoreFault;
 
@@ -414,6 +451,14 @@ impl View for Store {
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, StoreFault> {
         self.database.value(&Key::Transfer(offer))
+    }
+
+    fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, StoreFault> {
+        self.database.value(&Key::Campaign(id))
+    }
+
+    fn line(&self, site: SiteId, process: &str) -> Result<Option<Line>, StoreFault> {
+        self.database.value(&Key::Line(site, process.to_owned()))
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreFault> {

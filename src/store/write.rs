@@ -253,6 +253,12 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
             batch.insert(Key::LotTransfer(lot, *id).bytes(), &[]);
         }
     }
+    for (id, campaign) in &rows.changes.campaigns {
+        batch.insert(Key::Campaign(*id).bytes(), codec::encode(campaign));
+    }
+    for ((site, process), line) in &rows.changes.lines {
+        batch.insert(Key::Line(*site, process.clone()).bytes(), codec::encode(line));
+    }
     for (id, event) in &rows.changes.events {
         batch.insert(Key::Event(*id).bytes(), codec::encode(event));
     }

@@ -3,6 +3,7 @@
 //! Reading goes in three steps, each with its own answer: size, canonical spelling, fields.
 //! Writing is for clients and tests; the ledger itself never writes an event anew.
 
+mod campaigns;
 mod encode;
 pub(super) mod fields;
 mod grants;
@@ -145,6 +146,10 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_)
+        | B::OpenCampaign(_)
+        | B::ChargeCampaign(_)
+        | B::DrawCampaign(_)
+        | B::CloseCampaign(_)
         | B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -191,6 +196,9 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::SplitLot(_)
         | B::MergeLots(_)
         | B::TransformLots(_) => lots::read(fields, body),
+        B::OpenCampaign(_) | B::ChargeCampaign(_) | B::DrawCampaign(_) | B::CloseCampaign(_) => {
+            campaigns::read(fields, body)
+        }
         B::OfferTransfer(_)
         | B::AcceptTransfer(_)
         | B::RejectTransfer(_)
@@ -206,10 +214,6 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::DeclareError(_) => transfers::read(fields, body),
         B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
         B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
-        B::OpenCampaign(_) => unsupported(EventKind::OpenCampaign),
-        B::ChargeCampaign(_) => unsupported(EventKind::ChargeCampaign),
-        B::DrawCampaign(_) => unsupported(EventKind::DrawCampaign),
-        B::CloseCampaign(_) => unsupported(EventKind::CloseCampaign),
         B::Attest(_) => unsupported(EventKind::Attest),
         B::AcknowledgeAnomaly(_) => unsupported(EventKind::AcknowledgeAnomaly),
         B::ClaimCredit(_) => unsupported(EventKind::ClaimCredit),

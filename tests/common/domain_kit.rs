@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 use urbanmine::domain::apply::Refusal;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayValue, CollectLot, Composition, DeclareError, DisposeResidue,
-    ExitLot, LotDraw, NewLot, OfferTransfer, PartlyAcceptTransfer, ReturnTransfer,
-    SettleDiscrepancy, Stocktake, TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, ChargeCampaign, CloseCampaign, CollectLot, Composition,
+    DeclareError, DisposeResidue, DrawCampaign, ExitLot, LotDraw, NewLot, OfferTransfer,
+    OpenCampaign, PartlyAcceptTransfer, ReturnTransfer, SettleDiscrepancy, Stocktake,
+    TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, Site};
 use urbanmine::domain::tables::{Material, Permission, Process};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AssayBasis, BuyerKind, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, OriginKind,
-    PartyRole, SellerKind, Substance, TransferReason, TransferScope,
+    AssayBasis, BuyerKind, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, LossKind,
+    OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
-    Body, Effects, EntryIndex, Event, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId,
-    Moment, OffsetMin, Origin, PartyId, PublicKey, Rejection, Signed, SiteId, Tables, TimeMs,
-    apply,
+    Body, CampaignId, Effects, EntryIndex, Event, EventId, FractionE8, Grams, Hash32, KeyId,
+    LicenceId, LotId, Moment, OffsetMin, Origin, PartyId, PublicKey, Rejection, Signed, SiteId,
+    Tables, TimeMs, apply,
 };
 use urbanmine::ledger::hash::sha256;
 
@@ -60,6 +61,10 @@ pub const fn far_site(of: PartyId) -> SiteId {
 
 pub const fn lot(n: u64) -> LotId {
     LotId::from_bytes(wide(n))
+}
+
+pub const fn campaign(n: u64) -> CampaignId {
+    CampaignId::from_bytes(wide(n))
 }
 
 pub const fn event_id(n: u64) -> EventId {
@@ -210,6 +215,10 @@ impl World {
             | B::SplitLot(_)
             | B::MergeLots(_)
             | B::TransformLots(_)
+            | B::OpenCampaign(_)
+            | B::ChargeCampaign(_)
+            | B::DrawCampaign(_)
+            | B::CloseCampaign(_)
             | B::OfferTransfer(_)
             | B::AcceptTransfer(_)
             | B::PartlyAcceptTransfer(_)
@@ -375,8 +384,9 @@ pub fn tables() -> Tables {
     ];
     let mut permissions = BTreeMap::new();
     let kinds = ["COLLECT_LOT", "ASSAY_LOT", "SPLIT_LOT", "MERGE_LOTS", "TRANSFORM_LOTS"];
+    let campaign = ["OPEN_CAMPAIGN", "CHARGE_CAMPAIGN", "DRAW_CAMPAIGN", "CLOSE_CAMPAIGN"];
     let more = ["OFFER_TRANSFER", "ACCEPT_TRANSFER", "STOCKTAKE", "DISPOSE_RESIDUE", "EXIT_LOT"];
-    for action in kinds.into_iter().chain(more) {
+    for action in kinds.into_iter().chain(campaign).chain(more) {
         permissions.insert(action.to_owned(), may(&holders));
     }
     let licensed =
@@ -396,9 +406,13 @@ pub fn tables() -> Tables {
     let names = || (String::new(), String::new());
     let grade = (("ReMA".to_owned(), "Birch".to_owned()), String::new());
     Tables {
-        parameters: [("CLOCK_SKEW_MS", 300_000), ("STOCKTAKE_TOLERANCE_E8", 1_000_000)]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+        parameters: [
+            ("CLOCK_SKEW_MS", 300_000),
+            ("PERIOD_VARIANCE_FLAG_E8", 2_000_000),
+            ("STOCKTAKE_TOLERANCE_E8", 1_000_000),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
         regions: ["360702", "360722", "440103"]
             .map(|code| (code.to_owned(), vec![(EVER, String::new())]))
             .into(),
@@ -546,6 +560,47 @@ pub fn transforming(process: &str, inputs: &[LotDraw], outputs: &[NewLot]) -> Tr
         losses: Vec::new(),
         uptakes: Vec::new(),
         energy_wh: 0,
+    }
+}
+
+pub fn opening(of: CampaignId, process: &str, grams: u64) -> OpenCampaign {
+    OpenCampaign {
+        campaign: of,
+        process: process.to_owned(),
+        opening_stock: Grams::of(grams),
+        opening_composition: None,
+    }
+}
+
+pub fn open(of: CampaignId, process: &str) -> Body {
+    Body::OpenCampaign(opening(of, process, 0))
+}
+
+pub fn charge(of: CampaignId, inputs: &[LotDraw]) -> Body {
+    Body::ChargeCampaign(ChargeCampaign {
+        campaign: of,
+        inputs: inputs.to_vec(),
+        additions: Vec::new(),
+    })
+}
+
+pub fn tap(of: CampaignId, outputs: &[NewLot]) -> Body {
+    Body::DrawCampaign(DrawCampaign {
+        campaign: of,
+        outputs: outputs.to_vec(),
+        residues: Vec::new(),
+    })
+}
+
+/// The end, with stock of which so many parts are copper, and a loss.
+pub fn ending(of: CampaignId, stock: u64, copper: u32, loss: u64) -> CloseCampaign {
+    let loss = (LossKind::Effluent, Grams::of(loss));
+    CloseCampaign {
+        campaign: of,
+        closing_stock: Grams::of(stock),
+        closing_composition: (stock > 0).then(|| assay(&[(Substance::Cu, copper)])),
+        losses: [loss].into_iter().filter(|(_, mass)| !mass.is_zero()).collect(),
+        uptakes: Vec::new(),
     }
 }
 

@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayLot, AssayValue, Body, CloseTransfer, CollectLot, Commitment,
-    Composition, DeclareError, DisposeResidue, Document, Event, ExitLot, Genesis, GradeRef,
-    HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, OpeningInventory,
-    PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey,
-    SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver, Weighing,
+    AcceptTransfer, Approval, AssayLot, AssayValue, Body, ChargeCampaign, CloseCampaign,
+    CloseTransfer, CollectLot, Commitment, Composition, DeclareError, DisposeResidue, Document,
+    DrawCampaign, Event, ExitLot, Genesis, GradeRef, HoldLot, LotDraw, Manifest, MergeLots, NewLot,
+    OfferTransfer, OpenCampaign, OpeningInventory, PartlyAcceptTransfer, PublishTables,
+    RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey, SettleDiscrepancy, SplitLot, Stocktake,
+    TransformLots, Waiver, Weighing,
 };
 use urbanmine::domain::party::{Affiliation, DatedRole, Licence, Party, Site};
 use urbanmine::domain::units::Validity;
@@ -23,8 +24,8 @@ use urbanmine::domain::vocabulary::{
     TransferReason, TransferScope, UptakeKind,
 };
 use urbanmine::domain::{
-    AffiliationId, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId, OffsetMin, Origin,
-    PartyId, PublicKey, SiteId, TimeMs,
+    AffiliationId, CampaignId, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId,
+    OffsetMin, Origin, PartyId, PublicKey, SiteId, TimeMs,
 };
 use urbanmine::limits::{MAX_LOT_MASS_G, WHOLE_E8};
 
@@ -44,6 +45,10 @@ pub fn event_with(body: Body) -> impl Strategy<Value = Event> {
         | Body::SplitLot(_)
         | Body::MergeLots(_)
         | Body::TransformLots(_)
+        | Body::OpenCampaign(_)
+        | Body::ChargeCampaign(_)
+        | Body::DrawCampaign(_)
+        | Body::CloseCampaign(_)
         | Body::OfferTransfer(_)
         | Body::AcceptTransfer(_)
         | Body::RejectTransfer(_)
@@ -121,6 +126,51 @@ fn lot_body() -> BoxedStrategy<Body> {
             Body::MergeLots(Box::new(MergeLots { parents, output }))
         }),
         transform_lots().prop_map(|one| Body::TransformLots(Box::new(one))),
+        campaign_body(),
+    ]
+    .boxed()
+}
+
+fn campaign_body() -> BoxedStrategy<Body> {
+    let campaign = || id(CampaignId::from_bytes);
+    let stock = || {
+        (mass(0), option::of(composition())).prop_map(|(mass, found)| {
+            let found = found.filter(|_| !mass.is_zero());
+            (mass, found)
+        })
+    };
+    let losses = btree_set(select(LossKind::ALL), 0..4);
+    let uptakes = btree_set(select(UptakeKind::ALL), 0..4);
+    prop_oneof![
+        (campaign(), code(), stock()).prop_map(|(campaign, process, (mass, found))| {
+            Body::OpenCampaign(OpenCampaign {
+                campaign,
+                process,
+                opening_stock: mass,
+                opening_composition: found,
+            })
+        }),
+        (campaign(), vec(draw(), 1..4), vec(draw(), 0..3)).prop_map(
+            |(campaign, inputs, additions)| {
+                Body::ChargeCampaign(ChargeCampaign { campaign, inputs, additions })
+            }
+        ),
+        (campaign(), vec(new_lot(false), 0..3), vec(new_lot(false), 1..2)).prop_map(
+            |(campaign, outputs, residues)| {
+                Body::DrawCampaign(DrawCampaign { campaign, outputs, residues })
+            }
+        ),
+        (campaign(), stock(), losses, uptakes, mass(1)).prop_map(
+            |(campaign, (closing_stock, closing_composition), losses, uptakes, mass)| {
+                Body::CloseCampaign(CloseCampaign {
+                    campaign,
+                    closing_stock,
+                    closing_composition,
+                    losses: losses.into_iter().map(|kind| (kind, mass)).collect(),
+                    uptakes: uptakes.into_iter().map(|kind| (kind, mass)).collect(),
+                })
+            }
+        ),
     ]
     .boxed()
 }

@@ -358,8 +358,17 @@ impl Mint {
             | B::SplitLot(_)
             | B::MergeLots(_)
             | B::TransformLots(_)
+            | B::OpenCampaign(_)
+            | B::ChargeCampaign(_)
+            | B::DrawCampaign(_)
+            | B::CloseCampaign(_)
             | B::OfferTransfer(_)
-            | B::AcceptTransfer(_) => Some(site(actor)),
+            | B::AcceptTransfer(_)
+            | B::PartlyAcceptTransfer(_)
+            | B::ReturnTransfer(_)
+            | B::DisposeResidue(_)
+            | B::Stocktake(_)
+            | B::ExitLot(_) => Some(site(actor)),
             _ => None,
         };
         Event {

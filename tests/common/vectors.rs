@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::Movement;
 use urbanmine::domain::vocabulary::Substance;
-use urbanmine::domain::{EntryIndex, Grams, LotId};
+use urbanmine::domain::{CampaignId, EntryIndex, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
-struct Movements<'a>(&'a MemoryState);
+/// The movements of a state.
+pub struct Movements<'a>(pub &'a MemoryState);
 
 impl Graph for Movements<'_> {
     type Fault = Infallible;
@@ -21,12 +22,18 @@ impl Graph for Movements<'_> {
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, Infallible> {
         Ok(self.0.movements.get(&index).cloned())
     }
+
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, Infallible> {
+        let life = self.0.campaigns.get(&id).map(|campaign| &campaign.life);
+        Ok(life.into_iter().flatten().map(|(index, _)| *index).collect())
+    }
 }
 
 fn check_sum(found: &Origins, expected: u64, what: &str) {
     assert_eq!(found.total.map(Grams::get), Some(expected), "{what}");
     if found.is_attributed {
-        let sum: u64 = found.shares.iter().map(|(_, share)| share.get()).sum();
+        let pending = found.pending.iter().map(|(_, share)| share.get());
+        let sum: u64 = found.shares.iter().map(|(_, share)| share.get()).chain(pending).sum();
         assert_eq!(sum, expected, "shares of {what}");
     }
 }

@@ -10,7 +10,7 @@ use urbanmine::domain::event::LotDraw;
 use urbanmine::domain::lot::{Content, Contents};
 use urbanmine::domain::movement::{Birth, Movement};
 use urbanmine::domain::vocabulary::{EventKind, Substance};
-use urbanmine::domain::{EntryIndex, EventId, Grams, LotId};
+use urbanmine::domain::{CampaignId, EntryIndex, EventId, Grams, LotId};
 use urbanmine::provenance::{Graph, Measure, Origins, TraceLimits, origins};
 
 pub const CU: Measure = Measure::Substance(Substance::Cu);
@@ -37,6 +37,15 @@ impl Graph for History {
         let place = usize::try_from(index.0).unwrap();
         Ok(self.movements.get(place).filter(|_| !is_retracted).cloned())
     }
+
+    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, Infallible> {
+        let is_its = |movement: &&Movement| {
+            let takes_over = movement.stock.as_ref().is_some_and(|it| it.from == Some(id));
+            movement.campaign == Some(id) || takes_over
+        };
+        let its = self.movements.iter().filter(is_its).map(|movement| movement.index);
+        Ok(its.filter(|index| !self.retracted.contains(&index.0)).collect())
+    }
 }
 
 /// A lot's name; the order of names is not the order of making.
@@ -44,6 +53,8 @@ pub fn name(number: u64) -> LotId {
     let mut bytes = [7; 16];
     bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     bytes[8..].copy_from_slice(&number.to_be_bytes());
+    // As in every id of a lot: what is not one has another version.
+    bytes[6] = 0x70 | (bytes[6] & 0x0F);
     LotId::from_bytes(bytes)
 }
 
@@ -85,6 +96,10 @@ impl History {
             named.insert(birth.lot);
         }
         named.extend(movement.assay.iter().map(|assay| assay.lot));
+        for gained in &movement.gained {
+            *self.remaining.get_mut(&gained.lot).unwrap() += gained.mass.get();
+            named.insert(gained.lot);
+        }
         for lot in named {
             self.lives.entry(lot).or_default().push(index);
         }
@@ -115,6 +130,8 @@ impl History {
             uptake: Grams::of(uptake),
             loss: Grams::of(loss),
             assay: None,
+            campaign: None,
+            stock: None,
             gained: None,
         });
     }
@@ -161,6 +178,20 @@ impl History {
         let births = vec![(part, sent - loss, None)];
         self.event(EventKind::AcceptTransfer, &[(lot, sent)], births, 0, loss);
         part
+    }
+
+    /// A stocktake counts more, or less, than was booked.
+    pub fn count(&mut self, lot: LotId, counted: u64) {
+        let booked = self.remaining[&lot];
+        let missing = booked.saturating_sub(counted);
+        let draws: Vec<_> = if missing > 0 { vec![(lot, missing)] } else { Vec::new() };
+        self.event(EventKind::Stocktake, &draws, vec![], 0, missing);
+        if counted > booked {
+            let mut movement = self.movements.pop().unwrap();
+            let mass = Grams::of(counted - booked);
+            movement.gained = Some(LotDraw { lot, mass });
+            self.push(movement);
+        }
     }
 
     pub fn lots(&self) -> Vec<LotId> {
@@ -237,7 +268,7 @@ fn step(history: &mut History, op: &Op) {
         return;
     };
     let whole = history.remaining[&first];
-    match op.kind % 12 {
+    match op.kind % 13 {
         0..=2 => {
             let mass =
                 1 + number(op, 1, if op.kind.is_multiple_of(2) { 40 } else { 1_000_000_000 });
@@ -268,6 +299,7 @@ fn step(history: &mut History, op: &Op) {
             let loss = 1 + number(op, 1, part);
             history.event(EventKind::AcceptTransfer, &[(first, loss.min(whole))], vec![], 0, loss);
         }
+        10 => history.count(first, (whole + number(op, 1, 20)).saturating_sub(choice % 20)),
         _ => transform(history, op, &draws),
     }
 }

@@ -179,14 +179,27 @@ fn check_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<(), V>
 }
 
 /// The table says which roles run a process. An unknown process is refused later, in its turn.
-fn check_process_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Result<(), Rejection> {
-    let Body::TransformLots(melt) = &work.event.body else { return Ok(()) };
+fn check_process_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<(), V> {
     let at = work.at();
-    let Some(process) = work.tables()?.process(&melt.process, at) else { return Ok(()) };
+    let Some(code) = process_of(work)? else { return Ok(()) };
+    let Some(process) = work.tables()?.process(&code, at) else { return Ok(()) };
     if process.roles.iter().any(|role| party.party.has_role(*role, at)) {
         return Ok(());
     }
-    Err(Rejection::RoleNotHeld { party: party.party.id, action: "run this process" })
+    Err(Rejection::RoleNotHeld { party: party.party.id, action: "run this process" }.into())
+}
+
+/// The process that an event runs. A campaign that is not known is refused later, in its turn.
+fn process_of<V: View>(work: &Work<'_, V>) -> Verdict<Option<String>, V> {
+    let campaign = match &work.event.body {
+        Body::TransformLots(melt) => return Ok(Some(melt.process.clone())),
+        Body::OpenCampaign(open) => return Ok(Some(open.process.clone())),
+        Body::ChargeCampaign(charge) => charge.campaign,
+        Body::DrawCampaign(draw) => draw.campaign,
+        Body::CloseCampaign(close) => close.campaign,
+        _ => return Ok(None),
+    };
+    Ok(work.read(|view| view.campaign(campaign))?.map(|campaign| campaign.process))
 }
 
 /// A row of the permission table that lets a party do something.
@@ -221,6 +234,10 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         Body::SplitLot(_) => "SPLIT_LOT",
         Body::MergeLots(_) => "MERGE_LOTS",
         Body::TransformLots(_) => "TRANSFORM_LOTS",
+        Body::OpenCampaign(_) => "OPEN_CAMPAIGN",
+        Body::ChargeCampaign(_) => "CHARGE_CAMPAIGN",
+        Body::DrawCampaign(_) => "DRAW_CAMPAIGN",
+        Body::CloseCampaign(_) => "CLOSE_CAMPAIGN",
         Body::OfferTransfer(_) | Body::ReturnTransfer(_) => "OFFER_TRANSFER",
         Body::AcceptTransfer(_) | Body::PartlyAcceptTransfer(_) => "ACCEPT_TRANSFER",
         Body::DisposeResidue(_) => "DISPOSE_RESIDUE",

@@ -12,6 +12,7 @@ use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
+use super::campaigns;
 use super::grants::{give_back, take_again};
 use super::settlements;
 use super::work::Work;
@@ -26,9 +27,13 @@ pub(super) fn declare_error<V: View>(
     let Some(mut record) = work.read(|view| view.event(target))? else {
         return Err(Rejection::TargetUnknown { target }.into());
     };
-    if let Some(first) = record.deltas.first() {
-        // Else a key that has expired would undo what happened since, under an earlier date.
-        work.check_not_earlier(lot_of(work, first)?, record.occurred_at)?;
+    // Else a key that has expired would undo what happened since, under an earlier date.
+    match record.deltas.first().map(|first| (first, campaigns::campaign_of(first))) {
+        Some((_, Some(campaign))) => {
+            campaigns::check_not_before_target(work, campaign, &record)?;
+        }
+        Some((first, None)) => work.check_not_earlier(lot_of(work, first)?, record.occurred_at)?,
+        None => {}
     }
     if record.actor != work.event.actor {
         return Err(Rejection::TargetNotYours { target, actor: record.actor }.into());
@@ -40,7 +45,9 @@ pub(super) fn declare_error<V: View>(
         return Err(Rejection::TargetCorrected { target, by }.into());
     }
     for delta in record.deltas.iter().rev() {
-        if let Err(lot) = undo(work, &record, delta)? {
+        if let Some(campaign) = campaigns::campaign_of(delta) {
+            campaigns::undo(work, &record, campaign, delta)?;
+        } else if let Err(lot) = undo(work, &record, delta)? {
             return Err(blocked(work, &record, lot)?.into());
         }
     }
@@ -70,6 +77,11 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
         Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
             work.transfer(*offer)?.lot
         }
+        // Not reached: a campaign has its own checks.
+        Delta::CampaignOpened(id)
+        | Delta::CampaignCharged(id, ..)
+        | Delta::CampaignDrawn(id, ..)
+        | Delta::CampaignClosed(id) => LotId::pool(*id),
     })
 }
 
@@ -82,6 +94,10 @@ const fn is_correctable(kind: EventKind) -> bool {
             | EventKind::SplitLot
             | EventKind::MergeLots
             | EventKind::TransformLots
+            | EventKind::OpenCampaign
+            | EventKind::ChargeCampaign
+            | EventKind::DrawCampaign
+            | EventKind::CloseCampaign
             | EventKind::OfferTransfer
             | EventKind::AcceptTransfer
             | EventKind::RejectTransfer
@@ -134,6 +150,11 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
+        // A campaign is undone by its own rules.
+        Delta::CampaignOpened(_)
+        | Delta::CampaignCharged(..)
+        | Delta::CampaignDrawn(..)
+        | Delta::CampaignClosed(_) => Ok(Ok(())),
         Delta::Released(id, hold) => {
             let mut lot = work.lot(*id)?;
             // Whoever let a lot go does not stop it again in other hands.
@@ -440,8 +461,12 @@ fn stands_in_the_way<V: View>(
             // Whoever used an approval meanwhile is in the way of a closed transfer's return.
             Delta::ApprovalUsed(lot, ..) => *lot == id && has_closed,
             Delta::Assayed(lot, ..) => is_assay && *lot == id,
+            Delta::Born(..)
+            | Delta::CampaignOpened(_)
+            | Delta::CampaignCharged(..)
+            | Delta::CampaignDrawn(..)
+            | Delta::CampaignClosed(_) => false,
             Delta::Settled(_, before) => before.lot == id,
-            Delta::Born(..) => false,
         };
         if stands {
             return Ok(true);

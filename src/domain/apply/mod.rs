@@ -8,6 +8,7 @@
 //! *See:* `docs/REASONS.md` for every refusal.
 
 mod admission;
+mod campaigns;
 mod corrections;
 mod endings;
 mod grants;
@@ -111,6 +112,10 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::SplitLot(split) => lots::split(&mut work, split)?,
         Body::MergeLots(merge) => transform::merge(&mut work, merge)?,
         Body::TransformLots(melt) => transform::transform(&mut work, melt)?,
+        Body::OpenCampaign(it) => campaigns::open(&mut work, it)?,
+        Body::ChargeCampaign(it) => campaigns::charge(&mut work, it)?,
+        Body::DrawCampaign(it) => campaigns::draw(&mut work, it)?,
+        Body::CloseCampaign(it) => campaigns::close(&mut work, it)?,
         Body::OfferTransfer(offer) => transfers::offer(&mut work, offer)?,
         Body::AcceptTransfer(accept) => transfers::accept(&mut work, accept)?,
         Body::RejectTransfer(close) => transfers::reject(&mut work, close)?,

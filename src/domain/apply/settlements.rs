@@ -94,6 +94,8 @@ pub(super) fn arrival_of(
         uptake: Grams::ZERO,
         loss,
         assay: None,
+        campaign: None,
+        stock: None,
         gained: None,
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::super::effects::View;
-use super::super::event::{Body, NewLot};
+use super::super::event::{Body, Composition, NewLot};
 use super::super::ids::PartyId;
 use super::super::lot::Lot;
 use super::super::sight::{Kinship, Sight, Turn};
@@ -30,6 +30,9 @@ pub(super) fn see<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     }
     for transfer in &work.effects.transfers {
         principals.extend([transfer.sender, transfer.consignee]);
+    }
+    for campaign in &work.effects.campaigns {
+        principals.extend(campaign.owner.into_iter().chain([campaign.party]));
     }
     sights.extend(kin(work));
 
@@ -119,6 +122,11 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         Body::TransformLots(melt) => {
             laboratories(melt.outputs.iter().chain(&melt.residues)).collect()
         }
+        Body::OpenCampaign(open) => laboratory(open.opening_composition.as_ref()),
+        Body::DrawCampaign(draw) => {
+            laboratories(draw.outputs.iter().chain(&draw.residues)).collect()
+        }
+        Body::CloseCampaign(close) => laboratory(close.closing_composition.as_ref()),
         Body::OfferTransfer(offer) => {
             let driver = offer.manifest.as_ref().and_then(|manifest| manifest.carrier);
             [Some(offer.consignee), offer.carrier, driver].into_iter().flatten().collect()
@@ -132,6 +140,7 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         | Body::PublishTables(_)
         | Body::Waiver(_)
         | Body::SplitLot(_)
+        | Body::ChargeCampaign(_)
         | Body::AcceptTransfer(_)
         | Body::RejectTransfer(_)
         | Body::CancelTransfer(_)
@@ -145,6 +154,10 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         | Body::DeclareError(_)
         | Body::NotYetSupported(_) => Vec::new(),
     }
+}
+
+fn laboratory(composition: Option<&Composition>) -> Vec<PartyId> {
+    composition.and_then(|composition| composition.laboratory).into_iter().collect()
 }
 
 fn laboratories<'a>(lots: impl IntoIterator<Item = &'a NewLot>) -> impl Iterator<Item = PartyId> {

@@ -86,7 +86,7 @@ pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -
 }
 
 /// Named once, new ones new, drawn ones known: the drawn lots, in the order of the draws.
-fn used_lots<V: View>(
+pub(super) fn used_lots<V: View>(
     work: &Work<'_, V>,
     draws: &[LotDraw],
     made: &[&NewLot],
@@ -97,7 +97,10 @@ fn used_lots<V: View>(
     draws.iter().map(|draw| work.lot(draw.lot)).collect()
 }
 
-fn check_process<V: View>(work: &Work<'_, V>, code: &str) -> Result<Vec<Substance>, Rejection> {
+pub(super) fn check_process<V: View>(
+    work: &Work<'_, V>,
+    code: &str,
+) -> Result<Vec<Substance>, Rejection> {
     let Some(process) = work.tables()?.process(code, work.at()) else {
         return Err(Rejection::ProcessUnknown { code: code.to_owned() });
     };
@@ -111,7 +114,7 @@ fn check_process<V: View>(work: &Work<'_, V>, code: &str) -> Result<Vec<Substanc
 }
 
 /// R1 over all lots that go in and come out, and R7 over those that go in.
-fn check_lawful<V: View>(
+pub(super) fn check_lawful<V: View>(
     work: &Work<'_, V>,
     lots: &[Lot],
     made: &[&NewLot],
@@ -137,7 +140,7 @@ fn check_lawful<V: View>(
 
 /// R10: what is made from one party's property is that party's property; from two parties' it would
 /// not be known whose.
-fn common_owner(lots: &[Lot]) -> Result<PartyId, Rejection> {
+pub(super) fn common_owner(lots: &[Lot]) -> Result<PartyId, Rejection> {
     let Some(first) = lots.first() else {
         return Err(Rejection::MassNotConserved { into: 0, out: 0 }); // the border asks for an input
     };
@@ -179,7 +182,7 @@ fn check_mass(melt: &TransformLots) -> Result<(), Rejection> {
 }
 
 /// What the draws take, each with its lot.
-fn taken(draws: &[LotDraw], lots: &[Lot]) -> Vec<(LotId, Contents)> {
+pub(super) fn taken(draws: &[LotDraw], lots: &[Lot]) -> Vec<(LotId, Contents)> {
     let share = |(draw, lot): (&LotDraw, &Lot)| {
         let after = lot.remaining.checked_sub(draw.mass).unwrap_or_default();
         (lot.id, lot.contents.drawn(lot.remaining, after))
@@ -250,9 +253,15 @@ fn pool_contents(of_mass: Grams, draws: &[(LotId, Contents)]) -> Contents {
     Contents { of_mass, items: items.collect() }
 }
 
-/// Owner of the inputs, hands and place of the event, every origin kind of what went in. What is
-/// made of an ore product is of ore, however the ore came in (R1) and whatever the product is
-/// called.
+/// What a lot makes what is made of it. What is made of an ore product is of ore, however the ore
+/// came in (R1) and whatever the product is called.
+pub(super) fn kinds_of<V: View>(work: &Work<'_, V>, lot: &Lot) -> Result<OriginKinds, Rejection> {
+    let is_ore = work.material(&lot.material)?.is_ore_product;
+    let ore = if is_ore { OriginKinds::of(OriginKind::Ore) } else { OriginKinds::default() };
+    Ok(lot.origin_kinds.union(ore))
+}
+
+/// Owner of the inputs, hands and place of the event, every origin kind of what went in.
 fn right_by<V: View>(
     work: &Work<'_, V>,
     owner: PartyId,
@@ -260,10 +269,7 @@ fn right_by<V: View>(
 ) -> Result<BirthRight, Rejection> {
     let mut kinds = OriginKinds::default();
     for lot in lots {
-        kinds = kinds.union(lot.origin_kinds);
-        if work.material(&lot.material)?.is_ore_product {
-            kinds = kinds.union(OriginKinds::of(OriginKind::Ore));
-        }
+        kinds = kinds.union(kinds_of(work, lot)?);
     }
     Ok(BirthRight {
         origin_kinds: kinds,
@@ -276,6 +282,6 @@ fn right_by<V: View>(
 }
 
 /// A sum of at most eight lines of at most 1e12 g each.
-fn total(masses: impl Iterator<Item = Grams>) -> Grams {
+pub(super) fn total(masses: impl Iterator<Item = Grams>) -> Grams {
     Grams::of(masses.map(Grams::get).fold(0, u64::saturating_add))
 }

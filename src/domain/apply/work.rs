@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::campaign::{Campaign, Line};
 use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
-use super::super::ids::{EventId, LotId, PartyId, SiteId};
+use super::super::ids::{CampaignId, EventId, LotId, PartyId, SiteId};
 use super::super::lot::{Contents, Delta, EventRecord, Life, Lot, Tally, Transfer};
 use super::super::movement::Movement;
 use super::super::party::{PartyState, Site};
@@ -29,6 +30,7 @@ pub(super) struct Work<'a, V: View> {
     pub(super) site: Option<Site>,
     lots: BTreeMap<LotId, Lot>,
     transfers: BTreeMap<EventId, Transfer>,
+    campaigns: BTreeMap<CampaignId, Campaign>,
     deltas: Vec<Delta>,
     flags: Vec<Flag>,
     pub(super) effects: Effects,
@@ -62,6 +64,7 @@ impl<'a, V: View> Work<'a, V> {
             site: None,
             lots: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
             deltas: Vec::new(),
             flags: Vec::new(),
             effects: Effects::default(),
@@ -112,6 +115,15 @@ impl<'a, V: View> Work<'a, V> {
         found.ok_or_else(|| Rejection::TransferUnknown { offer }.into())
     }
 
+    /// A campaign as this event has left it so far.
+    pub(super) fn campaign(&self, id: CampaignId) -> Verdict<Campaign, V> {
+        if let Some(campaign) = self.campaigns.get(&id) {
+            return Ok(campaign.clone());
+        }
+        let found = self.read(|view| view.campaign(id))?;
+        found.ok_or_else(|| Rejection::CampaignUnknown { campaign: id }.into())
+    }
+
     /// Keeps a changed lot.
     pub(super) fn put(&mut self, lot: Lot) {
         self.lots.insert(lot.id, lot);
@@ -125,6 +137,15 @@ impl<'a, V: View> Work<'a, V> {
 
     pub(super) fn put_transfer(&mut self, transfer: Transfer) {
         self.transfers.insert(transfer.offer, transfer);
+    }
+
+    pub(super) fn put_campaign(&mut self, campaign: Campaign) {
+        self.campaigns.insert(campaign.id, campaign);
+    }
+
+    /// Which campaign is the last of its process at its site from now on.
+    pub(super) fn put_line(&mut self, of: &Campaign, last: Option<CampaignId>) {
+        self.effects.lines.push((of.site, of.process.clone(), Line { last }));
     }
 
     pub(super) fn delta(&mut self, delta: Delta) {
@@ -398,6 +419,8 @@ impl<'a, V: View> Work<'a, V> {
             uptake: Grams::ZERO,
             loss: Grams::ZERO,
             assay: None,
+            campaign: None,
+            stock: None,
             gained: None,
         }
     }
@@ -413,6 +436,7 @@ impl<'a, V: View> Work<'a, V> {
             self.effects.lots.push(lot);
         }
         self.effects.transfers = std::mem::take(&mut self.transfers).into_values().collect();
+        self.effects.campaigns = std::mem::take(&mut self.campaigns).into_values().collect();
         let record = EventRecord {
             id: self.event.id,
             index,

@@ -22,19 +22,23 @@ const NAMES: [&str; 10] = [
 ];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
-const ACTIONS: [&str; 18] = [
+const ACTIONS: [&str; 22] = [
     "ACCEPT_TRANSFER",
     "APPROVAL",
     "ASSAY_LOT",
     "ATTEST",
+    "CHARGE_CAMPAIGN",
     "CLAIM_CREDIT",
+    "CLOSE_CAMPAIGN",
     "COLLECT_LOT",
     "COLLECT_ORE",
     "DISPOSE_RESIDUE",
+    "DRAW_CAMPAIGN",
     "EXIT_LOT",
     "HOLD_LOT",
     "MERGE_LOTS",
     "OFFER_TRANSFER",
+    "OPEN_CAMPAIGN",
     "SPLIT_LOT",
     "STOCKTAKE",
     "SUCCEED_PARTY",

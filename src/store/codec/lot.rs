@@ -93,6 +93,10 @@ codec_enum!(Delta {
     7 Closed(offer),
     8 Held(lot, event),
     9 Released(lot, hold),
+    20 CampaignOpened(campaign),
+    21 CampaignCharged(campaign, inputs, additions),
+    22 CampaignDrawn(campaign, outputs, residues),
+    23 CampaignClosed(campaign),
     30 Settled(offer, settlement),
     31 Counted(lot, count),
     40 ApprovalUsed(lot, approval, mass),
@@ -128,14 +132,18 @@ impl Codec for OriginKinds {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{assert_round_trip, decode, encode};
+    use super::super::{assert_round_trip, campaign, decode, encode};
     use super::*;
+    use crate::domain::campaign::Flow;
     use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
-    use crate::domain::{EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs};
+    use crate::domain::{
+        CampaignId, EntryIndex, EventId, Grams, Hash32, LotId, PartyId, SiteId, TimeMs,
+    };
 
     const EVENT: EventId = EventId::from_bytes([1; 16]);
     const LOT: LotId = LotId::from_bytes([2; 16]);
+    const CAMPAIGN: CampaignId = CampaignId::from_bytes([5; 16]);
     const PARTY: PartyId = PartyId::from_bytes([3; 16]);
     const SITE: SiteId = SiteId::from_bytes([4; 16]);
 
@@ -274,6 +282,10 @@ pub(super) mod tests {
             Delta::Closed(EVENT),
             Delta::Held(LOT, EVENT),
             Delta::Released(LOT, hold(None)),
+            Delta::CampaignOpened(CAMPAIGN),
+            Delta::CampaignCharged(CAMPAIGN, campaign::tests::flow(), Flow::default()),
+            Delta::CampaignDrawn(CAMPAIGN, Flow::default(), campaign::tests::flow()),
+            Delta::CampaignClosed(CAMPAIGN),
             Delta::Settled(
                 EVENT,
                 Settlement {

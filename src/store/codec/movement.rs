@@ -2,10 +2,11 @@
 
 use super::codec_struct;
 use crate::domain::event::LotDraw;
-use crate::domain::movement::{Birth, Movement};
+use crate::domain::movement::{Birth, InProcess, Movement};
 
 codec_struct!(LotDraw { lot, mass });
 codec_struct!(Birth { lot, mass, contents });
+codec_struct!(InProcess { mass, contents, from });
 codec_struct!(Movement {
     index,
     event,
@@ -16,6 +17,8 @@ codec_struct!(Movement {
     uptake,
     loss,
     assay,
+    campaign,
+    stock,
     gained,
 });
 
@@ -24,7 +27,7 @@ mod tests {
     use super::super::{assert_round_trip, lot};
     use super::*;
     use crate::domain::vocabulary::EventKind;
-    use crate::domain::{EntryIndex, EventId, Grams, LotId};
+    use crate::domain::{CampaignId, EntryIndex, EventId, Grams, LotId};
 
     #[test]
     fn movements_come_back() {
@@ -40,6 +43,12 @@ mod tests {
             uptake: Grams::of(1),
             loss: Grams::of(2),
             assay: Some(birth(Some(lot::tests::contents()))),
+            campaign: Some(CampaignId::from_bytes([3; 16])),
+            stock: Some(InProcess {
+                mass: Grams::of(7),
+                contents: lot::tests::contents(),
+                from: Some(CampaignId::from_bytes([4; 16])),
+            }),
             gained: Some(LotDraw { lot: id, mass: Grams::of(3) }),
         };
         assert_round_trip(&full);
@@ -47,6 +56,8 @@ mod tests {
             draws: vec![],
             births: vec![],
             assay: None,
+            campaign: None,
+            stock: None,
             gained: None,
             ..full
         });

@@ -3,8 +3,8 @@
 use super::{Codec, CodecFault, Input, codec_struct};
 use crate::domain::units::Validity;
 use crate::domain::{
-    AffiliationId, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId, LotId, Origin,
-    PartyId, PublicKey, SiteId, TimeMs,
+    AffiliationId, CampaignId, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LicenceId,
+    LotId, Origin, PartyId, PublicKey, SiteId, TimeMs,
 };
 
 macro_rules! codec_integer {
@@ -35,7 +35,7 @@ macro_rules! codec_uuid {
         })+
     };
 }
-codec_uuid!(AffiliationId, EventId, LicenceId, LotId, PartyId, SiteId);
+codec_uuid!(AffiliationId, CampaignId, EventId, LicenceId, LotId, PartyId, SiteId);
 
 macro_rules! codec_wrapper {
     ($($name:ident),+) => {

@@ -6,16 +6,16 @@ use prost::Message as _;
 
 use super::v1;
 use crate::domain::event::{
-    AcceptTransfer, Approval, AssayValue, Body, CloseTransfer, CollectLot, Composition,
-    DeclareError, DisposeResidue, Event, ExitLot, Genesis, HoldLot, LotDraw, Manifest, NewLot,
-    OfferTransfer, OpeningInventory, PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot,
-    ReturnTransfer, RevokeKey, SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver,
-    Weighing,
+    AcceptTransfer, Approval, AssayValue, Body, ChargeCampaign, CloseCampaign, CloseTransfer,
+    CollectLot, Composition, DeclareError, DisposeResidue, DrawCampaign, Event, ExitLot, Genesis,
+    HoldLot, LotDraw, Manifest, NewLot, OfferTransfer, OpenCampaign, OpeningInventory,
+    PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey,
+    SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver, Weighing,
 };
 use crate::domain::party::{Affiliation, Licence, Party, Site};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::EventKind;
-use crate::domain::{Hash32, PartyId};
+use crate::domain::vocabulary::{EventKind, LossKind, UptakeKind};
+use crate::domain::{Grams, Hash32, PartyId};
 
 /// Why an event cannot be spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +93,10 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
             output: Some(new_lot(&one.output)),
         }),
         Body::TransformLots(one) => B::TransformLots(transform_lots(one)),
+        Body::OpenCampaign(one) => B::OpenCampaign(open_campaign(one)),
+        Body::ChargeCampaign(one) => B::ChargeCampaign(charge_campaign(one)),
+        Body::DrawCampaign(one) => B::DrawCampaign(draw_campaign(one)),
+        Body::CloseCampaign(one) => B::CloseCampaign(close_campaign(one)),
         Body::OfferTransfer(one) => B::OfferTransfer(offer_transfer(one)),
         Body::AcceptTransfer(one) => B::AcceptTransfer(accept_transfer(one)),
         Body::RejectTransfer(one) => B::RejectTransfer(reject_transfer(one)),
@@ -337,14 +341,6 @@ fn split_lot(split: &SplitLot) -> v1::SplitLot {
 }
 
 fn transform_lots(transform: &TransformLots) -> v1::TransformLots {
-    let losses = transform
-        .losses
-        .iter()
-        .map(|(kind, mass)| v1::LossLine { kind: word(kind.number()), mass_g: mass.get() });
-    let uptakes = transform
-        .uptakes
-        .iter()
-        .map(|(kind, mass)| v1::UptakeLine { kind: word(kind.number()), mass_g: mass.get() });
     v1::TransformLots {
         process: transform.process.clone(),
         campaign_id: Bytes::new(),
@@ -352,9 +348,52 @@ fn transform_lots(transform: &TransformLots) -> v1::TransformLots {
         additions: transform.additions.iter().map(draw).collect(),
         outputs: transform.outputs.iter().map(new_lot).collect(),
         residues: transform.residues.iter().map(new_lot).collect(),
-        losses: losses.collect(),
-        uptakes: uptakes.collect(),
+        losses: transform.losses.iter().map(loss).collect(),
+        uptakes: transform.uptakes.iter().map(uptake).collect(),
         energy_wh: transform.energy_wh,
+    }
+}
+
+fn loss((kind, mass): &(LossKind, Grams)) -> v1::LossLine {
+    v1::LossLine { kind: word(kind.number()), mass_g: mass.get() }
+}
+
+fn uptake((kind, mass): &(UptakeKind, Grams)) -> v1::UptakeLine {
+    v1::UptakeLine { kind: word(kind.number()), mass_g: mass.get() }
+}
+
+fn open_campaign(open: &OpenCampaign) -> v1::OpenCampaign {
+    v1::OpenCampaign {
+        campaign_id: id(open.campaign.as_bytes()),
+        process: open.process.clone(),
+        opening_stock_g: open.opening_stock.get(),
+        opening_composition: open.opening_composition.as_ref().map(composition),
+    }
+}
+
+fn charge_campaign(charge: &ChargeCampaign) -> v1::ChargeCampaign {
+    v1::ChargeCampaign {
+        campaign_id: id(charge.campaign.as_bytes()),
+        inputs: charge.inputs.iter().map(draw).collect(),
+        additions: charge.additions.iter().map(draw).collect(),
+    }
+}
+
+fn draw_campaign(draw: &DrawCampaign) -> v1::DrawCampaign {
+    v1::DrawCampaign {
+        campaign_id: id(draw.campaign.as_bytes()),
+        outputs: draw.outputs.iter().map(new_lot).collect(),
+        residues: draw.residues.iter().map(new_lot).collect(),
+    }
+}
+
+fn close_campaign(close: &CloseCampaign) -> v1::CloseCampaign {
+    v1::CloseCampaign {
+        campaign_id: id(close.campaign.as_bytes()),
+        closing_stock_g: close.closing_stock.get(),
+        closing_composition: close.closing_composition.as_ref().map(composition),
+        losses: close.losses.iter().map(loss).collect(),
+        uptakes: close.uptakes.iter().map(uptake).collect(),
     }
 }
 

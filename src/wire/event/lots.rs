@@ -39,7 +39,7 @@ pub(super) fn read(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> 
 
 /// Whether a lot enters the ledger here or is made from others.
 #[derive(Clone, Copy)]
-enum Birth {
+pub(super) enum Birth {
     Enters,
     Made,
 }
@@ -77,7 +77,7 @@ fn collect_lot(fields: &mut Fields, collect: &v1::CollectLot) -> Option<CollectL
     })
 }
 
-fn new_lot(fields: &mut Fields, lot: &v1::NewLot, birth: Birth) -> Option<NewLot> {
+pub(super) fn new_lot(fields: &mut Fields, lot: &v1::NewLot, birth: Birth) -> Option<NewLot> {
     let id = fields.id("lot_id", &lot.lot_id, LotId::parse);
     let material = fields.code("material", &lot.material);
     let form = fields.code("form", &lot.form);
@@ -115,7 +115,10 @@ fn grade(fields: &mut Fields, grade: &v1::GradeRef) -> Option<GradeRef> {
 }
 
 /// What is in a lot; see `AssayBasis` in the proto for which value needs the total.
-fn composition(fields: &mut Fields, composition: &v1::Composition) -> Option<Composition> {
+pub(super) fn composition(
+    fields: &mut Fields,
+    composition: &v1::Composition,
+) -> Option<Composition> {
     let values = fields.list("values", &composition.values, (1, MAX_ASSAY_VALUES), assay_value);
     let numbers: Vec<i32> = composition.values.iter().map(|value| value.substance).collect();
     let ascending = fields.ascending("values", &numbers);
@@ -219,7 +222,7 @@ fn merge_lots(fields: &mut Fields, merge: &v1::MergeLots) -> Option<MergeLots> {
 
 fn transform_lots(fields: &mut Fields, transform: &v1::TransformLots) -> Option<TransformLots> {
     let process = fields.code("process", &transform.process);
-    let rule = "is absent: campaigns have their tag but no rules yet";
+    let rule = "is absent: what belongs to a campaign is charged to it and drawn from it";
     let campaign = fields.absent_bytes("campaign_id", &transform.campaign_id, rule);
     let inputs = fields.list("inputs", &transform.inputs, (1, MAX_INPUTS), lot_draw);
     let additions = fields.list("additions", &transform.additions, (0, MAX_ADDITIONS), lot_draw);
@@ -229,17 +232,9 @@ fn transform_lots(fields: &mut Fields, transform: &v1::TransformLots) -> Option<
     let residues = fields.list("residues", &transform.residues, (0, MAX_OUTPUTS), |f, lot| {
         new_lot(f, lot, Birth::Made)
     });
-    let losses = fields.list("losses", &transform.losses, (0, MAX_MASS_LINES), |f, line| {
-        mass_line(f, line.kind, LossKind::from_number, line.mass_g)
-    });
-    let uptakes = fields.list("uptakes", &transform.uptakes, (0, MAX_MASS_LINES), |f, line| {
-        mass_line(f, line.kind, UptakeKind::from_number, line.mass_g)
-    });
-    let loss_kinds: Vec<i32> = transform.losses.iter().map(|line| line.kind).collect();
-    let uptake_kinds: Vec<i32> = transform.uptakes.iter().map(|line| line.kind).collect();
-    let loss_order = fields.ascending("losses", &loss_kinds);
-    let uptake_order = fields.ascending("uptakes", &uptake_kinds);
-    campaign.and(loss_order).and(uptake_order)?;
+    let losses = loss_lines(fields, &transform.losses);
+    let uptakes = uptake_lines(fields, &transform.uptakes);
+    campaign?;
     Some(TransformLots {
         process: process?,
         inputs: inputs?,
@@ -250,6 +245,32 @@ fn transform_lots(fields: &mut Fields, transform: &v1::TransformLots) -> Option<
         uptakes: uptakes?,
         energy_wh: transform.energy_wh,
     })
+}
+
+/// What is gone: kinds ascending, each once.
+pub(super) fn loss_lines(
+    fields: &mut Fields,
+    lines: &[v1::LossLine],
+) -> Option<Vec<(LossKind, Grams)>> {
+    let losses = fields.list("losses", lines, (0, MAX_MASS_LINES), |f, line| {
+        mass_line(f, line.kind, LossKind::from_number, line.mass_g)
+    });
+    let kinds: Vec<i32> = lines.iter().map(|line| line.kind).collect();
+    fields.ascending("losses", &kinds)?;
+    losses
+}
+
+/// What joined: kinds ascending, each once.
+pub(super) fn uptake_lines(
+    fields: &mut Fields,
+    lines: &[v1::UptakeLine],
+) -> Option<Vec<(UptakeKind, Grams)>> {
+    let uptakes = fields.list("uptakes", lines, (0, MAX_MASS_LINES), |f, line| {
+        mass_line(f, line.kind, UptakeKind::from_number, line.mass_g)
+    });
+    let kinds: Vec<i32> = lines.iter().map(|line| line.kind).collect();
+    fields.ascending("uptakes", &kinds)?;
+    uptakes
 }
 
 fn mass_line<K>(
