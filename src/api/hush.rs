@@ -127,7 +127,10 @@ fn hidden_fields<K: Knowledge>(
         | R::CompositionInconsistent { .. } | R::AssayMissing { .. } | R::ElementGained { .. }
         | R::TargetUnknown { .. } | R::TargetNotCorrectable { .. } | R::WaiverNotPossible { .. }
         | R::TransferStateMismatch { .. } | R::TransferMassExceeded { .. }
-        | R::HazardousExit { .. }
+        | R::HazardousExit { .. } | R::CampaignExists { .. } | R::CampaignUnknown { .. }
+        | R::CampaignTakesNoMore { .. } | R::CampaignElsewhere { .. }
+        | R::CampaignRunning { .. } | R::OpeningStockMismatch { .. }
+        | R::CampaignNotAnalysed { .. } | R::EventBeforeCampaign { .. }
         | R::ValidityEmpty { .. } | R::LotRecordsFull { .. }
             => Vec::new(),
     })

@@ -8,12 +8,15 @@ use std::collections::BTreeSet;
 
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
+use crate::domain::campaign::{Campaign, Line};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Onlooker;
 use crate::domain::waiver::WaiverState;
-use crate::domain::{Body, EventId, Hash32, KeyId, LotId, PartyId, PublicKey, Rejection, SiteId};
+use crate::domain::{
+    Body, CampaignId, EventId, Hash32, KeyId, LotId, PartyId, PublicKey, Rejection, SiteId,
+};
 use crate::ledger::entry::Entry;
 use crate::store::{Store, StoreFault};
 
@@ -73,6 +76,10 @@ impl<'a> Veil<'a> {
             | Body::OfferTransfer(_)
             | Body::HoldLot(_)
             | Body::ReleaseLot(_)
+            | Body::OpenCampaign(_)
+            | Body::ChargeCampaign(_)
+            | Body::DrawCampaign(_)
+            | Body::CloseCampaign(_)
             | Body::Stocktake(_)
             | Body::DisposeResidue(_)
             | Body::ExitLot(_)
@@ -195,6 +202,24 @@ impl View for Veil<'_> {
         };
         let is_seen = is_side || self.store.lot(transfer.lot)?.is_some_and(|lot| self.has(&lot));
         Ok(is_seen.then_some(transfer))
+    }
+
+    fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, StoreFault> {
+        let is_seen = |campaign: &Campaign| match self.onlooker {
+            Onlooker::Everything => true,
+            Onlooker::Nothing => false,
+            Onlooker::Party(own) => campaign.party == own || campaign.owner == Some(own),
+        };
+        Ok(self.store.campaign(id)?.filter(is_seen))
+    }
+
+    fn line(&self, site: SiteId, process: &str) -> Result<Option<Line>, StoreFault> {
+        let Some(place) = self.store.site(site)? else { return Ok(None) };
+        match self.onlooker {
+            Onlooker::Party(own) if own != place.party => Ok(None),
+            Onlooker::Nothing => Ok(None),
+            Onlooker::Everything | Onlooker::Party(_) => self.store.line(site, process),
+        }
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreFault> {
