@@ -413,6 +413,43 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+/// Bytes of the name of a small file beside the ledger: two hashes in hexadecimal and a hyphen.
+pub const MAX_CABINET_NAME_BYTES: usize = 64 + 1 + 64;
+/// Bytes of a small file beside the ledger: a draft is an envelope with its parties; an opening has
+/// a salt, a fact and its readers.
+pub const MAX_CABINET_FILE_BYTES: u64 = 64 * 1024;
+/// Drafts that wait at one time. In memory each has about 300 bytes: 3 MB. On disk at most
+/// 10,000 x 64 KiB = 655 MB.
+pub const MAX_DRAFTS: usize = 10_000;
+/// Drafts of one proposer that wait at one time: no party fills the drawer alone.
+pub const MAX_DRAFTS_PER_PARTY: usize = 256;
+/// How long a draft waits for its signatures, at most: 30 days.
+pub const MAX_DRAFT_SECONDS: u32 = 30 * 24 * 3_600;
+/// How long it waits when its proposer does not say: 7 days.
+pub const DEFAULT_DRAFT_SECONDS: u32 = 7 * 24 * 3_600;
+/// Bytes around the envelope in a draft's file: version 1, times 16, proposer 16, count 1, and 16
+/// for each party that has to sign.
+pub const MAX_DRAFT_HEAD_BYTES: usize = 1 + 16 + 16 + 1 + MAX_SIGNATURES * 16;
+
+const _: () = assert!(
+    (MAX_DRAFT_HEAD_BYTES + MAX_ENVELOPE_BYTES) as u64 <= MAX_CABINET_FILE_BYTES,
+    "a draft with the largest envelope fits its file"
+);
+
+/// Bytes of a private fact.
+pub const MAX_FACT_BYTES: usize = 4 * 1024;
+/// *Format.* Bytes of the salt before a private fact.
+pub const SALT_BYTES: usize = 32;
+/// Parties that may read one private fact, besides the one that deposited it.
+pub const MAX_OPENING_READERS: usize = 16;
+/// Bytes around a private fact in its file: version 1, depositor 16, count 1, 16 for each reader,
+/// salt.
+pub const MAX_OPENING_HEAD_BYTES: usize = 1 + 16 + 1 + MAX_OPENING_READERS * 16 + SALT_BYTES;
+
+const _: () = assert!(
+    (MAX_OPENING_HEAD_BYTES + MAX_FACT_BYTES) as u64 <= MAX_CABINET_FILE_BYTES,
+    "an opening fits its file"
+);
 
 /// Bytes of a configuration file: every setting with its comments takes a tenth.
 pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;

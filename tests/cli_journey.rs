@@ -536,3 +536,104 @@ fn a_key_file_keeps_its_secret() {
     exits(&run(&place.with(&["init", "--origin", ORIGIN], &files)), 1);
     verify(&["--data", place.text("data")], &place.pins(), 0);
 }
+
+/// A smelter with its key and site.
+fn smelter(public_key: &str) -> Vec<Json> {
+    const FROM: &str = "2024-01-01T00:00:00+08:00";
+    let say = |id: &str, kind: &str, body: Json| event(id, "coordinator", kind, &body);
+    let roles = json!([{ "role": "SMELTER", "valid_from_ms": FROM }]);
+    vec![
+        say(
+            "smelter",
+            "register_party",
+            json!({ "party": {
+                "party_id": "@party/smelter", "credit_code": credit_code(3),
+                "name_en": "Smelter (fictional)", "name_zh": "虚构冶炼厂", "roles": roles,
+            }}),
+        ),
+        say(
+            "smelter-key",
+            "register_key",
+            json!({
+                "party_id": "@party/smelter", "public_key": public_key, "valid_from_ms": FROM,
+            }),
+        ),
+        say(
+            "smelter-site",
+            "register_site",
+            json!({ "site": {
+                "site_id": "@site/works", "party_id": "@party/smelter",
+                "name_en": "Works (fictional)", "region_code": "360702",
+            }}),
+        ),
+    ]
+}
+
+/// The whole lot goes to the smelter, half a tonne is missing, and both agree on what arrived.
+fn settled() -> Vec<Json> {
+    let offer = json!({
+        "lot_id": "@lot/whole", "mass_g": "12.5 t", "consignee_party_id": "@party/smelter",
+        "consignee_site_id": "@site/works", "scope": "CUSTODY_AND_OWNERSHIP",
+    });
+    let mut sent = event("offer", "collector", "offer_transfer", &offer);
+    sent["site_id"] = json!("@site/yard");
+    let received = json!({
+        "offer_event_id": "@event/offer",
+        "received": { "gross_g": "20 t", "tare_g": "8 t", "net_g": "12 t", "ticket": "T-2" },
+    });
+    let mut taken = event("accept", "smelter", "accept_transfer", &received);
+    taken["site_id"] = json!("@site/works");
+    let agreed = json!({
+        "offer_event_id": "@event/offer", "agreed_g": "12.4 t", "cause": "QUANTITY",
+    });
+    let mut settled = event("settle", "smelter", "settle_discrepancy", &agreed);
+    settled["cosigners"] = json!(["@party/collector"]);
+    vec![sent, taken, settled]
+}
+
+#[test]
+fn a_settlement_takes_two_keys_and_its_transfer_is_listed_also_after_a_rebuild() {
+    let place = Place::new();
+    let mut events = registry(&place.public_key("collector"));
+    let made = place.keygen("smelter");
+    events.extend(smelter(made["public_key"].as_str().unwrap()));
+    events.push(collection("whole"));
+    events.extend(settled());
+    let total = place.script("trade.jsonl", &events) as u64;
+    let server = place.serve();
+    let key = format!("@party/smelter={}", place.text("smelter.pem"));
+    let submit = [&place.submit(&server, "trade.jsonl", None)[..], &["--key", &key]].concat();
+    assert_eq!(counts(&json_of(&submit, 0)), [total, total, 0, 0]);
+
+    let listed = |server: &Server, by: &[&str]| {
+        json_of(&[&["transfers"], by, &["--server", &server.url]].concat(), 0)["transfers"].clone()
+    };
+    let found = listed(&server, &["--lot", "@lot/whole"]);
+    let told = (&found[0]["status"], &found[0]["mass_g"], &found[0]["received_g"]);
+    assert_eq!(told, (&json!("SETTLED"), &json!(12_500_000), &json!(12_400_000)));
+    let by = ["--consignee", "@party/smelter", "--status", "settled"];
+    assert_eq!(listed(&server, &by), found);
+    assert_eq!(listed(&server, &["--sender", "@party/smelter"]), json!([]));
+    let at = ["--server", &server.url];
+    let output = run(&[&["transfers"], &at[..]].concat());
+    exits(&output, 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("SETTLED") && text.contains("12,400,000 g"), "{text}");
+    let output = run(&[&["transfers", "--status", "lost"], &at[..]].concat());
+    exits(&output, 64);
+    let lost = |server: &Server| {
+        let args = ["trace", "--forward", "@lot/whole", "--server", &server.url];
+        json_of(&args, 0)["lost_g"].clone()
+    };
+    assert_eq!(lost(&server), json!(100_000));
+    drop(server);
+
+    let ledger_key = place.text("ledger.pem");
+    let passphrase = place.text("passphrase");
+    let rebuild = ["rebuild", "--data", place.text("data"), "--ledger-key", ledger_key];
+    exits(&run(&[&rebuild[..], &["--passphrase-file", passphrase]].concat()), 0);
+    verify(&["--data", place.text("data")], &place.pins(), 0);
+    let server = place.serve();
+    assert_eq!(listed(&server, &[]), found);
+    assert_eq!(lost(&server), json!(100_000));
+}

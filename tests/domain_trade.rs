@@ -257,6 +257,22 @@ fn a_return_is_refused_withdrawn_and_corrected_like_an_offer() {
 }
 
 #[test]
+fn what_was_sold_and_bought_again_is_not_given_back() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 1_000);
+    let first = world.must(COLLECTOR, offer(known, 1_000, SMELTER));
+    world.must(SMELTER, accept(first, 1_000, None));
+    let sold = world.must(SMELTER, offer(known, 1_000, TRADER));
+    world.must(TRADER, accept(sold, 1_000, None));
+    let bought = world.must(TRADER, offer(known, 1_000, SMELTER));
+    world.must(SMELTER, accept(bought, 1_000, None));
+    let stale = world.attempt(SMELTER, giving_back(first, known, 10));
+    assert_eq!(reason(world.judge(&stale)), "RECEIVED_LOT_MISMATCH");
+    let fresh = world.attempt(SMELTER, giving_back(bought, known, 10));
+    assert_eq!(reason(world.judge(&fresh)), "accepted");
+}
+
+#[test]
 fn hazardous_waste_goes_back_with_its_manifest_among_the_documents() {
     let mut world = World::new();
     let known = lot(world.fresh());

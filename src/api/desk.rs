@@ -9,9 +9,11 @@ use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
+use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
+use crate::domain::PartyId;
 use crate::limits::MAX_CONCURRENT_READS;
-use crate::node::{Node, Reader};
+use crate::node::{Asker, Node, Reader};
 
 /// The node as handlers see it.
 #[derive(Clone)]
@@ -24,6 +26,11 @@ impl Desk {
     /// A desk at a node. All services share one, so that the reads of all are bounded together.
     pub fn new(node: Node) -> Self {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// The node itself, for what brings its own threads.
+    pub fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Runs a read on a thread that may block. Waits for a seat as long as the caller's deadline
@@ -90,6 +97,17 @@ impl fmt::Debug for Desk {
 /// The id that the gate gave to a request.
 pub fn id_of<T>(request: &Request<T>) -> RequestId {
     request.extensions().get().copied().unwrap_or(RequestId(0))
+}
+
+/// Who asks for what lies beside the ledger. A coordinator or auditor sees the whole ledger, and of
+/// this only what is for its own party.
+pub fn asker_of<T>(request: &Request<T>) -> Asker {
+    match request.extensions().get::<Caller>().map(|caller| caller.identity) {
+        Some(Identity::LocalOperator | Identity::Operator { .. }) => Asker::Operator,
+        Some(Identity::Party { party, .. }) => Asker::Party(party),
+        // The gate lets nobody pass who is not known; and no party has this id.
+        Some(Identity::Unknown) | None => Asker::Party(PartyId::from_bytes([0; 16])),
+    }
 }
 
 /// What a handler answers.

@@ -13,6 +13,7 @@ use tonic_types::{
     ResourceInfo, RetryInfo, StatusExt as _,
 };
 
+use super::beside::BesideFault;
 use super::gate::RequestId;
 use super::hush::Hushed;
 use super::identity::IdentityFault;
@@ -45,6 +46,8 @@ pub enum Failure {
     DeadlineExceeded,
     /// The caller may not make this call.
     Denied(Denied),
+    /// A draft or an opening that is not kept.
+    Beside(BesideFault),
     /// The caller is not taken for who it says it is.
     Identity(IdentityFault),
     /// A request of plain HTTP that becomes no call.
@@ -161,6 +164,7 @@ impl Failure {
             Self::Denied(Denied::IdentityMissing) => verdict(Reason::IdentityMissing),
             Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
             Self::Denied(Denied::ScopeMissing { .. }) => verdict(Reason::ScopeMissing),
+            Self::Beside(fault) => verdict(fault.reason()),
             Self::Identity(fault) => verdict(reason_of_identity(*fault)),
             Self::Http(fault) => verdict(fault.reason()),
             Self::MethodUnknown { .. } => verdict(Reason::MethodUnknown),
@@ -230,6 +234,7 @@ impl Failure {
             | Self::DeadlineExceeded
             | Self::Denied(_)
             | Self::Hushed { .. }
+            | Self::Beside(_)
             | Self::Identity(_)
             | Self::Http(_)
             | Self::MethodUnknown { .. }
@@ -271,6 +276,7 @@ impl Failure {
             }
             Self::Denied(Denied::NotAllowed { rule }) => vec![("rule", rule.to_string())],
             Self::Denied(Denied::ScopeMissing { needed }) => vec![("scope", needed.to_string())],
+            Self::Beside(fault) => fault.numbers(),
             Self::Identity(IdentityFault::TokenExpired { expired_at }) => {
                 vec![("expired_at", expired_at.get().to_string())]
             }
@@ -335,6 +341,7 @@ impl Failure {
             Self::Denied(Denied::ScopeMissing { needed }) => {
                 format!("the token was not given for such calls: it lacks {needed}")
             }
+            Self::Beside(fault) => fault.to_string(),
             Self::Identity(fault) => fault.to_string(),
             Self::Http(fault) => fault.english(),
             Self::Hushed { position: None, hushed } => hushed.english(),
@@ -430,11 +437,12 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
         | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
-        | R::HttpContentType | R::HttpJsonMalformed
+        | R::HttpContentType | R::HttpJsonMalformed | R::DraftNotNeeded | R::OpeningMismatch
             => row(Code::InvalidArgument, no, FixRequest, None),
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
         | R::SiteExists | R::LicenceExists | R::AffiliationExists | R::KeyExists | R::LotExists
+        | R::DraftConflict
         | R::CampaignExists
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
@@ -479,6 +487,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::IdentityMissing | R::TokenMalformed | R::TokenUnknown | R::TokenExpired
         | R::TokenRevoked | R::IdentitiesDiffer | R::CertificateNameless
             => row(Code::Unauthenticated, no, FixRequest, None),
+        R::DraftsFull => row(Code::ResourceExhausted, no, ChangeFirst, None),
         R::RateLimited => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
         R::MethodUnknown | R::HttpMethodNotAllowed
             => row(Code::Unimplemented, no, FixRequest, None),

@@ -4,6 +4,7 @@
 //! things that are there for it. What is left are numbers and names *about* these things that are
 //! others' to know: who holds a lot now, which entry, how much remains.
 
+use super::desk::Desk;
 use super::errors::Failure;
 use super::eyes::Eyes;
 use super::messages_zh::fill;
@@ -137,7 +138,7 @@ fn hidden_fields<K: Knowledge>(
 }
 
 /// The refusal of an append as its reader may know it.
-pub fn for_reader(eyes: Eyes<'_>, failure: Failure) -> Result<Failure, Failure> {
+fn for_reader(eyes: Eyes<'_>, failure: Failure) -> Result<Failure, Failure> {
     let (position, rejection) = match &failure {
         _ if eyes.viewer == Viewer::Overseer => return Ok(failure),
         Failure::Append(AppendError::Rejected(rejection)) => (None, rejection),
@@ -150,6 +151,21 @@ pub fn for_reader(eyes: Eyes<'_>, failure: Failure) -> Result<Failure, Failure> 
         Some(hushed) => Failure::Hushed { position, hushed: Box::new(hushed) },
         None => failure,
     })
+}
+
+/// An outcome with its refusal as the viewer may know it.
+pub async fn as_seen<T>(
+    desk: &Desk,
+    viewer: Viewer,
+    outcome: Result<T, Failure>,
+) -> Result<T, Failure> {
+    match outcome {
+        Err(failure) if viewer != Viewer::Overseer => {
+            let seen = desk.read(move |reader| for_reader(Eyes::new(reader, viewer), failure));
+            Err(seen.await.unwrap_or_else(|unreadable| unreadable))
+        }
+        other => other,
+    }
 }
 
 impl Hushed {

@@ -9,7 +9,7 @@ use super::convert::{ledger, missing, needed, raw_hashes};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::eyes::Eyes;
-use super::hush::for_reader;
+use super::hush::as_seen;
 use super::pages::{List, page_size};
 use super::viewer::{Viewer, viewer_of};
 use crate::domain::{EntryCount, EntryIndex, EventId};
@@ -50,7 +50,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::AppendEventResponse> {
         let (id, viewer) = (id_of(&request), viewer_of(&request));
         let outcome = self.append(viewer, request.into_inner()).await;
-        let outcome = self.as_seen(viewer, outcome).await;
+        let outcome = as_seen(&self.desk, viewer, outcome).await;
         self.tell_health(&outcome).await;
         answer(id, outcome)
     }
@@ -61,7 +61,7 @@ impl LedgerService for LedgerDesk {
     ) -> Answer<v1::BatchAppendEventsResponse> {
         let (id, viewer) = (id_of(&request), viewer_of(&request));
         let outcome = self.append_batch(viewer, request.into_inner()).await;
-        let outcome = self.as_seen(viewer, outcome).await;
+        let outcome = as_seen(&self.desk, viewer, outcome).await;
         self.tell_health(&outcome).await;
         answer(id, outcome)
     }
@@ -144,18 +144,6 @@ impl LedgerDesk {
         };
         if matches!(error, AppendError::Poisoned | AppendError::Indeterminate) {
             self.health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
-        }
-    }
-
-    /// A refusal as the viewer may know it.
-    async fn as_seen<T>(&self, viewer: Viewer, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        match outcome {
-            Err(failure) if viewer != Viewer::Overseer => {
-                let seen =
-                    self.desk.read(move |reader| for_reader(Eyes::new(reader, viewer), failure));
-                Err(seen.await.unwrap_or_else(|unreadable| unreadable))
-            }
-            other => other,
         }
     }
 

@@ -209,4 +209,8 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::HttpContentType, "正文须为未压缩的 UTF-8 application/json：{found}"),
     (Reason::HttpJsonMalformed, "正文不是合法的 JSON：{detail}"),
     (Reason::HttpHostNotLocal, "本机服务只以地址或 localhost 访问，不接受主机名 {host}"),
+    (Reason::DraftNotNeeded, "该事件不再需要其他签名，请直接记录"),
+    (Reason::DraftConflict, "事件 {event} 已有内容不同的待签草稿"),
+    (Reason::DraftsFull, "待签草稿已达上限：{limit}（{what}）"),
+    (Reason::OpeningMismatch, "事件 {event} 没有哈希为 {found} 的承诺，盐值或内容不符"),
 ];

@@ -11,10 +11,13 @@
 //! `docs/REASONS.md`.
 
 mod as_of;
+mod beside;
 mod campaigns;
 mod convert;
 pub mod desk;
+mod disclosures;
 pub mod doors;
+mod drafts;
 pub mod errors;
 mod eyes;
 pub mod gate;
@@ -58,6 +61,10 @@ use crate::limits::{MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
 use crate::node::Node;
 use crate::node::clock::{Clock, SystemClock};
 use crate::wire::DESCRIPTORS;
+use crate::wire::v1::disclosure_service_server::{
+    DisclosureServiceServer, SERVICE_NAME as DISCLOSURE_SERVICE,
+};
+use crate::wire::v1::draft_service_server::{DraftServiceServer, SERVICE_NAME as DRAFT_SERVICE};
 use crate::wire::v1::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use crate::wire::v1::lot_service_server::{LotServiceServer, SERVICE_NAME as LOT_SERVICE};
 use crate::wire::v1::registry_service_server::{
@@ -65,7 +72,8 @@ use crate::wire::v1::registry_service_server::{
 };
 
 /// The names under which health tells how the service is; the empty one stands for all.
-const HEALTH_NAMES: [&str; 4] = ["", LEDGER_SERVICE, LOT_SERVICE, REGISTRY_SERVICE];
+const HEALTH_NAMES: [&str; 6] =
+    ["", DISCLOSURE_SERVICE, DRAFT_SERVICE, LEDGER_SERVICE, LOT_SERVICE, REGISTRY_SERVICE];
 
 /// Why the service does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +157,16 @@ fn services(node: Node, health: &HealthReporter) -> Result<Routes, ServeFault> {
         ))
         .add_service(reflection().build_v1().map_err(ServeFault::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(ServeFault::Reflection)?)
+        .add_service(
+            DisclosureServiceServer::new(disclosures::DisclosureDesk(desk.clone()))
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(MAX_REPLY_BYTES),
+        )
+        .add_service(
+            DraftServiceServer::new(drafts::DraftDesk(desk.clone()))
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(MAX_REPLY_BYTES),
+        )
         .add_service(
             LedgerServiceServer::new(ledger_desk)
                 .max_decoding_message_size(MAX_REQUEST_BYTES)

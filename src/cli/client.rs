@@ -13,6 +13,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic_types::StatusExt as _;
 
 use crate::limits::{MAX_APPEND_TRIES, MAX_REPLY_BYTES};
+use crate::wire::v1::disclosure_service_client::DisclosureServiceClient;
+use crate::wire::v1::draft_service_client::DraftServiceClient;
 use crate::wire::v1::ledger_service_client::LedgerServiceClient;
 use crate::wire::v1::lot_service_client::LotServiceClient;
 use crate::wire::v1::registry_service_client::RegistryServiceClient;
@@ -67,6 +69,10 @@ pub struct Client {
     pub lots: LotServiceClient<Line>,
     /// Parties and sites.
     pub registry: RegistryServiceClient<Line>,
+    /// Events that wait for more signatures.
+    pub drafts: DraftServiceClient<Line>,
+    /// Openings of private facts.
+    pub disclosures: DisclosureServiceClient<Line>,
 }
 
 impl Client {
@@ -96,7 +102,11 @@ impl Client {
             ledger: LedgerServiceClient::new(line.clone())
                 .max_decoding_message_size(MAX_REPLY_BYTES),
             lots: LotServiceClient::new(line.clone()).max_decoding_message_size(MAX_REPLY_BYTES),
-            registry: RegistryServiceClient::new(line).max_decoding_message_size(MAX_REPLY_BYTES),
+            registry: RegistryServiceClient::new(line.clone())
+                .max_decoding_message_size(MAX_REPLY_BYTES),
+            drafts: DraftServiceClient::new(line.clone())
+                .max_decoding_message_size(MAX_REPLY_BYTES),
+            disclosures: DisclosureServiceClient::new(line),
         })
     }
 

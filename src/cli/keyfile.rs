@@ -1,7 +1,7 @@
 //! Key files: PKCS#8, encrypted with a passphrase (PBES2, scrypt, AES-256), in PEM, as OpenSSL and
 //! every ERP's crypto library reads them.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -161,16 +161,7 @@ pub fn write(path: &Path, key: &SigningKey, passphrase: &str) -> anyhow::Result<
     let pem = secret
         .to_pkcs8_encrypted_pem(passphrase, LineEnding::LF)
         .context("the key cannot be encrypted")?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options
-        .open(path)
-        .with_context(|| format!("cannot make key file {} (it must not exist)", path.display()))?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()?;
-    Ok(())
+    super::output::write_private(path, pem.as_bytes())
 }
 
 /// Reads an encrypted key file.

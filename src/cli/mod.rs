@@ -10,8 +10,10 @@
 pub mod campaign;
 pub mod cert;
 pub mod client;
+pub mod commitment;
 pub mod config;
 pub mod demo;
+pub mod draft;
 pub mod event_json;
 pub mod init;
 pub mod keyfile;
@@ -60,6 +62,10 @@ enum Command {
     Keygen(keygen::KeygenArgs),
     /// Sign events from JSON lines and send them; the same file again records nothing twice.
     Submit(submit::SubmitArgs),
+    /// Propose, read, sign and discard events that need more than one signature.
+    Draft(draft::DraftArgs),
+    /// Commit to a private fact, and show it to whom you choose.
+    Commitment(commitment::CommitmentArgs),
     /// Show a lot and its life.
     Lot(lot::LotArgs),
     /// Show a campaign and its balance.
@@ -121,6 +127,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cert(args) => cert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Submit(args) => submit::run(&args),
+        Command::Draft(args) => draft::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Commitment(args) => commitment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Lot(args) => lot::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),

@@ -1,7 +1,8 @@
 //! What people and scripts see: data on stdout, talk on stderr, bars when somebody looks.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,6 +19,20 @@ pub fn bar(length: u64, what: &str) -> ProgressBar {
     }
     bar.set_message(what.to_owned());
     bar
+}
+
+/// Writes a file that only its owner may read, durably; never over one that exists.
+pub fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options
+        .open(path)
+        .with_context(|| format!("cannot make {} (it must not exist)", path.display()))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    Ok(())
 }
 
 /// A table with its head, without lines around it.

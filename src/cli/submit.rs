@@ -57,7 +57,7 @@ pub struct SubmitArgs {
 
 pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     let text = read_text(&args.file)?;
-    let keys = KeyRing::read(args)?;
+    let keys = KeyRing::read(&args.keys, &args.passphrase)?;
     if let Some(folder) = &args.receipts {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -72,7 +72,7 @@ pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn read_text(file: &Path) -> anyhow::Result<String> {
+pub(super) fn read_text(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -82,29 +82,31 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
 }
 
 /// Who can sign here.
-struct KeyRing {
+pub(super) struct KeyRing {
     any: Option<SigningKey>,
     by_party: BTreeMap<PartyId, SigningKey>,
 }
 
 impl KeyRing {
-    fn read(args: &SubmitArgs) -> anyhow::Result<Self> {
+    /// Reads keys given as `FILE` or `PARTY=FILE`.
+    pub(super) fn read(keys: &[String], passphrase: &PassphraseArgs) -> anyhow::Result<Self> {
         let mut ring = Self { any: None, by_party: BTreeMap::new() };
-        for given in &args.keys {
+        for given in keys {
             if let Some((party, file)) = given.split_once('=') {
                 let party = PartyId::parse(&id_bytes(party)?)?;
-                let key = keyfile::read(Path::new(file), &args.passphrase)?;
+                let key = keyfile::read(Path::new(file), passphrase)?;
                 ring.by_party.insert(party, key);
             } else if ring.any.is_some() {
                 bail!("several keys: say whose each is, with --key PARTY=FILE");
             } else {
-                ring.any = Some(keyfile::read(Path::new(given), &args.passphrase)?);
+                ring.any = Some(keyfile::read(Path::new(given), passphrase)?);
             }
         }
         Ok(ring)
     }
 
-    fn of(&self, party: PartyId) -> anyhow::Result<&SigningKey> {
+    /// The key that signs for a party.
+    pub(super) fn of(&self, party: PartyId) -> anyhow::Result<&SigningKey> {
         let key = self.by_party.get(&party).or(self.any.as_ref());
         key.with_context(|| format!("no key for party {party}: give --key {party}=FILE"))
     }

@@ -236,7 +236,10 @@ async fn print_destinations(
     }
     tree.print(&Bytes::copy_from_slice(&lot)).await?;
     if let Some(lost_g) = trace.lost_g.filter(|lost| *lost > 0) {
-        println!("{} of it were lost on the way (declared losses)", grams(lost_g));
+        println!(
+            "{} of it are in no lot any more: lost, disposed of, or out of the ledger",
+            grams(lost_g)
+        );
     }
     warn_if_cut(trace.is_complete, trace.lot_cap, trace.step_cap);
     tell_pending(&trace.pending_campaign_ids);

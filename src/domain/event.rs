@@ -599,6 +599,19 @@ pub struct DeclareError {
     pub correctives: Vec<(EventId, Hash32)>,
 }
 
+impl Event {
+    /// Every hash in it that hides a private fact, in the order in which they stand.
+    pub fn committed(&self) -> Vec<Hash32> {
+        let mut all: Vec<Hash32> = self.commitments.iter().map(|it| it.sha256).collect();
+        match &self.body {
+            Body::CollectLot(collect) => all.push(collect.seller_commitment),
+            Body::ExitLot(exit) => all.push(exit.buyer_commitment),
+            _ => {}
+        }
+        all
+    }
+}
+
 impl Body {
     /// Its kind.
     pub const fn kind(&self) -> EventKind {

@@ -37,6 +37,20 @@ impl Admitted {
         &self.event
     }
 
+    /// The envelope, taken apart.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The same event as if these keys had signed as well: for the rules to judge, never to be
+    /// recorded, because it has no signatures of theirs.
+    pub(super) fn assuming(&self, keys: &[KeyId]) -> Self {
+        let mut assumed = self.clone();
+        assumed.signers.extend_from_slice(keys);
+        assumed.signers.sort_unstable();
+        assumed
+    }
+
     /// SHA-256 of the signed bytes.
     pub fn payload_hash(&self) -> Hash32 {
         self.payload_hash
@@ -123,7 +137,12 @@ fn check_new_keys(event: &Event) -> Result<(), AppendError> {
     }
 }
 
-fn check_signature(envelope: &Envelope, key: KeyId, public: &PublicKey) -> Result<(), AppendError> {
+/// Checks the signature of an envelope that names a key.
+pub(super) fn check_signature(
+    envelope: &Envelope,
+    key: KeyId,
+    public: &PublicKey,
+) -> Result<(), AppendError> {
     let refused = AppendError::Signature { key };
     let Some(signature) = envelope.signatures.iter().find(|signature| signature.key == key) else {
         return Err(refused);

@@ -10,13 +10,16 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::admission::{Admitted, admit};
 use super::clock::Clock;
+use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
 use super::reader::Reader;
+use super::vault::{OpeningFault, Vault};
 use super::veil::Veil;
 use super::writer::{Purpose, Request, Shared, Writer};
-use crate::domain::EntryIndex;
 use crate::domain::sight::Onlooker;
+use crate::domain::{EntryIndex, EventId};
+use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
 use crate::store::Store;
@@ -35,6 +38,8 @@ struct Inner {
     mailbox: Mutex<Option<SyncSender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     jobs: Arc<Semaphore>,
+    drafts: Arc<Drafts>,
+    vault: Arc<Vault>,
 }
 
 /// A recorded event.
@@ -53,7 +58,9 @@ impl Node {
     pub(super) fn start(writer: Writer) -> Result<Self, NodeFault> {
         let (sender, receiver) = sync_channel(MAX_MAILBOX_REQUESTS);
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
-        let clock = Arc::clone(&writer.clock);
+        let clock: Arc<dyn Clock> = Arc::clone(&writer.clock);
+        let drafts = Arc::new(Drafts::open(Arc::clone(&store), Arc::clone(&clock))?);
+        let vault = Arc::new(Vault::open(Arc::clone(&store))?);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -65,6 +72,8 @@ impl Node {
             mailbox: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
+            drafts,
+            vault,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -108,6 +117,63 @@ impl Node {
         self.submit(onlooker, batch, Purpose::Validate).await.map(drop)
     }
 
+    /// Keeps an event until everybody who has to has signed it. The rules judge it as if they had.
+    /// Refusals are as this onlooker may know them.
+    pub async fn propose(
+        &self,
+        onlooker: Onlooker,
+        envelope: Bytes,
+        ttl_seconds: u32,
+    ) -> Result<Draft, DraftFault> {
+        let proposal = self.with_drafts(move |it| it.prepare(onlooker, envelope)).await?;
+        let judged =
+            self.send_admitted(onlooker, vec![proposal.judged.clone()], Purpose::Validate).await;
+        judged.map_err(|refused| refused.error)?;
+        self.with_drafts(move |drafts| drafts.keep(proposal, ttl_seconds)).await
+    }
+
+    /// Adds a signature to a draft; the last one appends its event. Dropping the future does not
+    /// stop what has begun: whoever asks again gets the receipt.
+    pub async fn sign_draft(
+        &self,
+        id: EventId,
+        signature: EnvelopeSignature,
+        asker: Asker,
+    ) -> Result<Signed, DraftFault> {
+        let signing = self.with_drafts(move |drafts| drafts.sign(id, signature, asker)).await?;
+        let envelope = match signing {
+            Signing::Waits(draft) => return Ok(Signed::Waits(draft)),
+            Signing::Complete(envelope) => envelope,
+        };
+        let appended = self.append_for(asker.into(), vec![envelope]).await;
+        let appended = appended.map_err(|refused| refused.error)?.pop();
+        let appended = appended.ok_or(AppendError::Unreadable)?;
+        // A crash before this line: the event is recorded and its draft is there. Whoever signs it
+        // again gets the first receipt; else it ends with its time.
+        self.with_drafts(move |drafts| drafts.recorded(id)).await?;
+        Ok(Signed::Recorded(appended))
+    }
+
+    /// Works with the drafts, beside the runtime: they lie in files.
+    pub async fn with_drafts<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Drafts) -> Result<T, DraftFault> + Send + 'static,
+    ) -> Result<T, DraftFault> {
+        let drafts = Arc::clone(&self.inner.drafts);
+        let done = self.in_background(move || work(&drafts)).await;
+        done.unwrap_or(Err(DraftFault::Append(AppendError::Unreadable)))
+    }
+
+    /// Works with the openings, beside the runtime: they lie in files. `None` when the work ended
+    /// before its answer.
+    pub async fn with_vault<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Vault) -> Result<T, OpeningFault> + Send + 'static,
+    ) -> Option<Result<T, OpeningFault>> {
+        let vault = Arc::clone(&self.inner.vault);
+        self.in_background(move || work(&vault)).await
+    }
+
     /// What can be read.
     pub fn reader(&self) -> Reader {
         let (store, shared) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.shared));
@@ -140,7 +206,16 @@ impl Node {
         let store = Arc::clone(&self.inner.store);
         let admitted = self.in_background(move || admit_all(&store, onlooker, batch)).await;
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
+        self.send_admitted(onlooker, batch, purpose).await
+    }
 
+    async fn send_admitted(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Admitted>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, BatchError> {
+        self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
         self.send(Request { batch, purpose, onlooker, reply }).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.

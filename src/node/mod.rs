@@ -11,12 +11,14 @@
 pub mod admission;
 pub mod as_of;
 pub mod clock;
+pub mod drafts;
 pub mod error;
 pub mod group;
 pub mod handle;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod vault;
 mod veil;
 pub mod writer;
 
@@ -25,7 +27,9 @@ pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
+pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
 pub use open::{NodeConfig, genesis_envelope};
 pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
+pub use vault::{Opening, OpeningFault, Vault};

@@ -11,9 +11,11 @@
 //!
 //! ```text
 //! <data>/FORMAT   <data>/LOCK   <data>/journal/<20 digits>.umj   <data>/sled/
+//! <data>/drafts/<event id>   <data>/openings/<event id>-<commitment>
 //! <guard>/LOCK    <guard>/guard
 //! ```
 
+mod cabinet;
 mod codec;
 mod database;
 mod fault;
@@ -38,6 +40,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use sled::Batch;
 
+pub use cabinet::{Cabinet, Drawer};
 pub use database::DatabaseState;
 pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
@@ -184,6 +187,11 @@ impl Store {
     pub fn open_read_only(config: &StoreConfig) -> Result<ReadOnly, StoreFault> {
         let format = Format::read(&config.data.join(FORMAT_NAME))?;
         Ok(ReadOnly { format, journal: config.data.join(JOURNAL_NAME) })
+    }
+
+    /// A drawer of small files beside the ledger.
+    pub fn cabinet(&self, drawer: Drawer) -> Result<Cabinet, StoreFault> {
+        Cabinet::open(&self.config.data, drawer)
     }
 
     /// The ledger's name.

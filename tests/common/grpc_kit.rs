@@ -182,6 +182,16 @@ impl Kit {
         drop(folder);
     }
 
+    /// The node behind the service.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The folder that data and guard lie in.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

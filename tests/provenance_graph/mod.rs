@@ -96,7 +96,7 @@ impl History {
             named.insert(birth.lot);
         }
         named.extend(movement.assay.iter().map(|assay| assay.lot));
-        for gained in &movement.gained {
+        if let Some(gained) = &movement.gained {
             *self.remaining.get_mut(&gained.lot).unwrap() += gained.mass.get();
             named.insert(gained.lot);
         }

@@ -32,9 +32,8 @@ pub(super) fn give_back<V: View>(work: &mut Work<'_, V>, back: &ReturnTransfer) 
     work.check_materials_of([back.lot])?;
     let transfer = work.transfer(back.offer)?;
     check_consignee(work, &transfer)?;
-    if transfer.arrived.is_some_and(|arrived| arrived.lot != back.lot) {
-        let rule = "what is given back is of the lot that was received by it";
-        return Err(Rejection::ReceivedLotMismatch { offer: back.offer, rule }.into());
+    if let Some(arrived) = transfer.arrived {
+        check_as_received(work, back, arrived)?;
     }
     let offer = OfferTransfer {
         lot: back.lot,
@@ -48,6 +47,27 @@ pub(super) fn give_back<V: View>(work: &mut Work<'_, V>, back: &ReturnTransfer) 
         manifest: manifest_of(work),
     };
     reserve(work, &offer, Some(&transfer))
+}
+
+/// Only the lot that came by a transfer goes back by it, and only while it has not changed hands
+/// since: what was sold and bought again came by another one.
+fn check_as_received<V: View>(
+    work: &Work<'_, V>,
+    back: &ReturnTransfer,
+    arrived: Arrived,
+) -> Verdict<(), V> {
+    let offer = back.offer;
+    if arrived.lot != back.lot {
+        let rule = "what is given back is of the lot that was received by it";
+        return Err(Rejection::ReceivedLotMismatch { offer, rule }.into());
+    }
+    let arrival = work.read(|view| view.event(arrived.by))?.map(|record| record.index);
+    let moved = work.read(|view| view.lot(arrived.lot))?.map(|lot| lot.moved_at);
+    if arrival != moved {
+        let rule = "the lot has changed hands since it was received by it";
+        return Err(Rejection::ReceivedLotMismatch { offer, rule }.into());
+    }
+    Ok(())
 }
 
 /// A return has its manifest among its documents.
