@@ -362,6 +362,18 @@ fn a_partly_accepted_discrepancy_is_settled_within_what_was_not_refused() {
 }
 
 #[test]
+fn what_was_agreed_is_what_came_in_the_eyes_of_the_consignee() {
+    use urbanmine::domain::sight::{Sight, Turn};
+    let mut world = World::new();
+    let (_, part, sent, _) = discrepant(&mut world, 900, false);
+    let came = |grams| Sight { party: SMELTER, lot: part, turn: Turn::Came(Grams::of(grams)) };
+    let settle = both(&mut world, [COLLECTOR, SMELTER], settling(sent, 950));
+    assert_eq!(world.take(&settle).unwrap().sights, [came(950)]);
+    let undoing = both(&mut world, [COLLECTOR, SMELTER], error(settle.event.id, &[]));
+    assert_eq!(world.take(&undoing).unwrap().sights, [came(900)]);
+}
+
+#[test]
 fn exactly_both_parties_sign_a_settlement() {
     let mut world = World::new();
     let (_, _, sent, _) = discrepant(&mut world, 900, true);

@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use forge::{far_site, party, site};
 use forge_world::{
-    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, draw,
-    giving_back, leaving, made, new_lot, offering, partly, refine, refining, settling, split,
+    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, collecting,
+    draw, giving_back, leaving, made, new_lot, offering, partly, refine, refining, settling, split,
     with_copper,
 };
 use grpc_kit::{Kit, REFINE, check_receipt, ledger_key, origin, raw, sealed, signed, told};
@@ -477,6 +477,40 @@ async fn transfers_are_listed_by_party_lot_and_status_through_a_settlement() {
     assert_eq!(origins.now.unwrap().total_g, Some(950_000));
     kit.say(COLLECTOR, leaving(parted, 200_000)).await;
     assert_eq!(kit.lot_now(parted).await.status(), v1::LotStatus::Exited);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_on_another_invoice_class_is_refused_or_told() {
+    use urbanmine::domain::vocabulary::InvoiceClass;
+    let mut kit = Kit::start().await;
+    let lot = kit.lot();
+    let mut bought = collecting(new_lot(lot, COPPER, 1_000));
+    bought.invoice_class = InvoiceClass::VatOrdinary;
+    kit.say(COLLECTOR, Body::CollectLot(Box::new(bought))).await;
+    let sold = |class| {
+        let mut offer = offering(lot, 400, SMELTER);
+        offer.invoice_class = Some(class);
+        Body::OfferTransfer(offer)
+    };
+    let event = kit.event(COLLECTOR, sold(InvoiceClass::None));
+    let refused = told(&kit.send(vec![signed(&event)]).await.unwrap_err());
+    assert_eq!(refused.reason, "INVOICE_CLASS_MISMATCH");
+    assert_eq!(
+        (refused.metadata["bought"].as_str(), refused.metadata["sold"].as_str()),
+        ("VAT_ORDINARY", "NONE")
+    );
+    // No row of the table says whether these match.
+    kit.say(COLLECTOR, sold(InvoiceClass::VatSpecial)).await;
+    kit.say(COLLECTOR, sold(InvoiceClass::VatOrdinary)).await;
+    let lot_id = raw(lot.as_bytes());
+    let request = v1::ListLotEventsRequest { lot_id, ..v1::ListLotEventsRequest::default() };
+    let life = kit.lots.list_lot_events(request).await.unwrap().into_inner().events;
+    let flags: Vec<Vec<String>> = life
+        .iter()
+        .map(|event| event.flags.iter().map(|flag| flag.rule.clone()).collect())
+        .collect();
+    assert_eq!(flags, [vec![], vec!["R9".to_owned()], vec![]]);
     kit.stop().await;
 }
 

@@ -102,11 +102,13 @@ fn lot_json(lot: &v1::Lot, events: &[v1::LotEvent]) -> Json {
         json!({ "hold_event_id": id_text(&it.hold_event_id),
                 "placed_by_party_id": id_text(&it.placed_by_party_id) })
     };
+    let flag = |it: &v1::Flag| json!({ "rule": it.rule, "detail": it.detail });
     let event = |it: &v1::LotEvent| {
         json!({ "ordinal": it.ordinal, "entry_index": it.entry_index,
                 "event_id": id_text(&it.event_id), "kind": kind(it.kind),
                 "actor_party_id": id_text(&it.actor_party_id), "occurred_at_ms": it.occurred_at_ms,
-                "corrected_by_event_id": id_text(&it.corrected_by_event_id) })
+                "corrected_by_event_id": id_text(&it.corrected_by_event_id),
+                "flags": it.flags.iter().map(flag).collect::<Vec<_>>() })
     };
     json!({
         "lot_id": id_text(&lot.lot_id),

@@ -31,6 +31,7 @@ pub(super) fn see<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     for transfer in &work.effects.transfers {
         principals.extend([transfer.sender, transfer.consignee]);
     }
+    sights.extend(settled(work));
     for campaign in &work.effects.campaigns {
         principals.extend(campaign.owner.into_iter().chain([campaign.party]));
     }
@@ -75,6 +76,15 @@ fn turns(before: Option<&Lot>, after: &Lot) -> Vec<Sight> {
         had.difference(&has).map(move |party| sight(*party, Turn::Left(Box::new(lot.clone()))))
     });
     came.chain(left).collect()
+}
+
+/// To whom a lot came that both parties have settled: with the grams that they agreed on.
+fn settled<V: View>(work: &Work<'_, V>) -> Option<Sight> {
+    work.effects.amended_movement.as_ref()?;
+    let transfer = work.effects.transfers.first()?;
+    let arrived = transfer.arrived?;
+    let turn = Turn::Came(arrived.booked);
+    Some(Sight { party: transfer.consignee, lot: arrived.lot, turn })
 }
 
 /// Lots on the two sides of a transfer: grams of one party's lot that became another party's lot.
