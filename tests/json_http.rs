@@ -577,7 +577,7 @@ async fn replies_that_fill_a_share_do_not_wait_for_each_other() {
     let listener = listener.unwrap();
     let address = listener.address();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(api::serve(kit.node(), listener, async {
+    let serving = tokio::spawn(api::serve(kit.node().clone(), listener, async {
         let _ = stopped.await;
     }));
     let count = 2 * ADDRESS_REPLY_BYTES / PAGE_REPLY_BYTES;

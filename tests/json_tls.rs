@@ -162,7 +162,7 @@ async fn curl_speaks_json_over_tls_as_who_it_is() {
     let listener = doors.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let server = format!("https://localhost:{}", listener.address().port());
     let (stop, stopped) = oneshot::channel::<()>();
-    let node = kit.node();
+    let node = kit.node().clone();
     let serving = tokio::spawn(api::serve(node, listener, async {
         let _ = stopped.await;
     }));

@@ -197,11 +197,6 @@ impl Kit {
         self.address
     }
 
-    /// The node, to be served at another door as well.
-    pub fn node(&self) -> Node {
-        self.node.clone()
-    }
-
     // --- events ----------------------------------------------------------------------------------
 
     /// A new id for a lot.
