@@ -455,3 +455,29 @@ const _: () = assert!(
 pub const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 /// Bytes of a file with one key: an encrypted PKCS#8 key in PEM has 400.
 pub const MAX_KEY_FILE_BYTES: usize = 16 * 1024;
+/// *Format.* Keys of one ledger in all its life: one a year for longer than anybody keeps records.
+pub const MAX_LEDGER_KEYS: usize = 64;
+/// Connections that read metrics at a time: one Prometheus, its twin, and somebody who looks.
+pub const MAX_METRICS_CONNECTIONS: usize = 8;
+/// How long one reading of the metrics may take.
+pub const MAX_METRICS_SECONDS: u64 = 10;
+/// Between two foldings of what histograms gathered: at 100,000 calls a second some 10 MB of
+/// samples.
+pub const METRICS_UPKEEP_SECONDS: u64 = 5;
+/// Free bytes below which a node is in trouble soon: four segments of the journal, two for it and
+/// as much for the database.
+pub const MIN_FREE_BYTES: u64 = 4 * JOURNAL_SEGMENT_BYTES;
+/// Open files that are enough: a connection for each call in flight, and as many again.
+pub const MIN_OPEN_FILES: u64 = 2_048;
+/// How often the doctor measures the time to sync.
+pub const SYNC_PROBES: usize = 16;
+/// A disk that takes longer than this for one sync is slow.
+pub const SLOW_SYNC_MS: u64 = 50;
+/// Bytes of a ledger that the doctor copies without being told to.
+pub const MAX_DOCTOR_COPY_BYTES: u64 = 256 * 1024 * 1024;
+
+const _: () = assert!(MIN_OPEN_FILES >= 2 * MAX_CALLS_IN_FLIGHT as u64);
+/// A certificate that ends sooner than this is a problem: somebody has to act this week.
+pub const CERTIFICATE_PROBLEM_DAYS: u64 = 7;
+/// A certificate that ends sooner than this should be renewed.
+pub const CERTIFICATE_ADVICE_DAYS: u64 = 30;

@@ -188,6 +188,7 @@ fn everything() -> MemoryState {
         ledger: Some(LedgerState {
             origin: store_support::origin(),
             ledger_key: store_support::KEY,
+            former_ledger_keys: vec![],
             rules_version: 1,
             tables_hash: Hash32([1; 32]),
             are_tables_published: false,

@@ -275,7 +275,7 @@ fn refusal(status: &Status) -> String {
 
 /// Calls that are looked at elsewhere.
 fn is_elsewhere(method: &MethodDescriptor) -> bool {
-    let is_append = ["AppendEvent", "BatchAppendEvents"].contains(&method.name());
+    let is_append = ["AppendEvent", "BatchAppendEvents", "CreateDraft"].contains(&method.name());
     // See `appends_name_what_is_hidden_as_if_it_were_missing`, and the tests of watches.
     is_append || method.is_server_streaming()
 }
@@ -294,6 +294,12 @@ enum Probe {
 /// Whoever adds a field that names something says here how to probe it.
 fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
     match (field, kind) {
+        // Not the names of things that are recorded; see `bare`.
+        (
+            "commitment_sha256" | "fact" | "key_id" | "reader_party_ids" | "salt" | "signature"
+            | "unsigned_only",
+            _,
+        ) => Probe::No,
         (name, Kind::Bytes) if name.ends_with("_id") => Probe::Id,
         ("entry_index", _) => Probe::Index,
         // Selects from what is seen anyway, or says as of when.
@@ -304,6 +310,18 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
         ) => Probe::No,
         (name, _) => panic!("{}: how is {name} probed?", name_of(method)),
     }
+}
+
+/// A request that names nothing, with what is needed beside a name.
+fn bare(method: &MethodDescriptor) -> DynamicMessage {
+    let mut request = DynamicMessage::new(method.input());
+    let beside = [("commitment_sha256", 32), ("key_id", 32), ("salt", 32), ("signature", 64)];
+    for (name, bytes) in beside.into_iter().chain([("fact", 5)]) {
+        if method.input().get_field_by_name(name).is_some() {
+            request.set_field_by_name(name, Value::Bytes(Bytes::from(vec![7; bytes])));
+        }
+    }
+    request
 }
 
 fn random_ids() -> impl Iterator<Item = [u8; 16]> {
@@ -328,7 +346,7 @@ async fn what_is_hidden_is_told_as_what_is_missing() {
                         let missing = stranger.next().unwrap();
                         let mut answers = Vec::new();
                         for id in [*id, missing] {
-                            let mut request = DynamicMessage::new(method.input());
+                            let mut request = bare(&method);
                             let value = Value::Bytes(Bytes::copy_from_slice(&id));
                             request.set_field(&field, value);
                             let answer = call(&story, OURS, &method, &request).await;
@@ -343,7 +361,7 @@ async fn what_is_hidden_is_told_as_what_is_missing() {
                     for index in &story.hidden_entries {
                         let mut answers = Vec::new();
                         for index in [*index, 9_999_999] {
-                            let mut request = DynamicMessage::new(method.input());
+                            let mut request = bare(&method);
                             request.set_field(&field, Value::U64(index));
                             let answer = call(&story, OURS, &method, &request).await;
                             answers.push(plain(&answer, None).replace(&index.to_string(), "<n>"));
@@ -378,13 +396,13 @@ async fn all_answers(story: &Story) -> BTreeMap<String, String> {
         if is_elsewhere(&method) || rule_of(&method) == Rule::Public {
             continue;
         }
-        let mut requests = vec![("nothing".to_owned(), DynamicMessage::new(method.input()))];
+        let mut requests = vec![("nothing".to_owned(), bare(&method))];
         for field in method.input().fields() {
             if !matches!(probe_of(&method, field.name(), &field.kind()), Probe::Id) {
                 continue;
             }
             for id in &ids {
-                let mut request = DynamicMessage::new(method.input());
+                let mut request = bare(&method);
                 request.set_field(&field, Value::Bytes(Bytes::copy_from_slice(id)));
                 requests.push((format!("{} {id:02x?}", field.name()), request));
             }
@@ -607,6 +625,30 @@ async fn an_event_of_others_is_not_found_out_by_guessing_it() {
         .into_inner();
     assert!(again.appended.unwrap().was_recorded_before);
     story.kit.stop().await;
+}
+
+/// The table in the document says of every call who may make it, as the policy does.
+#[test]
+fn the_document_has_a_row_for_every_call() {
+    let document = include_str!("../docs/VISIBILITY.md");
+    let rows: BTreeMap<&str, &str> = document
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            let (call, allowed) = (cells.next()?, cells.next()?);
+            call.contains('/').then_some((call, allowed))
+        })
+        .collect();
+    let ours = POLICY.iter().filter_map(|row| {
+        let call = row.method.strip_prefix("urbanmine.v1.")?;
+        let allowed = match row.rule {
+            Rule::Public => "anybody",
+            Rule::Member => "member",
+            Rule::Overseer => "overseer",
+        };
+        Some((call, allowed))
+    });
+    assert_eq!(rows, ours.collect());
 }
 
 // --- what is ours --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use super::errors::Failure;
-use crate::domain::effects::LedgerState;
+use crate::domain::effects::{FormerLedgerKey, LedgerState};
 use crate::domain::event::GradeRef;
 use crate::domain::flag::Flag;
 use crate::domain::ids::IdFault;
@@ -80,6 +80,14 @@ pub fn ledger(state: &LedgerState, size: EntryCount) -> v1::Ledger {
         tables_sha256: raw(state.tables_hash.as_bytes()),
         size: size.0,
         are_tables_published: state.are_tables_published,
+        former_keys: state.former_ledger_keys.iter().map(former_key).collect(),
+    }
+}
+
+fn former_key(former: &FormerLedgerKey) -> v1::FormerLedgerKey {
+    v1::FormerLedgerKey {
+        public_key: raw(former.key.as_bytes()),
+        rotated_at_entry_index: former.rotated_at.0,
     }
 }
 

@@ -124,6 +124,9 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::api::identity::CallerKey;
+    use crate::api::shares::{NoRoom, Shares, working_for};
+    use crate::limits::MAX_CALLS_PER_ADDRESS;
 
     const SHORT: Duration = Duration::from_millis(20);
 
@@ -139,6 +142,32 @@ mod tests {
         assert!(timeout(SHORT, call).await.is_err());
         go.send(()).unwrap();
         is_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_append_that_lost_its_caller_keeps_the_place_of_its_call() {
+        let account = Shares::new().account(CallerKey::Nowhere);
+        let mut held = Vec::new();
+        for _ in 1..MAX_CALLS_PER_ADDRESS {
+            held.push(account.enter().unwrap());
+        }
+        let last = Arc::new(account.enter().unwrap());
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel::<()>();
+        let call = working_for(
+            last,
+            outliving(async move {
+                may_go.await.unwrap();
+                done.send(()).unwrap();
+            }),
+        );
+        assert!(timeout(SHORT, call).await.is_err());
+        // The caller is gone, and may not come in again until the append is done.
+        assert_eq!(account.enter().map(drop), Err(NoRoom));
+        go.send(()).unwrap();
+        is_done.await.unwrap();
+        tokio::time::sleep(SHORT).await;
+        assert!(account.enter().is_ok());
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ use super::doors::{Connection, Keys};
 use super::errors::{DOMAIN, Failure};
 use super::identity::{Caller, Certificate, Identity, identify};
 use super::json::HttpFault;
+use super::observe::Call;
 use super::policy::{Denied, Load, Method, authorise};
 use super::rates::Rates;
 use super::shares::{Account, Handed, Held, Shares, Weighed, working_for};
@@ -157,20 +158,25 @@ where
     fn call(&mut self, request: Request<Body>) -> Answer {
         // A door in front of the gate names the call when it has to tell of it itself.
         let id = request.extensions().get().copied().unwrap_or_else(RequestId::next);
+        let mut call = Call::begin(id, Method::of_path(request.uri().path()));
         let entered = match self.entrance.enter(&request) {
             Ok(entered) => entered,
             Err(failure) => {
                 let refusal = failure.into_status(id).into_http();
+                call.answered(&refusal);
                 return Box::pin(std::future::ready(Ok(refusal)));
             }
         };
+        call.is_by(&entered.caller.identity);
         // The one that is ready is called; its clone is not yet.
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let entrance = Arc::clone(&self.entrance);
         Box::pin(async move {
             let answer = entrance.pass(entered, inner, request, id).await;
-            Ok(answer.unwrap_or_else(|failure| failure.into_status(id).into_http()))
+            let answer = answer.unwrap_or_else(|failure| failure.into_status(id).into_http());
+            call.answered(&answer);
+            Ok(answer)
         })
     }
 }

@@ -153,6 +153,11 @@ impl Method {
         Self(row)
     }
 
+    /// Service and call, as in a request's path.
+    pub const fn name(self) -> &'static str {
+        self.0.method
+    }
+
     /// Whether it counts towards the calls in flight.
     pub const fn load(self) -> Load {
         self.0.load

@@ -219,7 +219,7 @@ fn sites_seen(
     seen.next = next;
     for id in ids {
         let stood = eyes.reader.site_as_of(id, as_of.size)?;
-        if let Some(told) = stood.and_then(|site| sight.site((&site).into())) {
+        if let Some(told) = stood.and_then(|it| sight.site((&it).into())) {
             seen.push(id, told);
         }
     }

@@ -284,6 +284,7 @@ impl Sample {
             coordinator: self.coordinator.clone(),
             coordinator_key: demo_key(&name),
             founded_at: self.founded_at.clone(),
+            previous_checkpoint: String::new(),
         })
     }
 

@@ -14,10 +14,11 @@ use super::output::{hex, print_json};
 use super::runtime;
 use crate::domain::apply::RULES_VERSION;
 use crate::domain::{Origin, PartyId, tables};
+use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope};
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::SigningKey;
-use crate::limits::MAX_TABLE_CHUNK_BYTES;
+use crate::limits::{MAX_CHECKPOINT_TEXT_BYTES, MAX_TABLE_CHUNK_BYTES};
 use crate::node::clock::{Clock as _, SystemClock};
 use crate::node::{Node, NodeConfig};
 
@@ -46,6 +47,10 @@ pub struct InitArgs {
     /// now]
     #[arg(long, value_name = "TIME")]
     founded_at: Option<String>,
+    /// The last known checkpoint of a ledger that was lost and that this one follows: its genesis
+    /// cites it (see docs/OPERATIONS.md).
+    #[arg(long, value_name = "FILE")]
+    previous_checkpoint: Option<PathBuf>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     /// Print JSON.
@@ -66,6 +71,10 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<()> {
         coordinator,
         coordinator_key,
         founded_at: founded_at(args.founded_at.as_deref())?,
+        previous_checkpoint: match &args.previous_checkpoint {
+            Some(path) => previous_checkpoint(path, &args.origin)?,
+            None => String::new(),
+        },
     };
     let config = NodeConfig::new(&args.data, guard_of(&args.data, args.guard.as_deref()));
     let public = hex(ledger_key.public_key().as_bytes());
@@ -107,6 +116,27 @@ pub(super) struct Founding {
     pub(super) coordinator_key: SigningKey,
     /// RFC 3339, with an offset.
     pub(super) founded_at: String,
+    /// Text of the last checkpoint of the ledger that this one follows; else empty.
+    pub(super) previous_checkpoint: String,
+}
+
+/// Reads the checkpoint that a genesis cites: one, of a ledger of another name.
+fn previous_checkpoint(path: &Path, origin: &str) -> anyhow::Result<String> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (said, _) = SignedCheckpoint::parse(text.as_bytes())
+        .with_context(|| format!("{} holds no checkpoint", path.display()))?;
+    if said.origin.as_str() == origin {
+        bail!(
+            "{} is of {origin} itself: a ledger that follows another has a name of its own, or two \
+             histories would stand under one",
+            path.display()
+        );
+    }
+    if text.len() > MAX_CHECKPOINT_TEXT_BYTES {
+        bail!("{} has more than {MAX_CHECKPOINT_TEXT_BYTES} bytes", path.display());
+    }
+    Ok(text)
 }
 
 /// The time of the founding: as given, else now.
@@ -138,13 +168,17 @@ impl Founding {
     }
 
     fn genesis(&self, ledger_key: &SigningKey, tables_hash: &[u8; 32]) -> anyhow::Result<Envelope> {
-        let body = json!({
+        let mut body = json!({
             "ledger_public_key": hex(ledger_key.public_key().as_bytes()),
             "tables_sha256": hex(tables_hash),
             "rules_version": RULES_VERSION,
             "coordinator": self.coordinator,
             "coordinator_public_key": hex(self.coordinator_key.public_key().as_bytes()),
         });
+        let cited = &self.previous_checkpoint;
+        if let (false, Some(members)) = (cited.is_empty(), body.as_object_mut()) {
+            members.insert("previous_checkpoint".to_owned(), json!(cited));
+        }
         self.sign("genesis", body)
     }
 

@@ -13,6 +13,7 @@ pub mod client;
 pub mod commitment;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod draft;
 pub mod event_json;
 pub mod init;
@@ -22,7 +23,9 @@ mod log;
 pub mod lot;
 pub mod names;
 pub mod output;
+pub mod pages;
 pub mod rebuild;
+pub mod rotate_key;
 pub mod script;
 pub mod serve;
 pub mod submit;
@@ -76,8 +79,16 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Check directories, ledger, key, clock and machine; nothing is changed.
+    Doctor(doctor::DoctorArgs),
+    /// Write the completions of a shell.
+    Completions(pages::CompletionsArgs),
+    /// Write the manual pages.
+    Man(pages::ManArgs),
     /// Make the database anew from the journal.
     Rebuild(rebuild::RebuildArgs),
+    /// Give a stopped ledger its next key.
+    RotateKey(rotate_key::RotateKeyArgs),
 }
 
 /// Exit code for a command line that is not understood (`sysexits.h`).
@@ -134,7 +145,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => {
+            pages::completions(&args);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => pages::man(&args).map(|()| ExitCode::SUCCESS),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::RotateKey(args) => rotate_key::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -7,11 +7,13 @@ use anyhow::Context as _;
 use clap::Args;
 use toml::Value;
 
+use super::config::settings::MetricsSettings;
 use super::config::{ConfigFault, Effective, Override};
 use super::keyfile::{self, PassphraseArgs};
 use super::output::hex;
 use super::runtime;
 use crate::api::Doors;
+use crate::api::measure::{Measure, MeasureFault, Reach};
 use crate::node::{Node, NodeConfig};
 
 /// Serve a ledger over gRPC. Settings come from a file, the environment and these flags; see
@@ -153,11 +155,17 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let listener = doors.listen(listen).await?;
         // Caught before anybody learns the address.
         let rereading = tokio::spawn(on_hangup(move || read_anew.now()));
+        let measure = measure(&settings.metrics).await?;
         let node = Node::open(&config, ledger_key).context("the node does not start")?;
         let address = listener.address();
         let ledger = node.reader().ledger()?;
         eprintln!("ledger {} with {} entries", ledger.origin, node.reader().size());
         eprintln!("ledger key {public}");
+        if let Some(measure) = measure {
+            eprintln!("metrics on http://{}/metrics", measure.address());
+            // Ends with the runtime.
+            tokio::spawn(measure.serve(node.clone()));
+        }
         // Before anybody learns the address: who knows it may ask us to end.
         let interrupted = interrupted();
         println!("{}://{address}", listener.scheme());
@@ -167,6 +175,13 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         eprintln!("stopped; everything acknowledged is on disk");
         Ok(())
     })
+}
+
+/// The listener for metrics, where one is asked for.
+async fn measure(settings: &MetricsSettings) -> Result<Option<Measure>, MeasureFault> {
+    let Some(address) = settings.address else { return Ok(None) };
+    let reach = if settings.beyond_loopback { Reach::Anywhere } else { Reach::Loopback };
+    Measure::bind(address, reach).await.map(Some)
 }
 
 /// Calls back whenever a hangup signal comes: certificates and tokens are read anew.

@@ -13,8 +13,9 @@ use super::output::{bar, print_json, thousands, unhex32};
 use super::runtime;
 use crate::domain::{EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::ledger::receipt::Receipt;
 use crate::store::{JournalCause, read_guard, read_journal};
-use crate::verify::{GroupInput, Pins, Report, Verdict, Verifier, verify_receipt};
+use crate::verify::{GroupInput, Pins, Report, Verdict, Verifier, verify_receipt_after};
 use crate::wire::v1;
 
 /// Check a ledger: chain, tree, every signature strictly, lot links, and every rule again.
@@ -38,9 +39,14 @@ pub struct VerifyArgs {
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt"])]
     guard: Option<PathBuf>,
-    /// The ledger's public key, 64 hexadecimal digits, from somebody you trust.
+    /// The ledger's public key, 64 hexadecimal digits, from somebody you trust: its first, its
+    /// newest, or one between. For a receipt: the one in force when it was given.
     #[arg(long, value_name = "HEX")]
     ledger_key: Option<String>,
+    /// For a receipt that a later key signed: the receipt of the rotation that followed the pinned
+    /// key (see rotate-key); again for each further one, in their order.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server"])]
+    rotation: Vec<PathBuf>,
     /// The ledger's origin, from somebody you trust.
     #[arg(long)]
     origin: Option<String>,
@@ -52,7 +58,7 @@ pub struct VerifyArgs {
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let pins = pins(args.origin.as_deref(), args.ledger_key.as_deref())?;
     if let Some(file) = &args.receipt {
-        return check_receipt(file, &pins, args.json);
+        return check_receipt(file, &args.rotation, &pins, args.json);
     }
     let judged = match (&args.data, &args.server) {
         (Some(data), _) => check_data(data, args.guard.as_deref(), pins)?,
@@ -176,6 +182,12 @@ async fn check_server(server: &str, access: &AccessArgs, pins: Pins) -> anyhow::
         }
         for entry in page.entries.iter().take_while(|it| it.entry_index < size) {
             verifier.feed_entry(&entry.entry);
+            if let Some(rotated) = verifier.awaits_checkpoint() {
+                // The old key's last checkpoint stands in the receipt of the statement.
+                if let Some(text) = checkpoint_over(&mut client, rotated).await? {
+                    verifier.checkpoint(&text);
+                }
+            }
         }
         next += page.entries.len() as u64;
         progress.set_position(next);
@@ -184,9 +196,31 @@ async fn check_server(server: &str, access: &AccessArgs, pins: Pins) -> anyhow::
     Ok(Judged { report: verifier.finish(), damage: None, unsigned: 0 })
 }
 
-fn check_receipt(file: &Path, pins: &Pins, is_json: bool) -> anyhow::Result<ExitCode> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let report = verify_receipt(&bytes, pins);
+/// The checkpoint in the receipt of an entry.
+async fn checkpoint_over(
+    client: &mut Client,
+    index: EntryIndex,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let subject = Some(v1::get_receipt_request::Subject::EntryIndex(index.0));
+    let reply = client.ledger.get_receipt(v1::GetReceiptRequest { subject }).await;
+    let text = reply.map_err(|it| Refused::of(&it))?.into_inner().receipt;
+    let receipt = Receipt::parse(text.as_bytes()).ok();
+    Ok(receipt.map(|receipt| receipt.checkpoint.as_bytes().to_vec()))
+}
+
+fn check_receipt(
+    file: &Path,
+    rotations: &[PathBuf],
+    pins: &Pins,
+    is_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let read = |file: &Path| {
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let bytes = read(file)?;
+    let rotations: Vec<Vec<u8>> =
+        rotations.iter().map(|file| read(file)).collect::<anyhow::Result<_>>()?;
+    let report = verify_receipt_after(&bytes, &rotations, pins);
     let index = report.entry.as_ref().map(|entry| entry.index.0);
     if is_json {
         let findings: Vec<Json> = report.findings.iter().map(finding_json).collect();
@@ -232,6 +266,8 @@ fn report_json(judged: &Judged) -> Json {
         "findings": findings,
         "findings_left_out": report.findings_left_out,
         "unsigned_entries": judged.unsigned,
+        "ledger_key": report.ledger_key.map(|key| key.to_string()),
+        "ledger_key_rotations": report.rotations,
         "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
     })
 }
@@ -250,6 +286,9 @@ pub(super) fn print(judged: &Judged) {
     if let Some(checkpoint) = &report.checkpoint {
         println!("  {} at {} entries", checkpoint.origin, checkpoint.size);
         println!("  root {}", checkpoint.root);
+    }
+    if let (Some(key), 1..) = (report.ledger_key, report.rotations) {
+        println!("  ledger key rotated {} times, now {key}", report.rotations);
     }
     if let Some((index, rule)) = &judged.damage {
         println!("  entry {index}: journal-damaged: {rule}");

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::campaign::{Campaign, Line};
 use super::ids::{
-    CampaignId, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey, SiteId,
+    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey,
+    SiteId,
 };
 use super::lot::{EventRecord, Lot, Transfer};
 use super::movement::Movement;
@@ -51,8 +52,11 @@ pub trait View {
 pub struct LedgerState {
     /// Its name.
     pub origin: Origin,
-    /// The key that signs its checkpoints.
+    /// The key that signs its statements, and its checkpoints from the next entry on.
     pub ledger_key: PublicKey,
+    /// The keys before it, in the order in which they signed; the first is that of the genesis. At
+    /// most [`MAX_LEDGER_KEYS`](crate::limits::MAX_LEDGER_KEYS) with the one in force.
+    pub former_ledger_keys: Vec<FormerLedgerKey>,
     /// The rules that judge.
     pub rules_version: u16,
     /// The table set that judges.
@@ -66,6 +70,29 @@ pub struct LedgerState {
     pub expected_correctives: Vec<(EventId, Hash32)>,
     /// The occurrence of the event that they correct.
     pub corrected_occurred_at: super::units::TimeMs,
+}
+
+/// A key that signed for the ledger once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerLedgerKey {
+    /// The key.
+    pub key: PublicKey,
+    /// The entry in which it named the next one: the last that a checkpoint of its own covers.
+    pub rotated_at: EntryIndex,
+}
+
+impl LedgerState {
+    /// Whether a key signs for the ledger, or did.
+    pub fn was_ledger_key(&self, key: &PublicKey) -> bool {
+        self.ledger_key == *key || self.former_ledger_keys.iter().any(|former| former.key == *key)
+    }
+
+    /// The key whose signature a checkpoint of a size has: the entry that names a next key is still
+    /// under the old one.
+    pub fn signer_of(&self, size: EntryCount) -> PublicKey {
+        let is_its = |former: &&FormerLedgerKey| size.0 <= former.rotated_at.next().0;
+        self.former_ledger_keys.iter().find(is_its).map_or(self.ledger_key, |former| former.key)
+    }
 }
 
 /// One lot's link in an entry.

@@ -1,5 +1,6 @@
 //! What a caller is told when nothing is recorded, and when that is not known.
 
+use super::statement::StatementFault;
 use crate::domain::{EntryCount, EntryIndex, KeyId, PublicKey, Rejection, TimeMs};
 use crate::ledger::envelope::EnvelopeFault;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
@@ -121,10 +122,22 @@ pub enum NodeFault {
     /// The key given is not the ledger's.
     #[error("the ledger is signed by key {expected}, and the key given is {found}")]
     LedgerKey {
-        /// The key of the genesis.
+        /// The key in force.
         expected: PublicKey,
         /// The key given.
         found: PublicKey,
+    },
+    /// A statement of the ledger is refused.
+    #[error("the statement is refused")]
+    Statement(#[source] StatementFault),
+    /// The old key did not come to sign the checkpoint over the statement that names the next one.
+    #[error(
+        "entry {index} names the next ledger key, and a crash came before the old key signed the \
+         checkpoint that ends with it: rotate the key again, with the same two keys"
+    )]
+    RotationUnfinished {
+        /// The statement's entry.
+        index: EntryIndex,
     },
     /// The genesis envelope is refused.
     #[error("the genesis is refused")]

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
 use super::overlay::Overlay;
-use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply};
+use super::statement::{self, StatementFault};
+use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply, rotate_ledger_key};
 use crate::domain::effects::{Effects, View};
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::EntrySight;
@@ -16,6 +17,7 @@ use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
 use crate::store::Trail;
+use crate::wire::statement::StatementBody;
 
 /// Where the ledger ends, and what judges there.
 #[derive(Clone)]
@@ -70,6 +72,20 @@ pub enum Refused<F> {
     Caller(BatchError),
     /// The state cannot be read.
     Unreadable(F),
+}
+
+/// Why a statement gets no place.
+pub enum Unsaid<F> {
+    /// It is none of this ledger.
+    Statement(StatementFault),
+    /// The state cannot be read.
+    Unreadable(F),
+}
+
+impl<F> From<StatementFault> for Unsaid<F> {
+    fn from(fault: StatementFault) -> Self {
+        Self::Statement(fault)
+    }
 }
 
 impl PendingGroup {
@@ -133,6 +149,56 @@ impl PendingGroup {
             self.entries.push(entry.bytes().clone());
         }
         Ok(placed)
+    }
+}
+
+impl PendingGroup {
+    /// Seals a statement of the ledger: a batch of its own, without lots.
+    pub fn state<V: View>(
+        &mut self,
+        base: &V,
+        envelope: &Bytes,
+        now: TimeMs,
+    ) -> Result<(), Unsaid<V::Fault>> {
+        let nothing = MemoryState::default();
+        let view = Overlay { base, layers: [&self.changes, &nothing] };
+        let ledger = view.ledger().map_err(Unsaid::Unreadable)?;
+        let ledger = ledger.ok_or(StatementFault::NoGenesis)?;
+        if !ledger.expected_correctives.is_empty() {
+            return Err(StatementFault::Interrupts.into());
+        }
+        let said = statement::check(envelope, &ledger.origin, &ledger.ledger_key)?;
+        let index = self.head.next;
+        let after = match said.body() {
+            StatementBody::RestartNote { .. } => None,
+            StatementBody::LotStateRoot { .. } => return Err(StatementFault::Unsupported.into()),
+            StatementBody::LedgerKeyRotation { next_key, .. } => {
+                let after = rotate_ledger_key(&view, &ledger, *next_key, index, sha256);
+                Some(after.map_err(Unsaid::Unreadable)?.map_err(StatementFault::Rotation)?)
+            }
+        };
+        let recorded_at = now.max(self.head.recorded_at);
+        let draft = Draft {
+            kind: EntryKind::Statement,
+            recorded_at,
+            rules_version: RULES_VERSION,
+            tables_hash: self.head.tables_hash,
+            links: Vec::new(),
+            envelope: envelope.clone(),
+        };
+        let previous = self.head.chain;
+        let place = Position { index, previous, batch_first: index, batch_len: 1 };
+        let sealed = draft.seal(place).map_err(|_| StatementFault::TooLong)?;
+        if after.is_some() {
+            self.changes.ledger = after;
+        }
+        self.head.chain = sealed.chain();
+        self.head.next = index.next();
+        self.head.recorded_at = recorded_at;
+        self.bytes += sealed.bytes().len();
+        self.leaves.push(sealed.leaf());
+        self.entries.push(sealed.bytes().clone());
+        Ok(())
     }
 }
 

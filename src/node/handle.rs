@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
@@ -13,10 +14,11 @@ use super::clock::Clock;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
+use super::measures;
 use super::reader::Reader;
 use super::vault::{OpeningFault, Vault};
 use super::veil::Veil;
-use super::writer::{Purpose, Request, Shared, Writer};
+use super::writer::{MailboxPlace, Purpose, Request, Shared, Writer};
 use crate::domain::sight::Onlooker;
 use crate::domain::{EntryIndex, EventId};
 use crate::ledger::envelope::EnvelopeSignature;
@@ -96,9 +98,11 @@ impl Node {
         onlooker: Onlooker,
         batch: Vec<Bytes>,
     ) -> Result<Vec<Appended>, BatchError> {
+        let begun = Instant::now();
         let placed = self.submit(onlooker, batch, Purpose::Record).await?;
         let reader = self.reader();
         let receipts = self.in_background(move || receipts(&reader, &placed)).await;
+        metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
         // The events are recorded; only the reading of their receipts went wrong.
         receipts.unwrap_or(Err(AppendError::Indeterminate)).map_err(BatchError::whole)
     }
@@ -185,6 +189,11 @@ impl Node {
         self.inner.shared.is_poisoned.load(Ordering::SeqCst)
     }
 
+    /// How many requests wait for the writer.
+    pub fn mailbox_depth(&self) -> usize {
+        self.inner.shared.waiting.load(Ordering::Relaxed)
+    }
+
     /// Takes no more requests, finishes those that wait, syncs, and stops the writer.
     pub async fn shutdown(&self) {
         self.inner.shared.is_closing.store(true, Ordering::SeqCst);
@@ -217,7 +226,9 @@ impl Node {
     ) -> Result<Vec<Placed>, BatchError> {
         self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Request { batch, purpose, onlooker, reply }).map_err(BatchError::whole)?;
+        let place = MailboxPlace::take(Arc::clone(&self.inner.shared));
+        let request = Request { batch, purpose, onlooker, place, reply };
+        self.send(request).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.
         answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))
     }

@@ -1,7 +1,8 @@
 //! Who decides the order: one writer, and everybody reads.
 //!
 //! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay
-//! of the journal's tail, rebuild, refusals), and the one place that says "now" ([`clock`]).
+//! of the journal's tail, rebuild, refusals), the ledger's own statements and the rotation of its
+//! key, and the one place that says "now" ([`clock`]).
 //!
 //! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
 //! finds out who calls (`api`): it is told for whose eyes a refusal is.
@@ -15,9 +16,11 @@ pub mod drafts;
 pub mod error;
 pub mod group;
 pub mod handle;
+pub mod measures;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod statement;
 pub mod vault;
 mod veil;
 pub mod writer;
@@ -30,6 +33,6 @@ pub use clock::{Clock, SystemClock};
 pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use handle::{Appended, Node};
-pub use open::{NodeConfig, genesis_envelope};
+pub use open::{NodeConfig, Rotated, genesis_envelope};
 pub use reader::{CampaignFilter, LotFilter, ReadFault, Reader, TransferFilter, TransferScan};
 pub use vault::{Opening, OpeningFault, Vault};

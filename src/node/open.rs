@@ -17,19 +17,22 @@ use bytes::Bytes;
 use super::admission::{Admitted, admit};
 use super::clock::{Clock, SystemClock};
 use super::error::{AppendError, NodeFault};
-use super::group::{Head, PendingGroup, Refused, replay};
+use super::group::{Head, PendingGroup, Refused, Unsaid, replay};
 use super::handle::Node;
+use super::reader::Reader;
+use super::statement;
 use super::writer::{Shared, Writer};
 use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::{
     Body, EntryCount, EntryIndex, Event, Hash32, PublicKey, Rejection, Tables, TimeMs,
 };
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::{ChainValue, leaf_hash};
 use crate::ledger::keys::SigningKey;
+use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
@@ -131,7 +134,45 @@ impl Node {
     /// starts.
     pub fn open(config: &NodeConfig, ledger_key: SigningKey) -> Result<Self, NodeFault> {
         let opened = Store::open(&config.store())?;
-        Self::start(ready(opened, config, ledger_key)?)
+        Self::start(ready(opened, config, Keys::only(ledger_key))?)
+    }
+
+    /// Gives the ledger its next key, on a stopped node. Calling it again with the same two keys
+    /// finishes what a crash left, or finds that all is done.
+    pub fn rotate(
+        config: &NodeConfig,
+        old: SigningKey,
+        next: SigningKey,
+    ) -> Result<Rotated, NodeFault> {
+        let opened = Store::open(&config.store())?;
+        let was_begun = key_in_force(&opened)? == next.public_key();
+        let old_key = old.public_key();
+        let mut writer = if was_begun {
+            ready(opened, config, Keys { current: next, former: Some(old) })?
+        } else {
+            let mut writer = ready(opened, config, Keys::only(old))?;
+            writer.rotate(next)?;
+            writer
+        };
+        let ledger = ledger_of(&writer.store)?;
+        let index = match ledger.former_ledger_keys.last() {
+            Some(former) if former.key == old_key => former.rotated_at,
+            // The key in force came another way than from the old one that is given.
+            last => {
+                let expected = last.map_or(ledger.ledger_key, |former| former.key);
+                return Err(NodeFault::LedgerKey { expected, found: old_key });
+            }
+        };
+        if writer.size().0 == index.next().0 {
+            writer.note()?;
+        }
+        writer.store.sync()?;
+        let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
+        let reader = Reader::new(store, shared, Arc::clone(&writer.clock));
+        let unreadable = |rule: String| NodeFault::Disagree { index, rule };
+        let receipt = reader.receipt(index).map_err(|it| unreadable(it.to_string()))?;
+        let receipt = receipt.ok_or_else(|| unreadable("it has no receipt".to_owned()))?;
+        Ok(Rotated { index, receipt, size: writer.size(), was_begun_before: was_begun })
     }
 
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how
@@ -139,17 +180,49 @@ impl Node {
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
         check_rebuildable(config, &ledger_key)?;
         let opened = Store::open_rebuilding(&config.store())?;
-        let writer = ready(opened, config, ledger_key)?;
+        let writer = ready(opened, config, Keys::only(ledger_key))?;
         writer.store.sync()?;
         Ok(writer.size())
     }
 }
 
+/// A ledger that has its next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// The entry that names it.
+    pub index: EntryIndex,
+    /// The receipt of that entry: whoever pinned the old key learns the next one from it.
+    pub receipt: Receipt,
+    /// Entries afterwards.
+    pub size: EntryCount,
+    /// Whether an earlier call had got as far as the entry.
+    pub was_begun_before: bool,
+}
+
+/// The keys that a start has in hand.
+struct Keys {
+    /// Signs from now on.
+    current: SigningKey,
+    /// Signed until the last rotation; only given to finish one.
+    former: Option<SigningKey>,
+}
+
+impl Keys {
+    fn only(current: SigningKey) -> Self {
+        Self { current, former: None }
+    }
+
+    fn of(&self, signer: PublicKey) -> Option<&SigningKey> {
+        let all = std::iter::once(&self.current).chain(&self.former);
+        all.into_iter().find(|key| key.public_key() == signer)
+    }
+}
+
 /// Everything between a store that is open and a writer that may write.
-fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
+fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, NodeFault> {
+    check_ledger_key(key_in_force(&opened)?, &keys.current)?;
     let Opened { store, tail } = opened;
     let (journal, applied) = (tail.journaled, tail.applied);
-    check_ledger_key(*store.ledger_key(), &ledger_key)?;
     if let Some(torn) = &tail.torn {
         // Whether somebody was told of it is for the head guard to say, below.
         let (kept_as, bytes) = (torn.kept_as.display(), torn.bytes);
@@ -159,7 +232,7 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
         return Err(NodeFault::NoGenesis);
     }
     check_agreement(&store, applied)?;
-    let mut tail = Tail::new(&store, &ledger_key, applied)?;
+    let mut tail = Tail::new(&store, &keys, applied)?;
     tail.replay()?;
     let Tail { head, frontier, checkpoint, replayed_bytes, .. } = tail;
 
@@ -169,7 +242,7 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
     Ok(Writer {
         store: Arc::new(store),
         origin: ledger.origin,
-        ledger_key,
+        ledger_key: keys.current,
         clock: Arc::clone(&config.clock),
         head,
         frontier,
@@ -182,7 +255,7 @@ fn ready(opened: Opened, config: &NodeConfig, ledger_key: SigningKey) -> Result<
 /// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole,
 /// and the guard has seen no more than they hold. Else the database may know what the journal lost.
 fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), NodeFault> {
-    let mut journal = EntryCount(0);
+    let (mut journal, mut in_force) = (EntryCount(0), None);
     for group in read_journal(&config.data)? {
         let group = match group {
             Ok(group) => group,
@@ -191,13 +264,12 @@ fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), Node
             Err(fault) => return Err(StoreFault::from(fault).into()),
         };
         if journal.0 == 0 {
-            check_genesis_key(&group, given)?;
+            in_force = Some(genesis_key(&group)?);
         }
+        in_force = newest_key(&group).or(in_force);
         journal = EntryCount(group.end().0);
     }
-    if journal.0 == 0 {
-        return Err(NodeFault::NoGenesis);
-    }
+    check_ledger_key(in_force.ok_or(NodeFault::NoGenesis)?, given)?;
     let seen = read_guard(&config.guard)?.and_then(|seen| SignedCheckpoint::parse(&seen).ok());
     match seen {
         Some((said, _)) if said.size > journal => {
@@ -208,12 +280,35 @@ fn check_rebuildable(config: &NodeConfig, given: &SigningKey) -> Result<(), Node
     }
 }
 
-fn check_genesis_key(first: &Group, given: &SigningKey) -> Result<(), NodeFault> {
-    let (batches, index) = (batches(first)?, EntryIndex(0));
-    match batches.first().and_then(|(batch, _)| batch.first()).map(|it| &it.event().body) {
-        Some(Body::Genesis(genesis)) => check_ledger_key(genesis.ledger_key, given),
-        _ => Err(NodeFault::Replay { index, rule: "the first entry is no genesis".to_owned() }),
+fn genesis_key(first: &Group) -> Result<PublicKey, NodeFault> {
+    let recorded = recorded(first)?;
+    let first = recorded.first().and_then(|(said, _)| match said {
+        Recorded::Batch(batch) => batch.first(),
+        Recorded::Statement(_) => None,
+    });
+    if let Some(Body::Genesis(genesis)) = first.map(|it| &it.event().body) {
+        return Ok(genesis.ledger_key);
     }
+    let rule = "the first entry is no genesis".to_owned();
+    Err(NodeFault::Replay { index: EntryIndex(0), rule })
+}
+
+/// The key that a group's statement names, when it has one.
+fn newest_key(group: &Group) -> Option<PublicKey> {
+    group.entries.iter().rev().find_map(statement::named_key)
+}
+
+/// The key that signs after all that the journal holds, as it says; the replay checks it.
+fn key_in_force(opened: &Opened) -> Result<PublicKey, NodeFault> {
+    let Opened { store, tail } = opened;
+    let known = store.ledger()?.map_or(*store.ledger_key(), |ledger| ledger.ledger_key);
+    let mut in_force = known;
+    if tail.applied < tail.journaled {
+        for group in store.journal_read(EntryIndex(tail.applied.0))? {
+            in_force = newest_key(&group.map_err(StoreFault::from)?).unwrap_or(in_force);
+        }
+    }
+    Ok(in_force)
 }
 
 fn check_ledger_key(expected: PublicKey, given: &SigningKey) -> Result<(), NodeFault> {
@@ -286,7 +381,7 @@ fn check_signed_root(store: &Store, first: EntryIndex, signed: &[u8]) -> Result<
 /// The replay of what the database lacks.
 struct Tail<'a> {
     store: &'a Store,
-    ledger_key: &'a SigningKey,
+    keys: &'a Keys,
     head: Head,
     frontier: Frontier,
     checkpoint: Option<SignedCheckpoint>,
@@ -294,21 +389,18 @@ struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
-    fn new(
-        store: &'a Store,
-        ledger_key: &'a SigningKey,
-        applied: EntryCount,
-    ) -> Result<Self, NodeFault> {
+    fn new(store: &'a Store, keys: &'a Keys, applied: EntryCount) -> Result<Self, NodeFault> {
         let head = head_of(store, applied)?;
         let frontier = Frontier::from_nodes(applied, store)?;
-        let tail = Self { store, ledger_key, head, frontier, checkpoint: None, replayed_bytes: 0 };
+        let tail = Self { store, keys, head, frontier, checkpoint: None, replayed_bytes: 0 };
         tail.with_last_checkpoint(applied)
     }
 
     /// The checkpoint of the last applied group; a crash may have come before it was kept.
     fn with_last_checkpoint(mut self, applied: EntryCount) -> Result<Self, NodeFault> {
         if applied.0 > 0 {
-            let signed = self.sign_head()?;
+            let following = group_of(self.store, EntryIndex(applied.0))?;
+            let signed = self.sign_head(following.as_ref())?;
             if let Some((size, kept)) = self.store.latest_checkpoint()?
                 && size == applied
                 && kept != signed.as_bytes()
@@ -324,32 +416,33 @@ impl<'a> Tail<'a> {
     }
 
     fn replay(&mut self) -> Result<(), NodeFault> {
-        for group in self.store.journal_read(self.head.next)? {
-            self.replay_group(&group.map_err(StoreFault::from)?)?;
+        let mut groups = self.store.journal_read(self.head.next)?;
+        let mut next = groups.next().transpose().map_err(StoreFault::from)?;
+        while let Some(group) = next {
+            next = groups.next().transpose().map_err(StoreFault::from)?;
+            self.replay_group(&group, next.as_ref())?;
         }
         Ok(())
     }
 
-    fn replay_group(&mut self, group: &Group) -> Result<(), NodeFault> {
+    fn replay_group(&mut self, group: &Group, following: Option<&Group>) -> Result<(), NodeFault> {
         let expected = self.checkpoint.as_ref().map_or(&[][..], SignedCheckpoint::as_bytes);
         if group.previous_checkpoint != expected {
             let rule = "its frame repeats another checkpoint than the one before it".to_owned();
             return Err(NodeFault::Replay { index: group.first, rule });
         }
         let mut pending = PendingGroup::new(self.head.clone());
-        for (batch, recorded_at) in batches(group)? {
-            // The genesis names the tables that judge from entry 1 on.
-            if let Some(Body::Genesis(genesis)) = batch.first().map(|it| &it.event().body) {
-                check_ledger_key(genesis.ledger_key, self.ledger_key)?;
-                pending.head.tables_hash = genesis.tables_hash;
-            }
-            let index = pending.head.next;
-            replay(&mut pending, self.store, &batch, recorded_at).map_err(|it| match it {
-                Refused::Caller(error) => {
-                    NodeFault::Replay { index, rule: error.error.to_string() }
+        for (said, recorded_at) in recorded(group)? {
+            match said {
+                Recorded::Batch(batch) => self.replay_batch(&mut pending, &batch, recorded_at)?,
+                Recorded::Statement(envelope) => {
+                    replay_statement(&mut pending, self.store, &envelope, recorded_at)?;
                 }
-                Refused::Unreadable(fault) => NodeFault::Store(fault),
-            })?;
+            }
+        }
+        if group.entries.len() > 1 && newest_key(group).is_some() {
+            let rule = "it names a next key, and is no group of its own".to_owned();
+            return Err(NodeFault::Replay { index: group.first, rule });
         }
         check_same_bytes(group, &pending)?;
         self.store.write_group(&GroupRows {
@@ -366,35 +459,90 @@ impl<'a> Tail<'a> {
         }
         self.replayed_bytes += pending.bytes;
         self.head = pending.head;
-        let signed = self.sign_head()?;
+        let signed = self.sign_head(following)?;
         self.store.write_checkpoint(self.frontier.size(), signed.as_bytes())?;
         self.checkpoint = Some(signed);
         Ok(())
     }
 
-    /// ed25519 is deterministic: the same bytes as when it was first signed.
-    fn sign_head(&self) -> Result<SignedCheckpoint, NodeFault> {
-        let origin = match self.store.ledger()? {
-            Some(ledger) => ledger.origin,
-            None => return Err(NodeFault::NoGenesis),
-        };
+    fn replay_batch(
+        &self,
+        pending: &mut PendingGroup,
+        batch: &[Admitted],
+        recorded_at: TimeMs,
+    ) -> Result<(), NodeFault> {
+        // The genesis names the tables that judge from entry 1 on.
+        if let Some(Body::Genesis(genesis)) = batch.first().map(|it| &it.event().body) {
+            pending.head.tables_hash = genesis.tables_hash;
+        }
+        let index = pending.head.next;
+        replay(pending, self.store, batch, recorded_at).map_err(|it| match it {
+            Refused::Caller(error) => NodeFault::Replay { index, rule: error.error.to_string() },
+            Refused::Unreadable(fault) => NodeFault::Store(fault),
+        })
+    }
+
+    /// The checkpoint at the head. ed25519 is deterministic: signed again, it has the same bytes as
+    /// the first time. What a former key signed is taken from where it was kept: the frame behind
+    /// it, the database, the guard.
+    fn sign_head(&self, following: Option<&Group>) -> Result<SignedCheckpoint, NodeFault> {
+        let ledger = ledger_of(self.store)?;
         let (size, root) = (self.frontier.size(), self.frontier.root());
-        Ok(Checkpoint { origin, size, root }.sign(self.ledger_key))
+        let signer = ledger.signer_of(size);
+        let checkpoint = Checkpoint { origin: ledger.origin.clone(), size, root };
+        if let Some(key) = self.keys.of(signer) {
+            return Ok(checkpoint.sign(key));
+        }
+        let in_database = self.store.latest_checkpoint()?.map(|(_, text)| text);
+        let in_guard = self.store.guard_current()?;
+        let kept = [following.map(|it| it.previous_checkpoint.clone()), in_database, in_guard];
+        let its = |text: Bytes| {
+            let (said, note) = SignedCheckpoint::open(&text, &checkpoint.origin, &signer).ok()?;
+            (said == checkpoint).then_some(note)
+        };
+        let index = EntryIndex(size.0.saturating_sub(1));
+        kept.into_iter().flatten().find_map(its).ok_or(NodeFault::RotationUnfinished { index })
     }
 }
 
-/// The batches of a group, as their entries tell.
-fn batches(group: &Group) -> Result<Vec<(Vec<Admitted>, TimeMs)>, NodeFault> {
-    let mut batches: Vec<(Vec<Admitted>, TimeMs)> = Vec::new();
+fn replay_statement(
+    pending: &mut PendingGroup,
+    store: &Store,
+    envelope: &Bytes,
+    recorded_at: TimeMs,
+) -> Result<(), NodeFault> {
+    let index = pending.head.next;
+    pending.state(store, envelope, recorded_at).map_err(|it| match it {
+        Unsaid::Statement(fault) => NodeFault::Replay { index, rule: fault.to_string() },
+        Unsaid::Unreadable(fault) => NodeFault::Store(fault),
+    })
+}
+
+/// What stands in a journal: a batch of events, or a statement's envelope.
+enum Recorded {
+    Batch(Vec<Admitted>),
+    Statement(Bytes),
+}
+
+/// The batches and statements of a group, as their entries tell.
+fn recorded(group: &Group) -> Result<Vec<(Recorded, TimeMs)>, NodeFault> {
+    let mut batches: Vec<(Recorded, TimeMs)> = Vec::new();
     let mut current_first = None;
     for (position, bytes) in group.entries.iter().enumerate() {
         let index = EntryIndex(group.first.0 + position as u64);
         let fault = |rule: String| NodeFault::Replay { index, rule };
         let entry = Entry::parse(bytes).map_err(|it| fault(it.to_string()))?;
+        if entry.kind == EntryKind::Statement {
+            batches.push((Recorded::Statement(entry.envelope), entry.recorded_at));
+            current_first = None;
+            continue;
+        }
         let admitted = admit_known(entry.envelope).map_err(|it| fault(it.to_string()))?;
         match batches.last_mut() {
-            Some((batch, _)) if current_first == Some(entry.batch_first) => batch.push(admitted),
-            _ => batches.push((vec![admitted], entry.recorded_at)),
+            Some((Recorded::Batch(batch), _)) if current_first == Some(entry.batch_first) => {
+                batch.push(admitted);
+            }
+            _ => batches.push((Recorded::Batch(vec![admitted]), entry.recorded_at)),
         }
         current_first = Some(entry.batch_first);
     }
@@ -484,9 +632,11 @@ fn check_guard(
         store.guard_advance(None, newest.as_bytes())?;
         return Ok(());
     };
-    let nothing = EntryCount(0);
-    let (said, _) = SignedCheckpoint::open(&seen, &ledger.origin, &ledger.ledger_key)
-        .map_err(|it| NodeFault::GuardDisagrees { size: nothing, rule: it.to_string() })?;
+    let (claimed, _) = SignedCheckpoint::parse(&seen)
+        .map_err(|it| NodeFault::GuardDisagrees { size: EntryCount(0), rule: it.to_string() })?;
+    let signer = ledger.signer_of(claimed.size);
+    let (said, _) = SignedCheckpoint::open(&seen, &ledger.origin, &signer)
+        .map_err(|it| NodeFault::GuardDisagrees { size: claimed.size, rule: it.to_string() })?;
     if said.size > journal {
         return Err(NodeFault::BehindGuard { guard: said.size, journal });
     }

@@ -16,6 +16,7 @@ use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
+use crate::ledger::entry::Entry;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
@@ -150,6 +151,19 @@ impl Reader {
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
         *self.shared.size.borrow()
+    }
+
+    /// When the last entry under the checkpoint was recorded.
+    pub fn last_recorded_at(&self) -> Result<TimeMs, ReadFault> {
+        let last = self.size().0.checked_sub(1).ok_or(ReadFault::Empty)?;
+        let bytes = self.entry(EntryIndex(last))?.ok_or(ReadFault::Empty)?;
+        let entry = Entry::parse(&bytes).map_err(|it| ReadFault::Tree(it.to_string()))?;
+        Ok(entry.recorded_at)
+    }
+
+    /// Bytes of the database's files.
+    pub fn database_bytes(&self) -> Result<u64, ReadFault> {
+        Ok(self.store.database_bytes()?)
     }
 
     /// The ledger's own state.

@@ -15,18 +15,20 @@
 //! after `Poisoned`, until a restart finds out what is on disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
 
 use super::admission::Admitted;
 use super::clock::Clock;
 use super::error::{AppendError, BatchError, NodeFault};
-use super::group::{Head, PendingGroup, Placed, Refused};
+use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::veil::Veil;
+use super::{measures, statement};
 use crate::domain::sight::Onlooker;
 use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -58,8 +60,27 @@ pub struct Request {
     pub purpose: Purpose,
     /// For whose eyes the answer is.
     pub onlooker: Onlooker,
+    /// Its place in the mailbox, for as long as it waits.
+    pub place: MailboxPlace,
     /// Where the answer goes; a caller that hung up is not missed.
     pub reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
+}
+
+/// One more that waits for the writer, until it is dropped.
+pub struct MailboxPlace(Arc<Shared>);
+
+impl MailboxPlace {
+    /// Counts.
+    pub fn take(shared: Arc<Shared>) -> Self {
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for MailboxPlace {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the writer shares with those who call it.
@@ -69,6 +90,8 @@ pub struct Shared {
     pub is_poisoned: AtomicBool,
     /// The node stops.
     pub is_closing: AtomicBool,
+    /// Requests that wait for the writer.
+    pub waiting: AtomicUsize,
     /// Entries under the last checkpoint; who follows the ledger waits for it to change.
     pub size: watch::Sender<EntryCount>,
 }
@@ -77,7 +100,8 @@ impl Shared {
     /// Of a node whose last checkpoint has so many entries.
     pub fn new(size: EntryCount) -> Self {
         let (is_poisoned, is_closing) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { is_poisoned, is_closing, size: watch::Sender::new(size) }
+        let waiting = AtomicUsize::new(0);
+        Self { is_poisoned, is_closing, waiting, size: watch::Sender::new(size) }
     }
 }
 
@@ -192,7 +216,7 @@ impl Writer {
         now: TimeMs,
         waiting: &mut Vec<Waiting>,
     ) -> Result<(), NodeFault> {
-        let Request { batch, purpose, onlooker, reply } = request;
+        let Request { batch, purpose, onlooker, reply, .. } = request;
         let verdict = match self.refused_repeat(onlooker, &batch) {
             Ok(None) => match purpose {
                 Purpose::Record => group.add(&*self.store, &batch, now),
@@ -289,6 +313,7 @@ impl Writer {
             previous_checkpoint: previous.clone().unwrap_or_default().into(),
             entries,
         };
+        let begun = Instant::now();
         self.store.journal_append(&group)?;
         self.store.write_group(&GroupRows {
             group: &group,
@@ -314,6 +339,10 @@ impl Writer {
         self.store.guard_advance(previous.as_deref(), signed.as_bytes())?;
         self.store.fault(FaultPoint::BeforeReply)?;
 
+        metrics::histogram!(measures::JOURNAL_SYNC_SECONDS).record(self.store.last_journal_sync());
+        metrics::histogram!(measures::COMMIT_SECONDS).record(begun.elapsed());
+        let entries = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
+        metrics::histogram!(measures::GROUP_ENTRIES).record(f64::from(entries));
         self.head = head;
         self.checkpoint = Some(signed);
         self.unsynced_bytes += bytes;
@@ -347,6 +376,39 @@ impl Writer {
     /// Entries written so far.
     pub fn size(&self) -> EntryCount {
         EntryCount(self.head.next.0)
+    }
+
+    /// Hands the pen on. The old key signs the statement and the checkpoint that ends with it; then
+    /// the next key signs a note and the checkpoint over it, so that everybody who knows the next
+    /// key alone hears it vouch for all that was before.
+    ///
+    /// *A crash in the first group:* it is not there, or it is, and only the old key can sign its
+    /// checkpoint: the next start asks for this again, with both keys. *A crash between the two:*
+    /// the next key goes on; its first group is an ordinary one.
+    pub(super) fn rotate(&mut self, next: SigningKey) -> Result<EntryIndex, NodeFault> {
+        let index = self.head.next;
+        let envelope = statement::rotation(&self.origin, &self.ledger_key, &next);
+        self.state(&envelope)?;
+        self.ledger_key = next;
+        self.note()?;
+        Ok(index)
+    }
+
+    /// The key in force says that it is there.
+    pub(super) fn note(&mut self) -> Result<(), NodeFault> {
+        let envelope = statement::note(&self.origin, &self.ledger_key);
+        self.state(&envelope)
+    }
+
+    /// Commits a statement, as a group of its own.
+    fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
+        let now = self.now()?;
+        let mut group = PendingGroup::new(self.head.clone());
+        group.state(&*self.store, envelope, now).map_err(|unsaid| match unsaid {
+            Unsaid::Statement(fault) => NodeFault::Statement(fault),
+            Unsaid::Unreadable(fault) => NodeFault::Store(fault),
+        })?;
+        self.commit(group)
     }
 
     /// Commits a group outside of the loop: the genesis.

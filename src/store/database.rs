@@ -121,6 +121,11 @@ impl Database {
         parsed(&bytes).map(Some)
     }
 
+    /// Bytes of its files.
+    pub(super) fn size_on_disk(&self) -> Result<u64, StoreFault> {
+        self.db.size_on_disk().map_err(sled_at("measure"))
+    }
+
     /// Writes a batch: all of it or nothing, and readers see it at once.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), StoreFault> {
         self.db.apply_batch(batch).map_err(sled_at("write"))

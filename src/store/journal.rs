@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::fault::{StoreFault, io_at};
 use super::faults::{FaultPoint, Faults};
@@ -89,6 +90,7 @@ pub struct Journal {
     reserved: u64,
     next: EntryIndex,
     is_poisoned: bool,
+    last_sync: Duration,
 }
 
 /// Groups in order, read segment by segment; one frame is in memory at a time.
@@ -127,7 +129,16 @@ impl Journal {
         let start = EntryIndex(0);
         let (path, file, reserved) = new_segment(&config, start, 0)?;
         let offset = SEGMENT_HEADER_BYTES as u64;
-        Ok(Self { config, path, file, offset, reserved, next: start, is_poisoned: false })
+        Ok(Self {
+            config,
+            path,
+            file,
+            offset,
+            reserved,
+            next: start,
+            is_poisoned: false,
+            last_sync: Duration::ZERO,
+        })
     }
 
     /// Opens a journal: every segment's header is checked, the last segment is read, and an
@@ -173,7 +184,16 @@ impl Journal {
         // replay would acknowledge it.
         file.sync_all().map_err(io_at("sync", &path))?;
         files::sync_dir(&config.dir)?;
-        let journal = Self { config, path, file, offset, reserved, next, is_poisoned: false };
+        let journal = Self {
+            config,
+            path,
+            file,
+            offset,
+            reserved,
+            next,
+            is_poisoned: false,
+            last_sync: Duration::ZERO,
+        };
         Ok((journal, torn))
     }
 
@@ -202,6 +222,11 @@ impl Journal {
         Ok(())
     }
 
+    /// How long the sync of the last group took.
+    pub fn last_sync(&self) -> Duration {
+        self.last_sync
+    }
+
     /// The groups from the one that holds `from` up to what is durable now.
     pub fn read(&self, from: EntryIndex) -> Result<Groups, StoreFault> {
         Groups::new(&self.config.dir, self.config.ledger, from, Some(self.next))
@@ -228,7 +253,9 @@ impl Journal {
         faults.at(FaultPoint::BeforeJournalSync, &self.path)?;
         // A crash before this returns may leave any part of the frame; the next opening sets it
         // aside.
+        let begun = Instant::now();
         self.file.sync_data().map_err(io_at("sync", &self.path))?;
+        self.last_sync = begun.elapsed();
         faults.at(FaultPoint::AfterJournalSync, &self.path)
     }
 

@@ -36,6 +36,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sled::Batch;
@@ -227,6 +228,16 @@ impl Store {
     /// Writes a group into the journal; it is durable when this returns.
     pub fn journal_append(&self, group: &Group) -> Result<(), StoreFault> {
         self.step(|| self.journal().append(group))
+    }
+
+    /// How long the journal's last sync took.
+    pub fn last_journal_sync(&self) -> Duration {
+        self.journal().last_sync()
+    }
+
+    /// Bytes of the database's files.
+    pub fn database_bytes(&self) -> Result<u64, StoreFault> {
+        self.database.size_on_disk()
     }
 
     /// The durable groups from the one that holds `from`.

@@ -4,7 +4,7 @@ use super::replay::Identity;
 use super::report::{FindingKind, Findings};
 use super::roots::RootStack;
 use super::told;
-use crate::domain::{EntryCount, EntryIndex};
+use crate::domain::{EntryCount, EntryIndex, PublicKey};
 use crate::ledger::{Checkpoint, CheckpointFault, SignedCheckpoint};
 use crate::limits::MAX_PENDING_CHECKPOINTS;
 
@@ -17,12 +17,19 @@ pub(super) struct Checkpoints {
     is_head_given: bool,
     /// The largest one that holds.
     held: Option<Checkpoint>,
+    /// The keys under which one holds: at most as many as a ledger has.
+    heard: Vec<PublicKey>,
 }
 
 impl Checkpoints {
     /// The largest one that holds.
     pub(super) fn held(&self) -> Option<&Checkpoint> {
         self.held.as_ref()
+    }
+
+    /// Whether one holds that this key signed.
+    pub(super) fn is_heard(&self, key: &PublicKey) -> bool {
+        self.heard.contains(key)
     }
 
     /// Takes one of the head. It is judged when as many entries have come as it speaks of.
@@ -104,6 +111,11 @@ impl Checkpoints {
             return findings.overall(FindingKind::GroupMalformed, detail);
         }
         if checkpoint.root == roots.root() {
+            if let Some(Identity { ledger_key, .. }) = trusted
+                && !self.is_heard(ledger_key)
+            {
+                self.heard.push(*ledger_key);
+            }
             self.held = Some(checkpoint);
             return;
         }
@@ -153,8 +165,7 @@ impl Checkpoints {
 /// Opens one under the trusted name and key; says why not.
 fn open(text: &[u8], trusted: Option<&Identity>, findings: &mut Findings) -> Option<Checkpoint> {
     let Some(Identity { origin, ledger_key }) = trusted else {
-        let detail = "it is not known who signs: no key is pinned and no genesis was read, or the \
-                      ledger named a next key";
+        let detail = "it is not known who signs: no key is pinned and no genesis was read";
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };

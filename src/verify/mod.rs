@@ -23,7 +23,8 @@
 //! After the first entry whose effects are not known (it does not parse, does not follow, is not
 //! signed, breaks a rule) the state is not known either. From there on only what needs no state is
 //! checked, which the report says: index, chain, time, batch, form, signatures under known keys,
-//! tree and checkpoints.
+//! tree and checkpoints. The ledger's own keys are followed all the same: they rest on each other,
+//! not on the state.
 //!
 //! # What it cannot tell
 //!
@@ -37,6 +38,7 @@
 //! and events.
 
 mod checkpoints;
+mod keys;
 mod receipt;
 mod replay;
 mod report;
@@ -44,7 +46,7 @@ mod roots;
 mod sequence;
 mod verifier;
 
-pub use receipt::{ReceiptReport, verify_receipt};
+pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Report, Verdict, Weight};
 pub use verifier::{GroupInput, Pins, Progress, Verifier};

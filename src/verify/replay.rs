@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::keys::LedgerKeys;
 use super::report::{FindingKind, Findings};
 use super::told;
 use super::verifier::Pins;
-use crate::domain::apply::{RULES_VERSION, Refusal};
+use crate::domain::apply::{RULES_VERSION, Refusal, rotate_ledger_key};
 use crate::domain::effects::{Effects, LotLink};
 use crate::domain::event::Genesis;
 use crate::domain::memory::MemoryState;
@@ -19,7 +20,7 @@ use crate::ledger::hash::sha256;
 use crate::ledger::keys::key_id;
 use crate::ledger::{Entry, EntryKind, Envelope, StrictKey};
 use crate::wire::statement::StatementBody;
-use crate::wire::{DecodeFault, decode_event, decode_statement};
+use crate::wire::{DecodeFault, decode_event, decode_statement, encode_possession};
 
 /// Who a ledger says it is, in its genesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,10 @@ pub(super) struct Replay {
     /// Keys that were parsed; `None` for a key that is not sound.
     keys: BTreeMap<KeyId, Option<StrictKey>>,
     claims: Option<Identity>,
-    /// The ledger named a next key: who signs from then on is not known to this version.
-    is_key_rotated: bool,
+    /// The keys that the ledger itself had; none while no genesis holds.
+    ledger_keys: LedgerKeys,
+    /// The last entry that named a next one.
+    rotated_at: Option<EntryIndex>,
     stopped_at: Option<EntryIndex>,
     replayed: u64,
     signatures: u64,
@@ -55,9 +58,14 @@ impl Replay {
         self.claims.as_ref()
     }
 
-    /// Whether the ledger named a next key, which this version does not follow.
-    pub(super) fn is_key_rotated(&self) -> bool {
-        self.is_key_rotated
+    /// The ledger's own keys so far.
+    pub(super) fn keys(&self) -> &LedgerKeys {
+        &self.ledger_keys
+    }
+
+    /// The last entry that named a next ledger key.
+    pub(super) fn rotated_at(&self) -> Option<EntryIndex> {
+        self.rotated_at
     }
 
     /// The entry whose effects are not known.
@@ -96,7 +104,10 @@ impl Replay {
                 return self.stop(at);
             }
         };
-        if self.stopped_at.is_some() {
+        // The ledger's own words rest on its keys alone, so they are followed without a state.
+        let is_event = entry.kind == EntryKind::Event;
+        let has_no_keys = self.ledger_keys.current().is_none();
+        if self.stopped_at.is_some() && (is_event || has_no_keys) {
             return self.check_without_state(at, entry.kind, &envelope, findings);
         }
         let verdict = match entry.kind {
@@ -104,6 +115,7 @@ impl Replay {
             EntryKind::Statement => self.statement(at, entry, &envelope, findings),
         };
         match verdict {
+            Ok(()) if self.stopped_at.is_some() => {}
             Ok(()) => self.replayed = self.replayed.saturating_add(1),
             Err(Stop) => self.stop(at),
         }
@@ -171,6 +183,12 @@ impl Replay {
             self.meet_genesis(at, entry, &event, genesis, pins, findings)?;
         }
         let signers = self.check_signers(at, entry.kind, envelope, findings)?;
+        if self.ledger_keys.current().is_none()
+            && let Some(claims) = &self.claims
+        {
+            // Both keys signed the genesis, so what it says of them is theirs.
+            self.ledger_keys = LedgerKeys::begin(claims.ledger_key);
+        }
         if let Body::RegisterKey(new) = &event.body {
             self.check_new_key(at, &new.public_key, findings);
         }
@@ -202,7 +220,7 @@ impl Replay {
         findings: &mut Findings,
     ) -> Result<(), Stop> {
         let claims = Identity { origin: event.origin.clone(), ledger_key: genesis.ledger_key };
-        check_pins(at, pins, &claims, findings);
+        check_origin(at, pins, &claims, findings);
         self.claims = Some(claims);
         judged_by(at, entry, genesis.rules_version, genesis.tables_hash, findings);
         if genesis.rules_version != RULES_VERSION {
@@ -310,8 +328,8 @@ impl Replay {
 
     // --- statements ------------------------------------------------------------------------------
 
-    /// The ledger speaks: under the key of its genesis alone, about itself. (Whether that key is
-    /// the pinned one was asked at the genesis.)
+    /// The ledger speaks: under its key in force alone, about itself. (Whether the pinned key is
+    /// one of its keys is asked at the end.)
     fn statement(
         &mut self,
         at: EntryIndex,
@@ -319,13 +337,16 @@ impl Replay {
         envelope: &Envelope,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
-        self.check_judged_by(at, entry, findings);
-        self.check_no_correctives_missing(at, findings);
-        if self.stopped_at.is_some() {
-            self.check_known_signers(at, entry.kind, envelope, findings);
-            return Err(Stop);
+        if self.stopped_at.is_none() {
+            self.check_judged_by(at, entry, findings);
+            self.check_no_correctives_missing(at, findings);
+            if self.stopped_at.is_some() {
+                self.check_known_signers(at, entry.kind, envelope, findings);
+                return Err(Stop);
+            }
         }
-        let Some(ledger) = self.claims.clone() else {
+        let (Some(ledger), Some(in_force)) = (self.claims.clone(), self.ledger_keys.current())
+        else {
             let detail = "a statement before any genesis says whose it is";
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Err(Stop);
@@ -335,47 +356,87 @@ impl Replay {
             Err(fault) => {
                 findings.at(at, decode_kind(&fault), told(&fault));
                 self.check_known_signers(at, entry.kind, envelope, findings);
-                return Ok(()); // a statement changes no state
+                return Ok(()); // a statement that says nothing changes nothing
             }
         };
-        let ledger_key = key_id(&ledger.ledger_key);
         let signers: Vec<KeyId> = envelope.signatures.iter().map(|it| it.key).collect();
-        if signers != [ledger_key] {
-            let detail = format!("signed by {} keys, not by the ledger key alone", signers.len());
+        if signers != [key_id(&in_force)] {
+            let detail =
+                format!("signed by {} keys, not by the ledger key in force alone", signers.len());
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Ok(());
         }
-        self.check_known_signers(at, entry.kind, envelope, findings);
+        let holds = self.check_known_signers(at, entry.kind, envelope, findings);
         if statement.origin != ledger.origin {
             let detail = format!("a statement of {}, not of {}", statement.origin, ledger.origin);
             findings.at(at, FindingKind::StatementInvalid, detail);
+            return Ok(());
         }
-        let unsupported = match statement.body {
-            StatementBody::RestartNote { .. } => return Ok(()),
-            StatementBody::LotStateRoot { .. } => "a root of lot states, which is not recomputed",
-            StatementBody::LedgerKeyRotation { .. } => {
-                self.is_key_rotated = true;
-                "a next ledger key, which is not followed"
+        match statement.body {
+            StatementBody::RestartNote { .. } => Ok(()),
+            StatementBody::LotStateRoot { .. } => {
+                let detail = "the ledger states a root of lot states, which is not recomputed by \
+                              this version";
+                findings.at(at, FindingKind::StatementUnsupported, detail);
+                Err(Stop)
             }
-        };
-        let detail = format!("the ledger states {unsupported} by this version");
-        findings.at(at, FindingKind::StatementUnsupported, detail);
-        Err(Stop)
+            // A next key that the old one did not sign for is not followed.
+            StatementBody::LedgerKeyRotation { .. } if !holds => Ok(()),
+            StatementBody::LedgerKeyRotation { next_key, possession } => {
+                if let Err(detail) = self.follow(at, entry, &ledger.origin, next_key, &possession) {
+                    findings.at(at, FindingKind::StatementInvalid, detail);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The key in force names the next one, which shows that somebody holds it.
+    fn follow(
+        &mut self,
+        at: EntryIndex,
+        entry: &Entry,
+        origin: &Origin,
+        next: PublicKey,
+        possession: &[u8; 64],
+    ) -> Result<(), String> {
+        if entry.batch_len != 1 {
+            return Err(format!("a next ledger key in a batch of {}", entry.batch_len));
+        }
+        if self.ledger_keys.is_full() {
+            return Err("the ledger has had as many keys as it may".to_owned());
+        }
+        if self.ledger_keys.contains(&next) {
+            return Err(format!("key {next} is or was the ledger's own, and cannot follow"));
+        }
+        let id = key_id(&next);
+        if self.keys.contains_key(&id) {
+            return Err(format!("key {id} is registered for a party, and cannot follow"));
+        }
+        let key = StrictKey::parse(&next).map_err(|fault| told(&fault))?;
+        let unproven = encode_possession(origin, &next);
+        key.verify(&pae(EntryKind::Statement.payload_type(), &unproven), possession)
+            .map_err(|_| format!("key {next} did not sign that somebody holds it"))?;
+        self.signatures = self.signatures.saturating_add(1);
+        if self.stopped_at.is_none()
+            && let Some(ledger) = self.state.ledger.clone()
+        {
+            let Ok(after) = rotate_ledger_key(&self.state, &ledger, next, entry.index, sha256);
+            self.state.ledger = Some(after.map_err(|fault| fault.to_string())?);
+        }
+        self.keys.insert(id, Some(key));
+        self.ledger_keys.push(next, at);
+        self.rotated_at = Some(at);
+        Ok(())
     }
 }
 
-fn check_pins(at: EntryIndex, pins: &Pins, claims: &Identity, findings: &mut Findings) {
+fn check_origin(at: EntryIndex, pins: &Pins, claims: &Identity, findings: &mut Findings) {
     if let Some(pinned) = &pins.origin
         && *pinned != claims.origin
     {
         let detail = format!("pinned is {pinned}, the genesis says {}", claims.origin);
         findings.at(at, FindingKind::OriginMismatch, detail);
-    }
-    if let Some(pinned) = &pins.ledger_key
-        && *pinned != claims.ledger_key
-    {
-        let detail = format!("pinned is {pinned}, the genesis says {}", claims.ledger_key);
-        findings.at(at, FindingKind::LedgerKeyMismatch, detail);
     }
 }
 

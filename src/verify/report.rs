@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::replay::Identity;
 use super::verifier::Progress;
-use crate::domain::{EntryCount, EntryIndex};
+use crate::domain::{EntryCount, EntryIndex, PublicKey};
 use crate::ledger::Checkpoint;
 use crate::limits::MAX_FINDINGS;
 
@@ -76,7 +76,7 @@ finding_kinds! {
     IndexWrong = "index-wrong" Tampered,
     /// A key of the registry under which no signature can be trusted.
     KeyUnsound = "key-unsound" Tampered,
-    /// The genesis names another ledger key than the pinned one.
+    /// The pinned key is none of the ledger's: neither that of the genesis nor one that followed.
     LedgerKeyMismatch = "ledger-key-mismatch" Tampered,
     /// The lot links are not those that follow from the events.
     LinksWrong = "links-wrong" Tampered,
@@ -86,6 +86,9 @@ finding_kinds! {
     NonCanonical = "non-canonical" Tampered,
     /// The genesis names another origin than the pinned one.
     OriginMismatch = "origin-mismatch" Tampered,
+    /// The pinned key is one of the ledger's, and no checkpoint that it signed holds: nobody whom
+    /// the reader trusts vouches for these entries.
+    PinUnvouched = "pin-unvouched" Undetermined,
     /// Consistent with itself, but nobody pinned the key and the origin.
     PinsMissing = "pins-missing" Warning,
     /// The receipt is not one.
@@ -98,6 +101,8 @@ finding_kinds! {
     RootMismatch = "root-mismatch" Tampered,
     /// The rules do not let the event in.
     RuleBroken = "rule-broken" Tampered,
+    /// The ledger names a next key, and the old one signed no checkpoint that ends with that entry.
+    RotationUncovered = "rotation-uncovered" Undetermined,
     /// Rules that this software does not execute.
     RulesUnknown = "rules-unknown" Undetermined,
     /// The entry names other rules than those in force.
@@ -213,6 +218,11 @@ pub struct Report {
     pub checkpoint: Option<Checkpoint>,
     /// Who the ledger says it is, in its genesis: what there is to pin, not a proof of it.
     pub claims: Option<Identity>,
+    /// The ledger key in force after the last entry; another than that of `claims` when it was
+    /// rotated.
+    pub ledger_key: Option<PublicKey>,
+    /// How often the ledger key was rotated.
+    pub rotations: usize,
     /// How much was done.
     pub progress: Progress,
 }

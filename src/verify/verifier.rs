@@ -17,7 +17,7 @@ use crate::ledger::{ChainValue, Entry, EntryFault};
 pub struct Pins {
     /// Its name.
     pub origin: Option<Origin>,
-    /// The key that signs its checkpoints.
+    /// A key that signs or signed its checkpoints: that of the genesis, or one that followed it.
     pub ledger_key: Option<PublicKey>,
 }
 
@@ -32,11 +32,14 @@ impl Pins {
         }
     }
 
-    /// Name and key that checkpoints and statements are held against: the pinned ones, and what is
-    /// not pinned from the ledger's own claims.
-    pub(super) fn trusted(&self, claims: Option<&Identity>) -> Option<Identity> {
+    /// Name and key that a checkpoint is held against: the pinned name, or the one that the ledger
+    /// claims; the key that signs by the ledger's own words, or, where it said none that hold, the
+    /// pinned one, or the claimed one.
+    /// Whether the pinned key is one of the ledger's is asked at the end.
+    fn trusted(&self, claims: Option<&Identity>, signer: Option<PublicKey>) -> Option<Identity> {
         let origin = self.origin.as_ref().or(claims.map(|claims| &claims.origin))?;
-        let ledger_key = self.ledger_key.or(claims.map(|claims| claims.ledger_key))?;
+        let claimed = claims.map(|claims| claims.ledger_key);
+        let ledger_key = signer.or(self.ledger_key).or(claimed)?;
         Some(Identity { origin: origin.clone(), ledger_key })
     }
 }
@@ -101,7 +104,12 @@ impl Verifier {
     pub fn feed_group(&mut self, group: &GroupInput<'_>) {
         self.check_group(group);
         for entry in group.entries {
+            let at = self.position();
             self.feed_entry(entry);
+            if self.replay.rotated_at() == Some(at) && group.entries.len() > 1 {
+                let detail = "it names a next ledger key, and is no commit group of its own";
+                self.findings.at(at, FindingKind::StatementInvalid, detail);
+            }
         }
         self.end_batch("the group ends");
     }
@@ -109,6 +117,13 @@ impl Verifier {
     /// The next entry.
     pub fn feed_entry(&mut self, bytes: &Bytes) {
         let at = self.position();
+        if let Some(rotated) = self.awaits_checkpoint() {
+            let detail = format!(
+                "it names the next ledger key, and the old one signed no checkpoint of {} entries",
+                rotated.next()
+            );
+            self.findings.at(rotated, FindingKind::RotationUncovered, detail);
+        }
         let chain = ChainValue::of_entry(bytes);
         self.roots.push(leaf_hash(bytes));
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -136,6 +151,15 @@ impl Verifier {
     pub fn checkpoint(&mut self, text: &[u8]) {
         let trusted = self.trusted();
         self.checkpoints.take(text, &self.roots, trusted.as_ref(), &mut self.findings);
+    }
+
+    /// The entry just fed, when it names a next ledger key and no checkpoint that ends with it came
+    /// yet: whoever reads the entries from elsewhere than a journal gets it (from the entry's
+    /// receipt, say) and hands it in before the next entry.
+    pub fn awaits_checkpoint(&self) -> Option<EntryIndex> {
+        let rotated = self.replay.rotated_at().filter(|at| at.next().0 == self.roots.size().0)?;
+        let held = self.checkpoints.held().map(|held| held.size);
+        (held != Some(self.roots.size())).then_some(rotated)
     }
 
     /// How much was done so far.
@@ -168,6 +192,7 @@ impl Verifier {
             );
             self.findings.at(stopped.next(), FindingKind::ReplayStopped, detail);
         }
+        let is_pin_met = self.check_pinned_key();
         if let Some(missing) = self.pins.missing() {
             let detail = format!(
                 "consistent with itself at best: {missing} was pinned, so another ledger could \
@@ -184,18 +209,40 @@ impl Verifier {
             first_bad,
             findings,
             findings_left_out,
-            checkpoint: self.checkpoints.held().cloned(),
+            // One that another ledger's key signed is nothing to go by.
+            checkpoint: self.checkpoints.held().filter(|_| is_pin_met).cloned(),
+            ledger_key: self.replay.keys().current(),
+            rotations: self.replay.keys().rotations(),
             claims: self.replay.claims().cloned(),
             progress,
         }
     }
 
-    /// Under whose name and key checkpoints stand; `None` when that is not known.
+    /// Under whose name and key a checkpoint of the entries so far stands; `None` when that is not
+    /// known.
     fn trusted(&self) -> Option<Identity> {
-        if self.replay.is_key_rotated() {
-            return None;
+        let signer = self.replay.keys().signer_of(self.roots.size());
+        self.pins.trusted(self.replay.claims(), signer)
+    }
+
+    /// The pinned key is one of the ledger's, and vouches. A key that followed vouches by a
+    /// checkpoint of its own: that somebody named it, and that it once said to be held, can be
+    /// copied into another ledger.
+    fn check_pinned_key(&mut self) -> bool {
+        let Some(pinned) = self.pins.ledger_key else { return true };
+        let Some(claims) = self.replay.claims() else { return true };
+        let (keys, said) = (self.replay.keys(), claims.ledger_key);
+        let is_claimed = keys.current().is_none() && said == pinned;
+        if !keys.contains(&pinned) && !is_claimed {
+            let detail = format!("pinned is {pinned}, the genesis says {said}, and none followed");
+            self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
+            return false;
         }
-        self.pins.trusted(self.replay.claims())
+        if self.replay.keys().rotations() > 0 && !self.checkpoints.is_heard(&pinned) {
+            let detail = format!("no checkpoint that the pinned key {pinned} signed holds");
+            self.findings.overall(FindingKind::PinUnvouched, detail);
+        }
+        true
     }
 
     /// The place of the next entry, counted as they come.

@@ -13,7 +13,7 @@ pub mod statement;
 
 pub use canonical::{CanonicalRule, MessageName, NonCanonical};
 pub use event::{DecodeFault, EncodeFault, FieldFault, decode_event, encode_event};
-pub use statement::{Statement, decode_statement, encode_statement};
+pub use statement::{Statement, decode_statement, encode_possession, encode_statement};
 
 /// Types generated from `proto/urbanmine/v1`.
 #[expect(clippy::pedantic, missing_docs, reason = "generated code; the protos are its manual")]

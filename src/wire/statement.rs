@@ -73,6 +73,17 @@ pub fn encode_statement(statement: &Statement) -> Vec<u8> {
     v1::Statement { origin, body: Some(body) }.encode_to_vec()
 }
 
+/// What the next key signs to show that somebody holds it: the rotation statement without its
+/// `possession_signature`.
+pub fn encode_possession(origin: &Origin, next_key: &PublicKey) -> Vec<u8> {
+    let rotation = v1::LedgerKeyRotation {
+        next_public_key: Bytes::copy_from_slice(next_key.as_bytes()),
+        possession_signature: Bytes::new(),
+    };
+    let body = Some(v1::statement::Body::LedgerKeyRotation(rotation));
+    v1::Statement { origin: origin.as_str().to_owned(), body }.encode_to_vec()
+}
+
 fn read_statement(fields: &mut Fields, statement: &v1::Statement) -> Option<Statement> {
     use v1::statement::Body as B;
     let origin = fields.origin("origin", &statement.origin);

@@ -315,6 +315,7 @@ pub fn ledger() -> LedgerState {
     LedgerState {
         origin: origin(),
         ledger_key: public_key(200),
+        former_ledger_keys: Vec::new(),
         rules_version: 1,
         tables_hash: Hash32([9; 32]),
         are_tables_published: true,

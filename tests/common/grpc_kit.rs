@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::{ErrorDetail, StatusExt as _};
+use urbanmine::api::doors::ReadAnew;
 use urbanmine::api::identity::Scopes;
 use urbanmine::api::tokens::{Holder, Token, TokenBook, TokenId, token_text};
 use urbanmine::api::{self, DoorSettings, Doors, Listener};
@@ -30,7 +32,7 @@ use urbanmine::ledger::{
     VerifiedReceipt,
 };
 use urbanmine::limits::{MAX_REPLY_BYTES, MAX_TABLE_CHUNK_BYTES};
-use urbanmine::node::{Node, NodeConfig};
+use urbanmine::node::{Clock, Node, NodeConfig};
 use urbanmine::wire::v1;
 use urbanmine::wire::v1::ledger_service_client::LedgerServiceClient;
 use urbanmine::wire::v1::lot_service_client::LotServiceClient;
@@ -72,6 +74,24 @@ pub struct Kit {
     serial: u64,
     /// Held until the end.
     folder: TempDir,
+}
+
+/// Another door to a ledger.
+pub struct Door {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Has its files read anew.
+    pub read_anew: ReadAnew,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Door {
+    /// Closes it.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.serving.await.unwrap();
+    }
 }
 
 /// Sixteen bytes that are a `UUIDv7`, from a number that the forge does not use.
@@ -180,6 +200,23 @@ impl Kit {
         serving.await.unwrap();
         node.shutdown().await;
         drop(folder);
+    }
+
+    /// Another door to the same ledger, on a free port of this machine.
+    pub async fn door(&self, settings: DoorSettings, clock: Arc<dyn Clock>) -> Door {
+        let doors = Doors::open(settings).unwrap();
+        let read_anew = doors.read_anew();
+        let listener = doors.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let node = self.node.clone();
+        let serving = tokio::spawn(async move {
+            let until = async {
+                let _ = stopped.await;
+            };
+            api::serve_at(node, listener, clock, until).await.unwrap();
+        });
+        Door { address, read_anew, stop, serving }
     }
 
     /// The node behind the service.

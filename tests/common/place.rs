@@ -5,9 +5,10 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use serde_json::{Value as Json, json};
@@ -24,18 +25,23 @@ pub struct Place {
 /// A node that is killed when its test ends.
 pub struct Server {
     child: Child,
+    /// Reads what it says: a service whose talk nobody takes would stand still.
+    talk: Option<JoinHandle<String>>,
     pub url: String,
 }
 
 impl Server {
+    /// Sends it a signal, such as `-HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
     /// Asks it to end, and gives everything that it said on stderr.
     pub fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        let mut talk = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut talk).unwrap();
-        }
+        let talk = self.talk.take().unwrap().join().unwrap();
         assert!(self.child.wait().unwrap().success(), "{talk}");
         talk
     }
@@ -86,7 +92,7 @@ impl Place {
     /// Keys of ledger, successor, coordinator and collector, and a ledger with its tables.
     pub fn new() -> Self {
         let place = Self::with_keys();
-        json_of(&place.with(&["init", "--origin", ORIGIN], &place.founding()), 0);
+        json_of(&place.with(&["init", "--origin", ORIGIN], &Self::founding()), 0);
         place
     }
 
@@ -111,7 +117,7 @@ impl Place {
         place
     }
 
-    pub fn founding(&self) -> [(&'static str, &'static str); 5] {
+    pub fn founding() -> [(&'static str, &'static str); 5] {
         [
             ("--data", "data"),
             ("--ledger-key", "ledger.pem"),
@@ -166,5 +172,35 @@ pub fn start(mut command: Command) -> Server {
         let output = child.wait_with_output().unwrap();
         panic!("it does not start: {output:?}");
     }
-    Server { child, url }
+    let mut stderr = child.stderr.take().unwrap();
+    let talk = std::thread::spawn(move || {
+        let mut talk = String::new();
+        stderr.read_to_string(&mut talk).unwrap();
+        talk
+    });
+    Server { child, talk: Some(talk), url }
+}
+
+impl Place {
+    /// Starts a node with a key, registers one site of the coordinator's, and stops it.
+    pub fn append_site(&self, key: &str, name: &str, receipts: &str) {
+        let server = self.serve(key, &[]);
+        let event = json!({
+            "event_id": format!("@event/{name}"),
+            "actor_party_id": "@party/coordinator",
+            "occurred_at_ms": jiff::Timestamp::now().as_millisecond(),
+            "occurred_at_offset_min": 480,
+            "register_site": { "site": {
+                "site_id": format!("@site/{name}"), "party_id": "@party/coordinator",
+                "name_en": "A yard (fictional)", "region_code": "360702",
+            } },
+        });
+        let script = format!("{name}.jsonl");
+        fs::write(self.path(&script), format!("{event}\n")).unwrap();
+        let files = [("--receipts", receipts), ("--passphrase-file", "passphrase")];
+        let key = format!("@party/coordinator={}", self.text("coordinator.pem"));
+        let args = ["submit", self.text(&script), "--server", &server.url, "--key", &key];
+        said(&self.with(&args, &files), 0);
+        server.stop();
+    }
 }

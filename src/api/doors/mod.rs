@@ -6,7 +6,7 @@
 //! *Never:* knows a call, judges who may make one (`gate.rs` does), or holds more for a caller than
 //! `limits.rs` adds up.
 //!
-//! *See:* `docs/OPERATIONS.md`, `docs/adr/0010-who-calls.md`.
+//! *See:* `docs/DOORS.md`, `docs/adr/0011-who-calls.md`.
 
 mod connection;
 mod keys;

@@ -29,6 +29,8 @@ pub struct Reply {
     kept: Option<Reserved>,
     /// Cut off, not handed over yet.
     rest: Bytes,
+    /// What comes after all data.
+    trailers: Option<Frame<Bytes>>,
     /// Data that waits for its room.
     waiting: Option<(Bytes, Room)>,
     mark: Arc<ReplyMark>,
@@ -40,7 +42,7 @@ type Room = Pin<Box<dyn Future<Output = Result<Reserved, NoRoom>> + Send>>;
 
 /// Bytes and what they were set aside from: both go together.
 struct Owned {
-    bytes: Bytes,
+    bytes: Box<[u8]>,
     _room: Reserved,
     _mark: Arc<ReplyMark>,
 }
@@ -59,8 +61,8 @@ impl Reply {
             Keeping::ByItsBytes => (reserved, None),
             Keeping::ToItsEnd => (reserved.account().nothing(), Some(reserved)),
         };
-        let rest = Bytes::new();
-        Self { inner, reserved, kept, rest, waiting: None, mark, _call: call }
+        let (rest, trailers, waiting) = (Bytes::new(), None, None);
+        Self { inner, reserved, kept, rest, trailers, waiting, mark, _call: call }
     }
 
     /// What data of so many bytes are set aside from, when that is there already. A reply that is
@@ -73,10 +75,34 @@ impl Reply {
         }
     }
 
-    fn own(&mut self, bytes: Bytes, room: Reserved) {
+    fn own(&mut self, bytes: &Bytes, room: Reserved) {
         self.mark.begun();
         let mark = Arc::clone(&self.mark);
+        // What a message was encoded into may be twice as large as the message, and is held as a
+        // whole by any piece of it: so a copy that is exactly what was set aside for.
+        let bytes = Box::from(bytes.as_ref());
         self.rest = Bytes::from_owner(Owned { bytes, _room: room, _mark: mark });
+    }
+
+    /// Holds data back until there is room for them.
+    fn wait_with(&mut self, bytes: Bytes) {
+        let (account, count) = (self.reserved.account().clone(), bytes.len());
+        let room = Box::pin(async move { account.reserve(count).await });
+        self.waiting = Some((bytes, room));
+    }
+
+    /// Lets go of what made the reply, when all of it is there: it keeps what it was encoded in.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<(), axum::Error> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else { return Ok(()) };
+        match frame.transpose()?.map(Frame::into_data) {
+            Some(Ok(bytes)) => self.wait_with(bytes),
+            Some(Err(trailers)) => {
+                self.trailers = Some(trailers);
+                self.inner = Inner::empty();
+            }
+            None => self.inner = Inner::empty(),
+        }
+        Ok(())
     }
 
     fn piece(&mut self) -> Bytes {
@@ -100,14 +126,18 @@ impl HttpBody for Reply {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
+        if !this.rest.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
+        }
         if let Some((_, room)) = &mut this.waiting {
             let room = ready!(room.as_mut().poll(cx));
             if let (Some((bytes, _)), Ok(room)) = (this.waiting.take(), room) {
-                this.own(bytes, room);
+                this.own(&bytes, room);
+                return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
             }
         }
-        if !this.rest.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(trailers)));
         }
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
             // It is ours to go on, not its caller's.
@@ -119,21 +149,23 @@ impl HttpBody for Reply {
             Err(other) => Poll::Ready(Some(Ok(other))),
             Ok(bytes) if bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Ok(bytes) => {
-                if let Some(room) = this.room(bytes.len()) {
-                    this.own(bytes, room);
-                    return Poll::Ready(Some(Ok(Frame::data(this.piece()))));
+                let Some(room) = this.room(bytes.len()) else {
+                    this.wait_with(bytes);
+                    return self.poll_frame(cx);
+                };
+                this.own(&bytes, room);
+                drop(bytes);
+                if this.kept.is_none() {
+                    this.look_ahead(cx)?;
                 }
-                let account = this.reserved.account().clone();
-                let count = bytes.len();
-                let room = Box::pin(async move { account.reserve(count).await });
-                this.waiting = Some((bytes, room));
-                self.poll_frame(cx)
+                Poll::Ready(Some(Ok(Frame::data(this.piece()))))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.waiting.is_none() && self.inner.is_end_stream()
+        let has_more = !self.rest.is_empty() || self.waiting.is_some() || self.trailers.is_some();
+        !has_more && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

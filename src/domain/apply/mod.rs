@@ -15,6 +15,7 @@ mod grants;
 mod holds;
 mod lots;
 mod registry;
+mod rotation;
 mod settlements;
 mod sight;
 mod signers;
@@ -30,6 +31,7 @@ use super::tables::Tables;
 use super::units::TimeMs;
 use work::Work;
 
+pub use rotation::{RotationFault, rotate_ledger_key};
 pub use signers::required_signers;
 
 /// The rules that this code executes; an entry records the version it was judged by.

@@ -57,6 +57,7 @@ pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects,
         ledger: Some(LedgerState {
             origin: event.origin.clone(),
             ledger_key: genesis.ledger_key,
+            former_ledger_keys: Vec::new(),
             rules_version: genesis.rules_version,
             tables_hash: genesis.tables_hash,
             are_tables_published: false,
@@ -307,8 +308,8 @@ fn check_group<V: View>(work: &Work<'_, V>, affiliation: &Affiliation) -> Verdic
 pub(super) fn register_key<V: View>(work: &mut Work<'_, V>, new: &RegisterKey) -> Verdict<(), V> {
     let mut state = work.party(new.party)?;
     let id = key_id(work.moment, &new.public_key);
-    // The ledger's own key signs checkpoints and statements, and speaks for no party.
-    let is_ledger_key = new.public_key == work.ledger.ledger_key;
+    // The ledger's own keys sign checkpoints and statements, and speak for no party.
+    let is_ledger_key = work.ledger.was_ledger_key(&new.public_key);
     if is_ledger_key || work.read(|view| view.key(id))?.is_some() {
         return Err(Rejection::KeyExists { key: id }.into());
     }
