@@ -245,10 +245,19 @@ async fn call(
     let mut client = tonic::client::Grpc::new(story.door.clone())
         .max_decoding_message_size(urbanmine::limits::MAX_REPLY_BYTES);
     client.ready().await.unwrap();
-    let mut asked = Request::new(Bytes::from(request.encode_to_vec()));
-    asked.metadata_mut().insert("authorization", kit::bearer(caller).parse().unwrap());
-    let path = format!("/{}", name_of(method)).parse().unwrap();
-    let reply = client.unary(asked, path, Raw).await?.into_inner();
+    let reply = loop {
+        let mut asked = Request::new(Bytes::from(request.encode_to_vec()));
+        asked.metadata_mut().insert("authorization", kit::bearer(caller).parse().unwrap());
+        let path = format!("/{}", name_of(method)).parse().unwrap();
+        match client.unary(asked, path, Raw).await {
+            // So many calls of one party are too many for the doors.
+            Err(status) if status.code() == Code::ResourceExhausted => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                client.ready().await.unwrap();
+            }
+            other => break other?.into_inner(),
+        }
+    };
     let mut reply = DynamicMessage::decode(method.output(), reply).unwrap();
     // As of when an answer is: the clock, and how many entries there are. Public.
     reply.clear_field_by_name("as_of");
