@@ -12,6 +12,7 @@ use super::eyes::Eyes;
 use super::hush::as_seen;
 use super::pages::{List, page_size};
 use super::viewer::{Viewer, viewer_of};
+use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
 use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
@@ -27,6 +28,8 @@ pub struct LedgerDesk {
     pub desk: Desk,
     /// Where a node that no longer records is told.
     pub health: HealthReporter,
+    /// Those who follow the ledger.
+    pub watches: Watches,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -89,6 +92,16 @@ impl LedgerService for LedgerDesk {
         let request = request.into_inner();
         let read = self.desk.read(move |reader| entry_page(Eyes::new(reader, viewer), &request));
         answer(id, read.await)
+    }
+
+    type WatchEntriesStream = Watching;
+
+    async fn watch_entries(
+        &self,
+        request: Request<v1::WatchEntriesRequest>,
+    ) -> Answer<Self::WatchEntriesStream> {
+        let id = id_of(&request);
+        answer(id, self.watches.begin(&self.desk, request))
     }
 
     async fn get_checkpoint(
