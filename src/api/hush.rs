@@ -85,6 +85,8 @@ fn hidden_fields<K: Knowledge>(
         R::SignerUnexpected { party, .. } => of(knows.knows_party(*party)?, "party"),
         R::KeyRevoked { by, .. } | R::KeyAlreadyRevoked { by, .. }
             => of(knows.sees_entry(*by)?, "by"),
+        R::PartySucceeded { successor, .. } => of(knows.knows_party(*successor)?, "successor"),
+        R::EventBeforeTarget { target, .. } => of(knows.sees_event(*target)?, "last"),
         R::SiteNotOfParty { owner, .. } => of(knows.knows_party(*owner)?, "owner"),
         R::CreditCodeTaken { by, .. } => of(knows.knows_party(*by)?, "by"),
         R::NotTheConsignee { consignee, .. } => of(knows.knows_party(*consignee)?, "consignee"),
@@ -128,6 +130,8 @@ fn hidden_fields<K: Knowledge>(
         | R::CompositionInconsistent { .. } | R::AssayMissing { .. } | R::ElementGained { .. }
         | R::TargetUnknown { .. } | R::TargetNotCorrectable { .. } | R::WaiverNotPossible { .. }
         | R::TransferStateMismatch { .. } | R::TransferMassExceeded { .. }
+        | R::SuccessionNotPossible { .. } | R::CheckpointInvalid { .. }
+        | R::CreditInsufficient { .. } | R::CreditClaimed { .. }
         | R::HazardousExit { .. } | R::CampaignExists { .. } | R::CampaignUnknown { .. }
         | R::CampaignTakesNoMore { .. } | R::CampaignElsewhere { .. }
         | R::CampaignRunning { .. } | R::OpeningStockMismatch { .. }
@@ -202,6 +206,10 @@ pub const SENTENCES: &[(u16, &str, &str)] = &[
     (112, "key {key} signs, and this event does not need it", "不需要密钥 {key} 的签名"),
     (115, "key {key} was revoked as of {revoked_at} ms", "密钥 {key} 已吊销，自 {revoked_at} 毫秒起"),
     (120, "site {site} does not belong to party {party}", "场所 {site} 不属于主体 {party}"),
+    (121, "another party acts for party {party} in what occurs from {since} ms on",
+        "自 {since} 毫秒起，主体 {party} 的事务由其他主体承接"),
+    (129, "this event, at {occurred_at} ms, would undo event {target} before it happened",
+        "本事件发生于 {occurred_at} 毫秒，早于所撤销的事件 {target}"),
     (133, "credit code {code} is taken", "统一社会信用代码 {code} 已被使用"),
     (142, "key {key} was revoked", "密钥 {key} 已吊销"),
     (164, "transfer {offer} is not for party {actor}", "转移 {offer} 的接收方不是 {actor}"),
@@ -309,6 +317,8 @@ mod tests {
             R::SignerUnexpected { key: KEY, party },
             R::KeyRevoked { key: KEY, revoked_at: now, by: index },
             R::KeyAlreadyRevoked { key: KEY, by: index },
+            R::PartySucceeded { party: ACTOR, successor: party, since: now },
+            R::EventBeforeTarget { target: EVENT, last: time, occurred_at: now },
             R::SiteNotOfParty { site: SITE, party: ACTOR, owner: party },
             R::CreditCodeTaken { code: "A".to_owned(), by: party },
             R::NotTheConsignee { offer: EVENT, consignee: party, actor: ACTOR },

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
 use crate::domain::campaign::{Campaign, Line};
+use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::party::{KeyState, PartyState, Site};
@@ -76,6 +77,11 @@ impl<'a> Veil<'a> {
             | Body::OfferTransfer(_)
             | Body::HoldLot(_)
             | Body::ReleaseLot(_)
+            | Body::VisibilityGrant(_)
+            | Body::SucceedParty(_)
+            | Body::Attest(_)
+            | Body::AcknowledgeAnomaly(_)
+            | Body::ClaimCredit(_)
             | Body::OpenCampaign(_)
             | Body::ChargeCampaign(_)
             | Body::DrawCampaign(_)
@@ -220,6 +226,16 @@ impl View for Veil<'_> {
             Onlooker::Nothing => Ok(None),
             Onlooker::Everything | Onlooker::Party(_) => self.store.line(site, process),
         }
+    }
+
+    fn credit(&self, key: CreditKey) -> Result<Option<Credit>, StoreFault> {
+        let place = self.store.site(key.0)?;
+        let is_own = match self.onlooker {
+            Onlooker::Everything => true,
+            Onlooker::Nothing => false,
+            Onlooker::Party(own) => place.is_some_and(|place| place.party == own),
+        };
+        if is_own { self.store.credit(key) } else { Ok(None) }
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreFault> {
