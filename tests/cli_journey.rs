@@ -394,7 +394,7 @@ fn reads(server: &Server) {
     let origins = json_of(&[&["trace", "@lot/left"], &at[..]].concat(), 0);
     assert_eq!(
         origins["now"]["shares"],
-        json!([{ "lot_id": lot["lot_id"], "mass_g": 10_000_000 }])
+        json!([{ "lot_id": lot["lot_id"], "campaign_id": "", "mass_g": 10_000_000 }])
     );
     assert_eq!(origins["is_complete"], json!(true));
     let ahead = json_of(&[&["trace", "--forward", "@lot/whole"], &at[..]].concat(), 0);
