@@ -481,3 +481,30 @@ const _: () = assert!(MIN_OPEN_FILES >= 2 * MAX_CALLS_IN_FLIGHT as u64);
 pub const CERTIFICATE_PROBLEM_DAYS: u64 = 7;
 /// A certificate that ends sooner than this should be renewed.
 pub const CERTIFICATE_ADVICE_DAYS: u64 = 30;
+
+/// Entries that a watch reads at a time. An entry has up to 65,535 bytes, so a read takes 1 MiB at
+/// most before it is cut to [`MAX_WATCH_BATCH_BYTES`].
+pub const MAX_WATCH_BATCH_ENTRIES: usize = 16;
+/// Bytes of entries that a watch has in hand, and of messages that wait for its reader; one of each
+/// always fits.
+pub const MAX_WATCH_BATCH_BYTES: usize = 256 * 1024;
+/// Messages that wait for the reader of a watch.
+pub const MAX_WATCH_QUEUE_MESSAGES: usize = 64;
+/// Watches at a time. What they hold, all with the largest entries and readers that stopped:
+/// 256 x 2 x (256 KiB + 64 KiB) = 160 MiB.
+pub const MAX_WATCHES: usize = 256;
+/// Watches of one caller.
+pub const MAX_WATCHES_PER_CALLER: usize = 16;
+/// A reader that takes nothing for so long while messages wait is cut off.
+pub const MAX_WATCH_STALL_SECONDS: u64 = 10;
+/// Between two heartbeats of a watch when its caller does not say.
+pub const DEFAULT_HEARTBEAT_SECONDS: u32 = 10;
+/// The longest that a caller may ask for.
+pub const MAX_HEARTBEAT_SECONDS: u32 = 60;
+/// A watch ends after so long and is begun again from where it was.
+pub const MAX_WATCH_SECONDS: u64 = 1_500;
+/// Between two tries of `urbanmine watch` to go on, at first and at most; each doubles the one
+/// before.
+pub const WATCH_RETRY_MS: u64 = 250;
+/// See [`WATCH_RETRY_MS`].
+pub const MAX_WATCH_RETRY_MS: u64 = 15_000;

@@ -227,6 +227,20 @@ fn the_recovery_plant_charges_no_ore() {
     (held.possessor, held.site) = (RECOVERY, site(RECOVERY));
     let attempt = world.attempt(RECOVERY, charge(id, &[draw(ore, 10)]));
     assert_eq!(world.judge(&attempt).unwrap_err().reason(), "ORE_FORBIDDEN");
+
+    // What a separation plant charged is not drawn by who may not hold it.
+    let plain = lot(world.fresh());
+    let mut new = new_lot(plain, "RE", 100);
+    new.composition = Some(assay(&[(Substance::Nd, 20_000_000)]));
+    world.must(RECOVERY, collect(new));
+    world.must(RECOVERY, charge(id, &[draw(plain, 100)]));
+    let mut out = made(lot(world.fresh()), "RE", 10);
+    out.composition = Some(assay(&[(Substance::Nd, 20_000_000)]));
+    world.must(RECOVERY, tap(id, &[out.clone()]));
+    out.id = lot(world.fresh());
+    world.state.campaigns.get_mut(&id).unwrap().opening.kinds = OriginKinds::of(OriginKind::Ore);
+    let attempt = world.attempt(RECOVERY, tap(id, &[out]));
+    assert_eq!(world.judge(&attempt).unwrap_err().reason(), "ORE_FORBIDDEN");
 }
 
 #[test]

@@ -28,9 +28,11 @@ mod vectors;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kit::*;
+use urbanmine::domain::campaign::{Campaign, CampaignStatus};
 use urbanmine::domain::event::{
-    AssayLot, CloseTransfer, HoldLot, LotDraw, MergeLots, OfferTransfer, OpeningInventory,
-    ReleaseLot, ReturnTransfer, SettleDiscrepancy, SplitLot, Stocktake,
+    AssayLot, ChargeCampaign, CloseTransfer, DrawCampaign, HoldLot, LotDraw, MergeLots,
+    OfferTransfer, OpenCampaign, OpeningInventory, ReleaseLot, ReturnTransfer, SettleDiscrepancy,
+    SplitLot, Stocktake,
 };
 use urbanmine::domain::lot::{Contents, Lot, TransferStatus};
 use urbanmine::domain::vocabulary::{
@@ -38,7 +40,7 @@ use urbanmine::domain::vocabulary::{
     UptakeKind,
 };
 use urbanmine::domain::{
-    Body, Effects, Event, EventId, FractionE8, Grams, LotId, PartyId, SiteId, TimeMs,
+    Body, CampaignId, Effects, Event, EventId, FractionE8, Grams, LotId, PartyId, SiteId, TimeMs,
 };
 
 const WORLDS: u64 = 60;
@@ -73,8 +75,8 @@ fn random_histories_balance_replay_and_link() {
     assert!(masses >= 1_000, "{masses} vectors");
     assert!(accepted >= 10_000, "{accepted} accepted");
     assert!(accepted * 2 >= tried, "{accepted} of {tried} accepted");
-    assert_eq!(kinds.len(), 19, "every kind that touches lots: {kinds:?}");
-    assert_eq!(undone.len(), 18, "every kind that can be undone: {undone:?}");
+    assert_eq!(kinds.len(), 23, "every kind that touches lots: {kinds:?}");
+    assert_eq!(undone.len(), 22, "every kind that can be undone: {undone:?}");
 }
 
 /// Provenance computes from movements what the rules keep in lots: element by element, gram by
@@ -99,6 +101,10 @@ fn vectors_of_elements_sum_to_what_is_contained() {
 struct Book {
     events: Vec<Event>,
     struck: BTreeSet<EventId>,
+    /// Whose property each campaign holds.
+    owners: BTreeMap<CampaignId, PartyId>,
+    /// Copper that went into campaigns, or came out: by event.
+    copper: Vec<(EventId, CampaignId, i128)>,
 }
 
 /// What the oracle says of a lot.
@@ -135,8 +141,19 @@ struct Balance {
     senders: BTreeMap<EventId, (PartyId, Option<SiteId>)>,
     /// Offers that were taken over: who sent what, and what came as which lot of it.
     taken: BTreeMap<EventId, Taken>,
+    campaigns: BTreeMap<CampaignId, Process>,
+    /// The last campaign of a process at a site that was closed.
+    closed: BTreeMap<(SiteId, String), CampaignId>,
     came_in: i128,
     lost: i128,
+}
+
+/// What the oracle says of a campaign.
+struct Process {
+    line: (SiteId, String),
+    /// In process; less than nothing while what joined is not told yet.
+    grams: i128,
+    is_open: bool,
 }
 
 fn g(mass: Grams) -> i128 {
@@ -155,7 +172,7 @@ impl Book {
     fn balance(&self) -> Balance {
         let mut balance = Balance::default();
         for event in self.events.iter().filter(|event| !self.struck.contains(&event.id)) {
-            balance.enter(event);
+            balance.enter(event, &self.owners);
         }
         balance
     }
@@ -183,7 +200,7 @@ impl Balance {
         account.owner
     }
 
-    fn enter(&mut self, event: &Event) {
+    fn enter(&mut self, event: &Event, owners: &BTreeMap<CampaignId, PartyId>) {
         let actor = event.actor;
         match &event.body {
             Body::CollectLot(it) => {
@@ -224,6 +241,10 @@ impl Balance {
                 self.came_in += it.uptakes.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
                 self.lost += it.losses.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
             }
+            Body::OpenCampaign(_)
+            | Body::ChargeCampaign(_)
+            | Body::DrawCampaign(_)
+            | Body::CloseCampaign(_) => self.go_on(event, owners),
             Body::OfferTransfer(it) => {
                 self.offer(event, it.clone());
             }
@@ -256,6 +277,57 @@ impl Balance {
             Body::DeclareError(_) => {}
             other => panic!("the story has no {other:?}"),
         }
+    }
+
+    fn go_on(&mut self, event: &Event, owners: &BTreeMap<CampaignId, PartyId>) {
+        let actor = event.actor;
+        match &event.body {
+            Body::OpenCampaign(it) => self.begin(event, it),
+            Body::ChargeCampaign(it) => {
+                for one in it.inputs.iter().chain(&it.additions) {
+                    self.take(event, one);
+                    self.running(it.campaign).grams += g(one.mass);
+                }
+            }
+            Body::DrawCampaign(it) => {
+                for new in it.outputs.iter().chain(&it.residues) {
+                    let owner = owners[&it.campaign];
+                    self.bear(event, new.id, new.net_mass, owner, actor);
+                    self.running(it.campaign).grams -= g(new.net_mass);
+                }
+            }
+            Body::CloseCampaign(it) => {
+                let joined = it.uptakes.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
+                let gone = it.losses.iter().map(|(_, mass)| g(*mass)).sum::<i128>();
+                self.came_in += joined;
+                self.lost += gone;
+                let process = self.running(it.campaign);
+                process.grams += joined - gone;
+                assert_eq!(process.grams, g(it.closing_stock), "a campaign closes to the gram");
+                process.is_open = false;
+                let line = process.line.clone();
+                self.closed.insert(line, it.campaign);
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    /// What the last campaign of the process left is what the next one begins with.
+    fn begin(&mut self, event: &Event, open: &OpenCampaign) {
+        let line = (event.site.unwrap(), open.process.clone());
+        let rival = self.campaigns.values().any(|it| it.is_open && it.line == line);
+        assert!(!rival, "one campaign of a process at a site");
+        let before = self.closed.get(&line).and_then(|id| self.campaigns.get_mut(id));
+        let grams = before.map_or(0, |before| std::mem::take(&mut before.grams));
+        assert_eq!(g(open.opening_stock), grams, "stock is handed on to the gram");
+        let process = Process { line, grams, is_open: true };
+        assert!(self.campaigns.insert(open.campaign, process).is_none());
+    }
+
+    fn running(&mut self, id: CampaignId) -> &mut Process {
+        let process = self.campaigns.get_mut(&id).expect("a campaign that is used was opened");
+        assert!(process.is_open, "a closed campaign is not used");
+        process
     }
 
     fn offer(&mut self, event: &Event, offer: OfferTransfer) {
@@ -383,7 +455,17 @@ impl Balance {
             let promised = reserved.get(id).copied().unwrap_or_default();
             assert_eq!(g(found.reserved), promised, "{id} is promised as offers say");
         }
-        assert_eq!(self.came_in, remaining + self.lost, "every gram is somewhere");
+        let in_process: i128 = self.campaigns.values().map(|process| process.grams).sum();
+        assert_eq!(self.came_in, remaining + self.lost + in_process, "every gram is somewhere");
+        for (id, found) in &world.state.campaigns {
+            let is_open = self.campaigns.get(id).map(|process| process.is_open);
+            let expected = match is_open {
+                None => CampaignStatus::Retracted,
+                Some(true) => CampaignStatus::Open,
+                Some(false) => CampaignStatus::Closed,
+            };
+            assert_eq!(found.status(), expected, "{id}");
+        }
         let open = world.state.transfers.values().filter(|it| it.status == TransferStatus::Open);
         let open: BTreeSet<_> = open.map(|it| it.offer).collect();
         assert_eq!(open, self.open.keys().copied().collect(), "open transfers");
@@ -393,6 +475,12 @@ impl Balance {
 /// Grams of copper in what remains of all lots, in the oracle's own arithmetic.
 fn copper_in<'a>(lots: impl Iterator<Item = &'a Lot>) -> i128 {
     lots.map(|lot| copper_at(&lot.contents, g(lot.remaining))).sum()
+}
+
+/// Grams that are in process, as far as told.
+fn in_process(running: &Campaign) -> i128 {
+    let into = g(running.opening.stock.of_mass) + g(running.inputs.mass);
+    into + g(running.additions.mass) - g(running.outputs.mass) - g(running.residues.mass)
 }
 
 fn copper_at(contents: &Contents, grams: i128) -> i128 {
@@ -482,6 +570,7 @@ impl Story {
         self.check_links(&effects, at);
         self.check_copper(&before.lots, attempt);
         self.book.enter(&attempt.event);
+        self.follow_copper(&before.lots, attempt);
         self.log.push((attempt.clone(), self.world.now));
         if self.world.state.ledger.as_ref().unwrap().expected_correctives.is_empty() {
             let checked = std::panic::AssertUnwindSafe(|| self.book.balance().agrees(&self.world));
@@ -515,6 +604,7 @@ impl Story {
             | Body::OpeningInventory(_)
             | Body::AssayLot(_)
             | Body::SettleDiscrepancy(_)
+            | Body::DrawCampaign(_)
             | Body::DeclareError(_) => return,
             Body::MergeLots(_) | Body::TransformLots(_) if self.uncertainty > 0 => {
                 let all = before.values().flat_map(|lot| &lot.contents.items);
@@ -525,6 +615,37 @@ impl Story {
         let now = copper_in(self.world.state.lots.values());
         let then = copper_in(before.values());
         assert!(now <= then + slack, "copper from nowhere: {then} to {now}, seed {}", self.seed);
+    }
+
+    /// What is drawn from a campaign holds no more copper than was charged to it, over all that
+    /// stands; where nothing is uncertain, to the gram.
+    fn follow_copper(&mut self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
+        let (id, more) = match &attempt.event.body {
+            Body::OpenCampaign(it) => (it.campaign, true),
+            Body::ChargeCampaign(it) => (it.campaign, true),
+            Body::DrawCampaign(it) => (it.campaign, false),
+            Body::CloseCampaign(it) => (it.campaign, false),
+            _ => return,
+        };
+        let campaign = &self.world.state.campaigns[&id];
+        if let Some(owner) = campaign.owner {
+            self.book.owners.insert(id, owner);
+        }
+        let mut moved = copper_in(before.values()) - copper_in(self.world.state.lots.values());
+        let stock = match (&attempt.event.body, &campaign.closing) {
+            (Body::OpenCampaign(_), _) => Some((1, &campaign.opening.stock)),
+            (Body::CloseCampaign(_), Some(closing)) => Some((-1, &closing.stock)),
+            _ => None,
+        };
+        if let Some((sign, stock)) = stock {
+            moved += sign * copper_at(stock, g(stock.of_mass));
+        }
+        self.book.copper.push((attempt.event.id, id, moved));
+        let standing = self.book.copper.iter().filter(|(_, of, _)| *of == id);
+        let standing = standing.filter(|(event, ..)| !self.book.struck.contains(event));
+        let left: i128 = standing.map(|(_, _, moved)| moved).sum();
+        let is_exact = self.uncertainty == 0 && campaign.process == "REFINE";
+        assert!(more || !is_exact || left >= 0, "copper from {id}, seed {}", self.seed);
     }
 
     /// The accepted events, into a fresh state, in order: the same state, to the last field.
@@ -604,7 +725,11 @@ impl Story {
             Body::MergeLots(it) => it.output.id = id,
             Body::AssayLot(it) => it.composition.method = "XRF".to_owned(),
             Body::AcceptTransfer(it) if it.received_lot.is_some() => it.received_lot = Some(id),
-            Body::AcceptTransfer(_) | Body::HoldLot(_) => {}
+            Body::AcceptTransfer(_) | Body::HoldLot(_) | Body::CloseCampaign(_) => {}
+            Body::ChargeCampaign(it) if !it.inputs.is_empty() => {
+                it.inputs[0].mass = Grams::of(it.inputs[0].mass.get().div_ceil(2));
+            }
+            Body::DrawCampaign(it) if it.residues.is_empty() => it.outputs[0].id = id,
             _ => return None,
         }
         Some(event)
@@ -634,11 +759,12 @@ impl Story {
             0..14 => self.collect_some(),
             14..17 => return Some(self.stock(actor)),
             17..25 => return self.analyse(),
-            25..34 => self.split(actor)?,
-            34..43 => self.merge(actor)?,
-            43..52 => self.melt(actor)?,
-            52..55 => self.count_or_end(actor)?,
-            55..69 => self.send(actor)?,
+            25..32 => self.split(actor)?,
+            32..39 => self.merge(actor)?,
+            39..47 => self.melt(actor)?,
+            47..50 => self.count_or_end(actor)?,
+            50..58 => self.run_campaign(actor)?,
+            58..69 => self.send(actor)?,
             69..82 => return self.answer(),
             82..86 => return self.stop(),
             86..89 => return self.let_go(),
@@ -760,6 +886,75 @@ impl Story {
         melt.losses = vec![(LossKind::Oxidation, Grams::of(loss))];
         melt.uptakes = vec![(UptakeKind::Oxygen, Grams::of(uptake))];
         Some(Body::TransformLots(Box::new(melt)))
+    }
+
+    /// One of the two processes of a party goes on: it begins, is charged, drawn from or closed.
+    fn run_campaign(&mut self, actor: PartyId) -> Option<Body> {
+        let can_refine = [SMELTER, TRADER].contains(&actor);
+        let process = if can_refine && self.roll(2) == 0 { "REFINE" } else { "MELT" };
+        let line = self.world.state.lines.get(&(site(actor), process.to_owned()));
+        let last =
+            line.and_then(|line| line.last).map(|id| self.world.state.campaigns[&id].clone());
+        let Some(running) = last.clone().filter(|it| it.closing.is_none()) else {
+            let stock = last.and_then(|it| it.closing).map_or(0, |it| it.stock.of_mass.get());
+            let id = campaign(self.world.fresh());
+            return Some(Body::OpenCampaign(opening(id, process, stock)));
+        };
+        match self.roll(12) {
+            0..6 => self.charge_some(actor, &running),
+            6..10 => self.draw_some(&running),
+            _ => Some(self.close_campaign(&running)),
+        }
+    }
+
+    fn charge_some(&mut self, actor: PartyId, running: &Campaign) -> Option<Body> {
+        let (mut inputs, _, is_known) = self.draws(actor)?;
+        let additions = if inputs.len() > 1 { vec![inputs.remove(0)] } else { Vec::new() };
+        let body = ChargeCampaign { campaign: running.id, inputs, additions };
+        (is_known || running.process == "MELT").then(|| Body::ChargeCampaign(body))
+    }
+
+    fn draw_some(&mut self, running: &Campaign) -> Option<Body> {
+        let inside = in_process(running);
+        let grams = 1 + self.roll(u64::try_from(inside.max(1)).unwrap());
+        let mut output = made(self.new_id(), "CU", grams);
+        if running.process == "REFINE" {
+            output.composition = Some(self.part_of(running, grams));
+        }
+        let residues = match self.roll(3) {
+            0 => vec![made(self.new_id(), "AL", 1 + self.roll(grams))],
+            _ => Vec::new(),
+        };
+        let body = DrawCampaign { campaign: running.id, outputs: vec![output], residues };
+        running.is_fed().then(|| Body::DrawCampaign(body))
+    }
+
+    /// Some of the copper that is left, as parts of so many grams.
+    fn part_of(&mut self, running: &Campaign, grams: u64) -> urbanmine::domain::event::Composition {
+        let into = running.went_in(Substance::Cu).unwrap_or_default().grams;
+        let left = into.saturating_sub(running.came_out(Substance::Cu).grams);
+        let most = (left * 100_000_000 / u128::from(grams)).min(99_000_000);
+        let parts = self.roll(u64::try_from(most).unwrap() + 1);
+        let mut found = assay(&[(Substance::Cu, u32::try_from(parts).unwrap())]);
+        found.values[0].uncertainty = FractionE8::new(self.uncertainty / 10).unwrap();
+        found
+    }
+
+    fn close_campaign(&mut self, running: &Campaign) -> Body {
+        let inside = in_process(running);
+        let stock = u64::try_from(inside.max(0)).unwrap();
+        let stock = self.roll(stock / 2 + 1);
+        let joined = u64::try_from((-inside).max(0)).unwrap() + self.roll(50);
+        let gone = u64::try_from(inside + i128::from(joined) - i128::from(stock)).unwrap();
+        let mut end = ending(running.id, stock, 0, gone);
+        if running.process == "MELT" {
+            end.closing_composition = None;
+        } else if stock > 0 {
+            end.closing_composition = Some(self.part_of(running, stock));
+        }
+        end.uptakes = vec![(UptakeKind::Oxygen, Grams::of(joined))];
+        end.uptakes.retain(|(_, mass)| !mass.is_zero());
+        Body::CloseCampaign(end)
     }
 
     fn send(&mut self, actor: PartyId) -> Option<Body> {

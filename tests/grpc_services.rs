@@ -29,10 +29,12 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use urbanmine::domain::event::{HoldLot, MergeLots};
+use urbanmine::domain::event::{
+    ChargeCampaign, CloseCampaign, DrawCampaign, HoldLot, MergeLots, OpenCampaign,
+};
 use urbanmine::domain::vocabulary::{HoldReason, LossKind};
 use urbanmine::domain::{
-    Body, EntryCount, EntryIndex, Event, EventId, Grams, Hash32, LotId, PartyId, tables,
+    Body, CampaignId, EntryCount, EntryIndex, Event, EventId, Grams, Hash32, LotId, PartyId, tables,
 };
 use urbanmine::ledger::hash::{leaf_hash, sha256};
 use urbanmine::ledger::keys::key_id;
@@ -393,6 +395,120 @@ async fn traces_tell_grams_after_a_split_and_a_merge() {
     let transfer = kit.lots.get_transfer(transfer).await.unwrap().into_inner().transfer.unwrap();
     assert_eq!((transfer.status(), transfer.mass_g), (v1::TransferStatus::Accepted, 600_000));
     assert!(transfer.is_whole_lot);
+    kit.stop().await;
+}
+
+/// Every campaign that a filter lets through, in pages of one.
+async fn campaigns(kit: &mut Kit, filter: &v1::ListCampaignsRequest) -> Vec<v1::Campaign> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListCampaignsRequest { page_size: 1, page_token, ..filter.clone() };
+        let page = kit.lots.list_campaigns(request).await.unwrap().into_inner();
+        assert!(page.campaigns.len() <= 1);
+        all.extend(page.campaigns);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return all;
+        }
+    }
+}
+
+fn begin(campaign: CampaignId, stock: u64) -> Body {
+    Body::OpenCampaign(OpenCampaign {
+        campaign,
+        process: REFINE.to_owned(),
+        opening_stock: Grams::of(stock),
+        opening_composition: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_tells_its_balance_and_what_waits_for_its_close() {
+    let mut kit = Kit::start().await;
+    let scrap = kit.copper(SMELTER, 1_000_000).await;
+    let id = CampaignId::from_bytes(*kit.lot().as_bytes());
+    kit.say(SMELTER, begin(id, 0)).await;
+    let inputs = vec![draw(scrap, 1_000_000)];
+    let charge = ChargeCampaign { campaign: id, inputs, additions: Vec::new() };
+    kit.say(SMELTER, Body::ChargeCampaign(charge)).await;
+    let cathode = kit.lot();
+    let outputs = vec![with_copper(made(cathode, CATHODE, 400_000), 99_990_000)];
+    let drawn = DrawCampaign { campaign: id, outputs, residues: Vec::new() };
+    kit.say(SMELTER, Body::DrawCampaign(drawn)).await;
+
+    let request = v1::GetCampaignRequest { campaign_id: raw(id.as_bytes()) };
+    let open = kit.lots.get_campaign(request.clone()).await.unwrap().into_inner().campaign.unwrap();
+    assert_eq!(open.status(), v1::CampaignStatus::Open);
+    assert_eq!((open.inputs_g, open.outputs_g, open.event_count), (1_000_000, 400_000, 3));
+    assert_eq!((&open.owner_party_id, open.process.as_str()), (&raw(SMELTER.as_bytes()), REFINE));
+    let of_copper = &open.balances[0];
+    assert_eq!((of_copper.is_balanced, of_copper.inputs_g), (true, Some(500_000)));
+    assert_eq!((of_copper.outputs_g, of_copper.variance_e8), (399_960, None));
+    let ask = v1::TraceOriginsRequest { lot_id: raw(cathode.as_bytes()), substance: 29 };
+    let trace = kit.lots.trace_origins(ask.clone()).await.unwrap().into_inner();
+    let now = trace.now.unwrap();
+    assert!(!trace.is_final && now.shares.is_empty() && now.is_attributed);
+    assert_eq!(trace.pending_campaign_ids, [raw(id.as_bytes())]);
+    assert_eq!(
+        (&now.pending[0].campaign_id, now.pending[0].mass_g),
+        (&raw(id.as_bytes()), 399_960)
+    );
+    let into = &trace.steps[0];
+    assert_eq!(
+        (&into.from_lot_id, &into.to_campaign_id),
+        (&raw(scrap.as_bytes()), &raw(id.as_bytes()))
+    );
+    assert!(into.to_lot_id.is_empty() && into.from_campaign_id.is_empty());
+
+    let losses = vec![(LossKind::Effluent, Grams::of(600_000))];
+    let end = CloseCampaign {
+        campaign: id,
+        closing_stock: Grams::ZERO,
+        closing_composition: None,
+        losses,
+        uptakes: Vec::new(),
+    };
+    let closed_by = kit.say(SMELTER, Body::CloseCampaign(end)).await;
+    let closed = kit.lots.get_campaign(request).await.unwrap().into_inner().campaign.unwrap();
+    assert_eq!(closed.status(), v1::CampaignStatus::Closed);
+    assert_eq!(closed.close_event_id, raw(closed_by.as_bytes()));
+    assert_eq!((closed.loss_g, closed.closing_stock_g), (600_000, 0));
+    // 100,040 of 500,000 are unaccounted for.
+    let of_copper = &closed.balances[0];
+    assert_eq!((of_copper.variance_e8, of_copper.is_flagged), (Some(20_008_000), true));
+    let trace = kit.lots.trace_origins(ask).await.unwrap().into_inner();
+    let now = trace.now.unwrap();
+    assert!(trace.is_final && now.pending.is_empty() && trace.pending_campaign_ids.is_empty());
+    assert_eq!((&now.shares[0].lot_id, now.shares[0].mass_g), (&raw(scrap.as_bytes()), 399_960));
+    let ask = v1::TraceDestinationsRequest { lot_id: raw(scrap.as_bytes()) };
+    let trace = kit.lots.trace_destinations(ask).await.unwrap().into_inner();
+    assert_eq!((trace.is_final, trace.lost_g), (true, Some(600_000)));
+    assert_eq!(trace.lots.iter().filter(|lot| lot.campaign_id == raw(id.as_bytes())).count(), 1);
+
+    let next = CampaignId::from_bytes(*kit.lot().as_bytes());
+    kit.say(SMELTER, begin(next, 0)).await;
+    let filter = |status: v1::CampaignStatus| v1::ListCampaignsRequest {
+        party_id: raw(SMELTER.as_bytes()),
+        site_id: raw(site(SMELTER).as_bytes()),
+        status: status.into(),
+        ..v1::ListCampaignsRequest::default()
+    };
+    let ids = |found: Vec<v1::Campaign>| -> Vec<Bytes> {
+        found.into_iter().map(|it| it.campaign_id).collect()
+    };
+    let both = [raw(id.as_bytes()), raw(next.as_bytes())];
+    let found = campaigns(&mut kit, &filter(v1::CampaignStatus::Unspecified)).await;
+    assert_eq!(ids(found), both);
+    let found = campaigns(&mut kit, &filter(v1::CampaignStatus::Open)).await;
+    assert_eq!(found[0].previous_campaign_id, both[0]);
+    assert_eq!(ids(found), both[1..]);
+    let others = v1::ListCampaignsRequest {
+        party_id: raw(COLLECTOR.as_bytes()),
+        ..v1::ListCampaignsRequest::default()
+    };
+    assert!(campaigns(&mut kit, &others).await.is_empty());
+    let stranger = v1::GetCampaignRequest { campaign_id: raw(kit.lot().as_bytes()) };
+    assert_eq!(told(&kit.lots.get_campaign(stranger).await.unwrap_err()).reason, "NOT_FOUND");
     kit.stop().await;
 }
 

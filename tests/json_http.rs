@@ -502,6 +502,25 @@ async fn a_body_that_is_not_the_request_is_refused_by_name() {
     kit.stop().await;
 }
 
+/// A body beside what stands in the path, and a verb without a body that changes something.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_path_says_is_said_there_alone() {
+    let kit = Kit::start().await;
+    let id = LotId::from_bytes(grpc_kit::uuid(70_001)).to_string();
+    let sign = format!("/v1/drafts/{id}:sign");
+    let twice = posted(&kit, &sign, &json!({ "draft_id": id }));
+    assert_eq!(twice.refusal(), ("REQUEST_INVALID".to_owned(), "draft_id".to_owned()));
+    let bad = posted(&kit, "/v1/drafts/x*:sign", &json!({}));
+    assert_eq!(bad.refusal(), ("REQUEST_INVALID".to_owned(), "draft_id".to_owned()));
+    let known = posted(&kit, &sign, &json!({}));
+    assert!(known.status >= 400 && known.refusal().0 != "HTTP_PATH_UNKNOWN", "{known:?}");
+    let gone = asked(kit.address(), "DELETE", &format!("/v1/drafts/{id}"));
+    assert_eq!((gone.status, gone.refusal().0.as_str()), (404, "NOT_FOUND"));
+    let verbs = asked(kit.address(), "PUT", &format!("/v1/drafts/{id}"));
+    assert_eq!(verbs.header("allow"), Some("DELETE, GET, HEAD, OPTIONS"));
+    kit.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn verbs_are_those_of_the_path_and_no_page_of_the_web_may_read() {
     let mut kit = Kit::start().await;

@@ -54,12 +54,12 @@ impl Office {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let server = format!("http://{}", listener.address());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = node.clone();
+        let ledger = node.clone();
         let serving = tokio::spawn(async move {
             let until = async {
                 let _ = stopped.await;
             };
-            api::serve(served, listener, until).await.unwrap();
+            api::serve(ledger, listener, until).await.unwrap();
         });
         let registry = RegistryServiceClient::connect(server).await.unwrap();
         Self { kit, node, registry, stop, serving }
@@ -690,7 +690,7 @@ async fn hold_against(office: &mut Office, said: &[Said], when: When, now: u64) 
         (at, None) => (at, said.iter().filter(|it| it.recorded_at <= at).count()),
         (at, Some(entry)) => {
             let counted = said.iter().filter(|it| it.index <= entry);
-            let at = if at > 0 { at } else { counted.clone().last().unwrap().recorded_at };
+            let at = if at > 0 { at } else { counted.clone().next_back().unwrap().recorded_at };
             (at, counted.count())
         }
     };

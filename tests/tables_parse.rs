@@ -204,7 +204,7 @@ fn permissions_keep_ore_with_its_licence() {
     let holders: Vec<PartyRole> =
         tables.permissions["HOLD_LOT"].iter().map(|permission| permission.role).collect();
     assert_eq!(holders, [PartyRole::Auditor, PartyRole::Coordinator, PartyRole::Regulator]);
-    assert_eq!(tables.permissions.len(), 18);
+    assert_eq!(tables.permissions.len(), 22);
 }
 
 #[test]

@@ -14,10 +14,13 @@ use std::sync::OnceLock;
 
 use forge::{Forge, Forged, START_MS, VALID, far_site, origin, party, pins, public, secret, site};
 use forge_world::*;
-use urbanmine::domain::event::{OpeningInventory, RegisterKey, RevokeKey, Waiver};
+use urbanmine::domain::event::{
+    ChargeCampaign, CloseCampaign, DrawCampaign, OpenCampaign, OpeningInventory, RegisterKey,
+    RevokeKey, Waiver,
+};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{LicenceKind, LossKind, OriginKind, PartyRole};
-use urbanmine::domain::{Body, Event, Grams, Hash32, Origin, PartyId, TimeMs};
+use urbanmine::domain::{Body, CampaignId, Event, Grams, Hash32, Origin, PartyId, TimeMs};
 use urbanmine::verify::{FindingKind, Pins, Report, Verdict};
 
 /// A world without lots, made once.
@@ -306,6 +309,78 @@ fn r6_no_element_is_gained_and_none_goes_unmeasured() {
     let cathode = made(out, CATHODE, 400);
     let melt = refining(&[draw(lot, 1_000)], &[cathode], &[made(slag, SLAG, 600)]);
     lie(&mut forge, SMELTER, refine(melt), "R6, reason 191 ASSAY_MISSING");
+}
+
+/// A campaign of the smelter with 1,000 g charged, half of them copper.
+fn campaign(forge: &mut Forge) -> CampaignId {
+    let lot = forge.copper(1_000);
+    forge.deliver(lot, 1_000);
+    let id = CampaignId::from_bytes(*forge.lot().as_bytes());
+    let (process, opening_stock) = (REFINE.to_owned(), Grams::ZERO);
+    let begin = OpenCampaign { campaign: id, process, opening_stock, opening_composition: None };
+    forge.say(SMELTER, Body::OpenCampaign(begin));
+    let inputs = vec![draw(lot, 1_000)];
+    let charge = ChargeCampaign { campaign: id, inputs, additions: Vec::new() };
+    forge.say(SMELTER, Body::ChargeCampaign(charge));
+    id
+}
+
+fn tap(forge: &mut Forge, id: CampaignId, grams: u64, parts: u32) -> Body {
+    let outputs = vec![with_copper(made(forge.lot(), CATHODE, grams), parts)];
+    Body::DrawCampaign(DrawCampaign { campaign: id, outputs, residues: Vec::new() })
+}
+
+fn end(id: CampaignId, stock: u64, parts: u32, loss: u64) -> Body {
+    Body::CloseCampaign(CloseCampaign {
+        campaign: id,
+        closing_stock: Grams::of(stock),
+        closing_composition: (stock > 0).then(|| copper(parts)),
+        losses: vec![(LossKind::Effluent, Grams::of(loss))],
+        uptakes: Vec::new(),
+    })
+}
+
+#[test]
+fn r5_r6_a_campaign_gives_no_more_than_it_took() {
+    let mut forge = world();
+    let id = campaign(&mut forge);
+    let body = tap(&mut forge, id, 600, 99_000_000);
+    lie(&mut forge, SMELTER, body, "R6, reason 192 ELEMENT_GAINED: 594 g of CU come out of 500");
+
+    // At the close, what stays in process counts as well.
+    let mut forge = world();
+    let id = campaign(&mut forge);
+    let body = tap(&mut forge, id, 400, 99_000_000);
+    forge.say(SMELTER, body);
+    let body = end(id, 200, 80_000_000, 400);
+    lie(&mut forge, SMELTER, body, "R6, reason 192 ELEMENT_GAINED: 556 g of CU come out of 500");
+
+    let mut forge = world();
+    let id = campaign(&mut forge);
+    let body = tap(&mut forge, id, 400, 99_000_000);
+    forge.say(SMELTER, body);
+    let words = "R5, reason 189 MASS_NOT_CONSERVED: 1000 g go in and 999";
+    lie(&mut forge, SMELTER, end(id, 200, 50_000_000, 399), words);
+}
+
+#[test]
+fn an_honest_campaign_is_verified_and_its_stock_is_what_the_next_begins_with() {
+    let mut forge = world();
+    let id = campaign(&mut forge);
+    let body = tap(&mut forge, id, 400, 99_000_000);
+    forge.say(SMELTER, body);
+    forge.say(SMELTER, end(id, 200, 50_000_000, 400));
+    for report in [forge.forged.judge_groups(pins()), forge.forged.judge_stream(pins())] {
+        clean(&report, Verdict::Verified, &[]);
+    }
+    let next = CampaignId::from_bytes(*forge.lot().as_bytes());
+    let begin = OpenCampaign {
+        campaign: next,
+        process: REFINE.to_owned(),
+        opening_stock: Grams::of(201),
+        opening_composition: None,
+    };
+    lie(&mut forge, SMELTER, Body::OpenCampaign(begin), "reason 193 OPENING_STOCK_MISMATCH");
 }
 
 // --- R7 ------------------------------------------------------------------------------------------

@@ -166,6 +166,41 @@ fn with_transform(change: impl FnOnce(&mut v1::TransformLots)) -> v1::Event {
 }
 
 #[test]
+fn campaigns_name_lots_and_analyse_what_is_there() {
+    let composition = || {
+        let value = v1::AssayValue { substance: 29, basis: 1, fraction_e8: 1, uncertainty_e8: 0 };
+        Some(v1::Composition { values: vec![value], ..v1::Composition::default() })
+    };
+    let open = |stock, found: Option<v1::Composition>| {
+        event(B::OpenCampaign(v1::OpenCampaign {
+            campaign_id: id(7),
+            process: "CU_ELECTROREFINING".to_owned(),
+            opening_stock_g: stock,
+            opening_composition: found,
+        }))
+    };
+    assert_good(&open(0, None));
+    assert_good(&open(5, composition()));
+    assert_fault(&open(0, composition()), "open_campaign.opening_composition", "absent");
+    let close = |stock, found: Option<v1::Composition>, kinds: [i32; 2]| {
+        event(B::CloseCampaign(v1::CloseCampaign {
+            campaign_id: id(7),
+            closing_stock_g: stock,
+            closing_composition: found,
+            losses: kinds.map(|kind| v1::LossLine { kind, mass_g: 1 }).to_vec(),
+            uptakes: Vec::new(),
+        }))
+    };
+    assert_good(&close(0, None, [1, 2]));
+    assert_fault(&close(0, composition(), [1, 2]), "close_campaign.closing_composition", "absent");
+    assert_fault(&close(1, composition(), [2, 1]), "close_campaign.losses", "ascends");
+    let charge = v1::ChargeCampaign { campaign_id: id(7), ..v1::ChargeCampaign::default() };
+    assert_fault(&event(B::ChargeCampaign(charge)), "charge_campaign.inputs", "names a lot");
+    let draw = v1::DrawCampaign { campaign_id: id(7), ..v1::DrawCampaign::default() };
+    assert_fault(&event(B::DrawCampaign(draw)), "draw_campaign.outputs", "names a lot");
+}
+
+#[test]
 fn head_of_an_event() {
     let with = |change: fn(&mut v1::Event)| {
         let mut one = event(release());

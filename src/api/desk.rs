@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::errors::Failure;
 use super::gate::RequestId;
 use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
+use crate::domain::EntryCount;
 use crate::domain::PartyId;
 use crate::limits::MAX_CONCURRENT_READS;
 use crate::node::{Asker, Node, Reader};
@@ -26,6 +27,11 @@ impl Desk {
     /// A desk at a node. All services share one, so that the reads of all are bounded together.
     pub fn new(node: Node) -> Self {
         Self { node, seats: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)) }
+    }
+
+    /// The entries under the last checkpoint, to wait for.
+    pub fn growth(&self) -> watch::Receiver<EntryCount> {
+        self.node.reader().growth()
     }
 
     /// The node itself, for what brings its own threads.

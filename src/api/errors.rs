@@ -20,9 +20,10 @@ use super::json::HttpFault;
 use super::messages_zh;
 use super::numbers::{Number, metadata};
 use super::policy::Denied;
+use crate::domain::EntryIndex;
 use crate::limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_ERROR_TEXT_BYTES, MAX_REQUEST_BYTES,
-    MAX_VIOLATION_TEXT_BYTES, MAX_VIOLATIONS_LISTED,
+    MAX_VIOLATION_TEXT_BYTES, MAX_VIOLATIONS_LISTED, MAX_WATCHES, MAX_WATCHES_PER_CALLER,
 };
 use crate::node::{AppendError, BatchError, ReadFault};
 use crate::wire::v1::Reason;
@@ -86,8 +87,39 @@ pub enum Failure {
         /// How many.
         detail: String,
     },
+    /// A watch came to its end.
+    Watch {
+        /// Why.
+        why: WatchEnd,
+        /// The first entry that was not sent.
+        resume_from: EntryIndex,
+    },
+    /// Too many watches are open.
+    WatchLimit(WatchLimit),
     /// A thread of ours ended before its answer.
     WorkerLost,
+}
+
+/// Why a watch ends. None goes on for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// It has had its time, or its connection has.
+    Age,
+    /// The service stops.
+    Shutdown,
+    /// Its caller's deadline passed.
+    Deadline,
+    /// Its reader takes nothing.
+    TooSlow,
+}
+
+/// Which bound of watches is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchLimit {
+    /// Of one caller.
+    Caller,
+    /// Of all.
+    All,
 }
 
 /// A field that is not sound.
@@ -169,6 +201,8 @@ impl Failure {
             Self::Request(_) => verdict(Reason::RequestInvalid),
             Self::RequestMalformed { .. } => verdict(Reason::RequestMalformed),
             Self::RequestTooLarge { .. } => verdict(Reason::RequestTooLarge),
+            Self::Watch { why, .. } => verdict(why.reason()),
+            Self::WatchLimit(_) => verdict(Reason::WatchLimit),
             Self::WorkerLost => verdict(Reason::Internal),
         }
     }
@@ -232,7 +266,9 @@ impl Failure {
             | Self::RateLimited { .. }
             | Self::Request(_)
             | Self::RequestMalformed { .. }
-            | Self::RequestTooLarge { .. } => tracing::debug!(%request, reason, "refused"),
+            | Self::RequestTooLarge { .. }
+            | Self::Watch { .. }
+            | Self::WatchLimit(_) => tracing::debug!(%request, reason, "refused"),
         }
     }
 
@@ -278,6 +314,11 @@ impl Failure {
             Self::RequestMalformed { detail } => vec![("detail", detail.clone())],
             Self::RequestTooLarge { detail } => {
                 vec![("detail", detail.clone()), ("max_bytes", MAX_REQUEST_BYTES.to_string())]
+            }
+            Self::Watch { why, resume_from } => why.numbers(*resume_from),
+            Self::WatchLimit(of) => {
+                let (of, limit) = of.told();
+                vec![("of", of.to_owned()), ("limit", limit.to_string())]
             }
             Self::Read(_) | Self::WorkerLost => vec![("request", request.to_string())],
         }
@@ -342,6 +383,13 @@ impl Failure {
             }
             Self::RequestTooLarge { detail } => {
                 format!("a request has at most {MAX_REQUEST_BYTES} bytes: {detail}")
+            }
+            Self::Watch { why, resume_from } => {
+                format!("the watch ended, {}: go on with entry {resume_from}", why.told())
+            }
+            Self::WatchLimit(of) => {
+                let (of, limit) = of.told();
+                format!("{limit} watches are open already ({of})")
             }
             Self::WorkerLost => "a fault of the service".to_owned(),
         }
@@ -463,8 +511,11 @@ pub fn verdict(reason: Reason) -> Verdict {
         R::IdentityMissing | R::TokenMalformed | R::TokenUnknown | R::TokenExpired
         | R::TokenRevoked | R::IdentitiesDiffer | R::CertificateNameless
             => row(Code::Unauthenticated, no, FixRequest, None),
+        R::RateLimited | R::WatchLimit
+            => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
+        R::WatchTooSlow => row(Code::Aborted, no, ChangeFirst, None),
+        R::WatchEnded => row(Code::Unavailable, no, ChangeFirst, None),
         R::DraftsFull => row(Code::ResourceExhausted, no, ChangeFirst, None),
-        R::RateLimited => row(Code::ResourceExhausted, no, SameAgain, Some(1_000)),
         R::MethodUnknown | R::HttpMethodNotAllowed
             => row(Code::Unimplemented, no, FixRequest, None),
         R::HttpPathUnknown => row(Code::NotFound, no, FixRequest, None),
@@ -475,6 +526,43 @@ pub fn verdict(reason: Reason) -> Verdict {
 pub fn name_of(reason: Reason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("REASON_").unwrap_or(name)
+}
+
+impl WatchEnd {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Age | Self::Shutdown => Reason::WatchEnded,
+            Self::Deadline => Reason::DeadlineExceeded,
+            Self::TooSlow => Reason::WatchTooSlow,
+        }
+    }
+
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Age => "it has had its time",
+            Self::Shutdown => "the service stops",
+            Self::Deadline => "its deadline passed",
+            Self::TooSlow => "its reader took nothing for too long",
+        }
+    }
+
+    fn numbers(self, resume_from: EntryIndex) -> Vec<Number> {
+        let from = ("resume_from", resume_from.to_string());
+        match self {
+            Self::Age => vec![("why", "age".to_owned()), from],
+            Self::Shutdown => vec![("why", "shutdown".to_owned()), from],
+            Self::Deadline | Self::TooSlow => vec![from],
+        }
+    }
+}
+
+impl WatchLimit {
+    const fn told(self) -> (&'static str, usize) {
+        match self {
+            Self::Caller => ("caller", MAX_WATCHES_PER_CALLER),
+            Self::All => ("all", MAX_WATCHES),
+        }
+    }
 }
 
 impl Retry {

@@ -199,7 +199,7 @@ impl Entrance {
         let account = self.shares.account(caller.key());
         let held = match method.load() {
             Load::Free => account.pass(),
-            Load::Counted => account.enter().map_err(|_| Failure::Busy)?,
+            Load::Counted | Load::Streaming => account.enter().map_err(|_| Failure::Busy)?,
         };
         let ends_at = Instant::now() + deadline(request.headers());
         Ok(Entered { method, caller, account, held: Arc::new(held), ends_at })
@@ -223,7 +223,7 @@ impl Entrance {
             Ok(identity) if self.requires_identity && identity == Identity::Unknown => {
                 match method.load() {
                     Load::Free => Ok(unknown),
-                    Load::Counted => Err(Denied::IdentityMissing.into()),
+                    Load::Counted | Load::Streaming => Err(Denied::IdentityMissing.into()),
                 }
             }
             Ok(identity) => Ok(Caller { peer, identity }),
@@ -259,7 +259,7 @@ impl Entrance {
         authorise(&caller, viewer, method)?;
         let reply_bytes = match method.load() {
             Load::Free => 0,
-            Load::Counted => method.reply_bytes(),
+            Load::Counted | Load::Streaming => method.reply_bytes(),
         };
         // Nothing has begun yet, so a caller whose time is over here may come again.
         let reserved = timeout_at(ends_at, account.reserve(reply_bytes)).await;
@@ -303,8 +303,13 @@ fn is_ours(path: &str) -> bool {
 fn deadline(headers: &HeaderMap) -> Duration {
     const MARGIN: Duration = Duration::from_millis(5);
     let longest = Duration::from_secs(MAX_CALL_SECONDS);
+    asked_timeout(headers).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+}
+
+/// How long the caller waits, as it says.
+pub(super) fn asked_timeout(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    asked.and_then(parse_timeout).unwrap_or(longest).saturating_sub(MARGIN).min(longest)
+    asked.and_then(parse_timeout)
 }
 
 /// `grpc-timeout`: 1 to 8 digits and a unit.

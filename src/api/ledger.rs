@@ -11,6 +11,7 @@ use super::errors::Failure;
 use super::eyes::Eyes;
 use super::pages::{List, page_size};
 use super::viewer::viewer_of;
+use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
 use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
@@ -26,6 +27,8 @@ pub struct LedgerDesk {
     pub desk: Desk,
     /// Where a node that no longer records is told.
     pub health: HealthReporter,
+    /// Those who follow the ledger.
+    pub watches: Watches,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -86,6 +89,16 @@ impl LedgerService for LedgerDesk {
         let request = request.into_inner();
         let read = self.desk.read(move |reader| entry_page(Eyes::new(reader, viewer), &request));
         answer(id, read.await)
+    }
+
+    type WatchEntriesStream = Watching;
+
+    async fn watch_entries(
+        &self,
+        request: Request<v1::WatchEntriesRequest>,
+    ) -> Answer<Self::WatchEntriesStream> {
+        let id = id_of(&request);
+        answer(id, self.watches.begin(&self.desk, request))
     }
 
     async fn get_checkpoint(

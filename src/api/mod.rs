@@ -40,6 +40,7 @@ pub mod tokens;
 mod traces;
 pub mod viewer;
 mod visibility;
+pub mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -105,8 +106,9 @@ pub async fn serve_at(
     tell(&health, ServingStatus::Serving).await;
     let shares = Shares::new();
     let gate = gate(&node, &listener, shares.clone(), clock);
-    let app = front(gate.layer(services(node, &health)?));
     let (stop, stopping) = tokio::sync::watch::channel(false);
+    let watches = watch::Watches::new(stopping.clone());
+    let app = front(gate.layer(services(node, &health, watches)?));
     let until_shutdown = async {
         shutdown.await;
         tell(&health, ServingStatus::NotServing).await;
@@ -149,9 +151,13 @@ fn oversees(party: Option<&PartyState>, now: TimeMs) -> bool {
     party.is_some_and(|state| OVERSEERS.iter().any(|role| state.party.has_role(*role, now)))
 }
 
-fn services(node: Node, health: &HealthReporter) -> Result<Routes, ServeFault> {
+fn services(
+    node: Node,
+    health: &HealthReporter,
+    watches: watch::Watches,
+) -> Result<Routes, ServeFault> {
     let desk = desk::Desk::new(node);
-    let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone() };
+    let ledger_desk = ledger::LedgerDesk { desk: desk.clone(), health: health.clone(), watches };
     let services = Routes::default()
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),

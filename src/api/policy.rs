@@ -27,6 +27,9 @@ pub enum Rule {
 pub enum Load {
     /// It does.
     Counted,
+    /// It does until its answer begins, which then goes on: bounded by limits of its own, and by
+    /// the deadline that its caller asked for, however long.
+    Streaming,
     /// It answers also when nothing else does.
     Free,
 }
@@ -90,6 +93,11 @@ const fn open(method: &'static str) -> Row {
     member(method)
 }
 
+/// An identified party may call, and is answered as long as it listens.
+const fn watch(method: &'static str) -> Row {
+    Row { load: Load::Streaming, ..member(method).small() }
+}
+
 const fn free(method: &'static str) -> Row {
     Row { load: Load::Free, ..public(method).small() }
 }
@@ -119,6 +127,7 @@ pub const POLICY: &[Row] = &[
     public("urbanmine.v1.LedgerService/GetLedger").small(),
     member("urbanmine.v1.LedgerService/GetReceipt").small(),
     member("urbanmine.v1.LedgerService/ListEntries").page(),
+    watch("urbanmine.v1.LedgerService/WatchEntries"),
     member("urbanmine.v1.LotService/GetCampaign").small(),
     member("urbanmine.v1.LotService/GetLot").small(),
     member("urbanmine.v1.LotService/GetTransfer").small(),

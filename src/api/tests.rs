@@ -17,7 +17,8 @@ use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
 use super::doors::Connection;
 use super::errors::{
-    DOMAIN, Effect, Failure, Retry, Verdict, Violation, code_of, name_of, verdict,
+    DOMAIN, Effect, Failure, Retry, Verdict, Violation, WatchEnd, WatchLimit, code_of, name_of,
+    verdict,
 };
 use super::gate::{GateLayer, RequestId};
 use super::identity::{Caller, Identity, IdentityFault, Scope, Scopes};
@@ -125,7 +126,11 @@ fn every_reason_has_a_meaning_an_example_and_a_row() {
 fn can_wait(row: &Verdict) -> bool {
     matches!(
         row.reason,
-        Reason::Busy | Reason::ShuttingDown | Reason::Indeterminate | Reason::RateLimited
+        Reason::Busy
+            | Reason::ShuttingDown
+            | Reason::Indeterminate
+            | Reason::RateLimited
+            | Reason::WatchLimit
     )
 }
 
@@ -310,6 +315,8 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::Request(vec![violation; 50]),
         Failure::RequestMalformed { detail: "d".repeat(50_000) },
         Failure::RequestTooLarge { detail: "d".to_owned() },
+        Failure::WatchLimit(WatchLimit::Caller),
+        Failure::WatchLimit(WatchLimit::All),
         Failure::WorkerLost,
         Failure::Http(HttpFault::ContentType { found: "d".repeat(50_000) }),
         Failure::Http(HttpFault::HostNotLocal { host: "d".repeat(50_000) }),
@@ -321,6 +328,9 @@ fn every_failure_has_both_languages_and_fits_a_trailer() {
         Failure::Http(HttpFault::PathUnknown { path: "d".repeat(50_000) }),
     ];
     failures.extend(append_errors().into_iter().map(Failure::Append));
+    let ends = [WatchEnd::Age, WatchEnd::Shutdown, WatchEnd::Deadline, WatchEnd::TooSlow];
+    let resume_from = EntryIndex(u64::MAX);
+    failures.extend(ends.map(|why| Failure::Watch { why, resume_from }));
     for failure in failures {
         let shown = format!("{failure:.60?}");
         let reason = failure.verdict().reason;
@@ -515,6 +525,27 @@ async fn the_gate_keeps_the_callers_deadline() {
     request.headers_mut().insert("grpc-timeout", "30m".parse().unwrap());
     let answer = gate.call(request).await.unwrap();
     assert_eq!(reason(&answer).as_deref(), Some("DEADLINE_EXCEEDED"));
+}
+
+/// The gate's own limit is for the beginning of an answer; a watch goes on, and its place among the
+/// calls in flight is free again.
+#[tokio::test]
+async fn the_gate_lets_an_answer_that_began_go_on() {
+    let streaming = service_fn(async |_: Request<Body>| {
+        let parts = tokio_stream::StreamExt::then(tokio_stream::once(()), async |()| {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            Ok::<_, Infallible>(bytes::Bytes::from_static(b"late"))
+        });
+        let body = axum::body::Body::from_stream(parts);
+        Ok::<_, Infallible>(Response::new(Body::new(body)))
+    });
+    let mut gate = GateLayer::new().layer(streaming);
+    let mut request = request("/urbanmine.v1.LedgerService/WatchEntries", "127.0.0.1:1");
+    request.headers_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let answer = gate.call(request).await.unwrap();
+    assert_eq!(reason(&answer), None);
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    assert_eq!(body.to_bytes(), "late");
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ pub mod token;
 pub mod trace;
 pub mod transfers;
 pub mod verify;
+pub mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -77,6 +78,8 @@ enum Command {
     Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
+    /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
+    Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
@@ -144,6 +147,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {

@@ -134,7 +134,7 @@ pub struct CampaignScan {
 #[derive(Clone)]
 pub struct Reader {
     pub(super) store: Arc<Store>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 

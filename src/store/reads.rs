@@ -302,6 +302,47 @@ impl Store {
         }
     }
 
+    /// The first entry of a lot's life at or after an index, as far as a size. A life ascends, so
+    /// it is found by halving: 32 reads at most.
+    pub fn entry_of_lot(
+        &self,
+        lot: LotId,
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<Option<EntryIndex>, StoreFault> {
+        let count = View::lot(self, lot)?.map_or(0, |lot| lot.life.count);
+        let (mut low, mut high, mut found) = (0, count, None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let key = Key::Life(lot, middle);
+            let (_, index): (EventId, EntryIndex) = self
+                .database
+                .value(&key)?
+                .ok_or_else(|| StoreFault::value(&key, "an ordinal of the life is missing"))?;
+            if index < from {
+                low = middle + 1;
+            } else {
+                (high, found) = (middle, Some(index));
+            }
+        }
+        Ok(found.filter(|index| index.0 < size.0))
+    }
+
+    /// The first entry that concerns a party at or after an index, as far as a size.
+    pub fn entry_of_party(
+        &self,
+        party: PartyId,
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<Option<EntryIndex>, StoreFault> {
+        let place = |at| Key::Concerned(party, EntryIndex(at));
+        match self.database.first_from(&place(from.0), &place(size.0.max(from.0)))? {
+            Some(Key::Concerned(_, index)) => Ok(Some(index)),
+            Some(key) => Err(StoreFault::value(&key, "is not the key of a party's entry")),
+            None => Ok(None),
+        }
+    }
+
     /// A party's keys in order of registration; none for a party that is not known.
     pub fn keys_of(&self, party: PartyId) -> Result<Vec<KeyState>, StoreFault> {
         let party: Option<PartyState> = self.database.value(&Key::Party(party))?;

@@ -437,6 +437,12 @@ impl Forge {
                 lots.extend(it.inputs.iter().chain(&it.additions).map(|draw| draw.lot));
                 lots.extend(it.outputs.iter().chain(&it.residues).map(|new| new.id));
             }
+            Body::ChargeCampaign(it) => {
+                lots.extend(it.inputs.iter().chain(&it.additions).map(|draw| draw.lot));
+            }
+            Body::DrawCampaign(it) => {
+                lots.extend(it.outputs.iter().chain(&it.residues).map(|new| new.id));
+            }
             Body::OfferTransfer(it) => lots.extend([it.lot]),
             Body::AcceptTransfer(it) => {
                 lots.extend(of_event(&it.offer));

@@ -146,16 +146,20 @@ const TABLE_FILES: &[(&str, &str)] = &[
          APPROVAL,COORDINATOR,-,test\n\
          ASSAY_LOT,LABORATORY,LABORATORY_ACCREDITATION,test\n\
          ATTEST,AUDITOR,-,test\n\
+         CHARGE_CAMPAIGN,SMELTER,-,test\n\
          CLAIM_CREDIT,SMELTER,-,test\n\
+         CLOSE_CAMPAIGN,SMELTER,-,test\n\
          COLLECT_LOT,COLLECTOR,RENEWABLE_RESOURCE_RECYCLING,test\n\
          COLLECT_ORE,RARE_EARTH_SEPARATION_PLANT,RARE_EARTH_SEPARATION,test\n\
          DISPOSE_RESIDUE,COLLECTOR,-,test\n\
+         DRAW_CAMPAIGN,SMELTER,-,test\n\
          EXIT_LOT,COLLECTOR,-,test\n\
          HOLD_LOT,COORDINATOR,-,test\n\
          MERGE_LOTS,SMELTER,-,test\n\
          OFFER_TRANSFER,COLLECTOR,-,test\n\
          OFFER_TRANSFER,RARE_EARTH_SEPARATION_PLANT,-,test\n\
          OFFER_TRANSFER,SMELTER,-,test\n\
+         OPEN_CAMPAIGN,SMELTER,-,test\n\
          SPLIT_LOT,COLLECTOR,-,test\n\
          STOCKTAKE,COLLECTOR,-,test\n\
          SUCCEED_PARTY,COORDINATOR,-,test\n\

@@ -56,13 +56,15 @@ pub struct Connection {
     pub certificate: Certificate,
     trusts_this_machine: bool,
     line: Option<Arc<Line>>,
+    /// When it has had its time and is asked to end.
+    asked_to_end_at: Option<Instant>,
 }
 
 impl Connection {
     /// A connection that no socket stands behind: a call from within the house.
     pub const fn from_within(peer: SocketAddr) -> Self {
         let certificate = Certificate::Absent;
-        Self { peer, certificate, trusts_this_machine: true, line: None }
+        Self { peer, certificate, trusts_this_machine: true, line: None, asked_to_end_at: None }
     }
 
     /// Whether a request calls the service by a name that it answers to; else the name.
@@ -77,6 +79,12 @@ impl Connection {
         let told = headers.get(header::HOST).map(|it| it.to_str().unwrap_or("not text").to_owned());
         let told = uri.authority().map(ToString::to_string).or(told);
         told.filter(|told| !is_local_name(told)).map_or(Ok(()), Err)
+    }
+
+    /// When it is asked to end, for answers that would go on; `None` when no socket stands behind
+    /// it.
+    pub const fn asked_to_end_at(&self) -> Option<Instant> {
+        self.asked_to_end_at
     }
 
     /// Somebody known calls over it.
@@ -116,7 +124,9 @@ pub async fn serve(house: Arc<House>, stream: TcpStream, seat: Seat) {
 
 fn connection(house: &House, line: &Arc<Line>, certificate: Certificate) -> Connection {
     let (peer, trusts_this_machine) = (line.peer(), house.trusts_this_machine);
-    Connection { peer, certificate, trusts_this_machine, line: Some(Arc::clone(line)) }
+    let asked_to_end_at = Some(line.opened_at() + house.bounds.age());
+    let line = Some(Arc::clone(line));
+    Connection { peer, certificate, trusts_this_machine, line, asked_to_end_at }
 }
 
 /// Speaks HTTP until the connection ends, or has to.

@@ -85,6 +85,11 @@ impl Line {
         self.peer
     }
 
+    /// Since when it is there.
+    pub const fn opened_at(&self) -> Instant {
+        self.opened_at
+    }
+
     /// A call begins. It is open until what is returned is dropped.
     pub fn open(self: &Arc<Self>) -> OpenCall {
         let mut state = self.state();

@@ -3,6 +3,7 @@
 //! | field | written | read |
 //! |---|---|---|
 //! | `*_id` of 16 bytes | a UUID, lower case | a UUID, or base64 |
+//! | hashes, keys and their ids | base64, standard, padded | 64 hex digits, or base64 |
 //! | other bytes | base64, standard, padded | base64, standard or URL-safe, padded or not |
 //! | 64-bit numbers | a string of digits | digits, as a string or bare |
 //! | 32-bit numbers | digits, bare | digits, bare or as a string |
@@ -22,6 +23,8 @@ use uuid::Uuid;
 const ID_BYTES: usize = 16;
 /// Letters of a UUID with its hyphens.
 const UUID_LETTERS: usize = 36;
+/// Digits of a hash, as errors and the command line write one.
+const HASH_DIGITS: usize = 64;
 
 const ANY_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -34,6 +37,13 @@ pub(super) fn is_id(field: &FieldDescriptor) -> bool {
     let is_named_so = name.ends_with("_id") || name.ends_with("_ids");
     let is_of_key = name.ends_with("key_id") || name.ends_with("key_ids");
     field.kind() == Kind::Bytes && is_named_so && !is_of_key
+}
+
+/// Whether a field is a hash or a key, by name. Their 32 bytes are never 64 letters of base64, so
+/// hex is told apart.
+fn is_hash(field: &FieldDescriptor) -> bool {
+    const NAMES: [&str; 4] = ["sha256", "key_id", "public_key", "root"];
+    field.kind() == Kind::Bytes && NAMES.iter().any(|name| field.name().ends_with(name))
 }
 
 /// Reads a value from the path or the query. An error is the rule that the text breaks.
@@ -79,6 +89,7 @@ pub(super) fn rule_of(field: &FieldDescriptor) -> String {
     match field.kind() {
         Kind::Bool => "true or false".to_owned(),
         Kind::Bytes if is_id(field) => "a UUID, or base64 of its 16 bytes".to_owned(),
+        Kind::Bytes if is_hash(field) => "64 hex digits, or base64 of 32 bytes".to_owned(),
         Kind::Bytes => "base64".to_owned(),
         Kind::Enum(words) => format!("a name of {}", words.name()),
         Kind::Message(descriptor) => format!("an object, {}", descriptor.name()),
@@ -109,6 +120,14 @@ fn bytes(field: &FieldDescriptor, text: &str) -> Result<Bytes, String> {
         // No base64 of 16 bytes is this long.
         let id = Uuid::try_parse(text).map_err(|_| rule_of(field))?;
         return Ok(Bytes::copy_from_slice(id.as_bytes()));
+    }
+    if is_hash(field) && text.len() == HASH_DIGITS {
+        let digits = text.as_bytes().chunks(2).map(|pair| {
+            let is_hex = pair.iter().all(u8::is_ascii_hexdigit);
+            let pair = std::str::from_utf8(pair).ok().filter(|_| is_hex)?;
+            u8::from_str_radix(pair, 16).ok()
+        });
+        return digits.collect::<Option<Bytes>>().ok_or_else(|| rule_of(field));
     }
     let is_url_safe = text.contains(['-', '_']);
     let engine = if is_url_safe { READ_URL_SAFE } else { READ_STANDARD };

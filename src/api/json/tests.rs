@@ -221,6 +221,10 @@ fn a_value_is_read_by_its_rule_or_refused() {
     assert!(from_number(&status, 99).is_err());
     // A hash is no id, though it is called one.
     let key = field("PartyKey", "key_id");
+    let read = |text: &str| from_string(&key, text).ok().and_then(|it| it.as_bytes().cloned());
+    assert_eq!(read(&"aF".repeat(32)).unwrap(), [0xaf; 32][..]);
+    assert_eq!(read("r6+vr6+vr6+vr6+vr6+vr6+vr6+vr6+vr6+vr6+vr68=").unwrap(), [0xaf; 32][..]);
+    assert_eq!(read(&"g".repeat(64)), None);
     assert_eq!(bytes_text(&key, &[0; 16]), "AAAAAAAAAAAAAAAAAAAAAA==");
 }
 

@@ -20,7 +20,7 @@ use super::super::units::{Grams, TimeMs};
 use super::super::vocabulary::{EventKind, OriginKind, OriginKinds, Substance};
 use super::super::waiver::OPENING_STOCK;
 use super::Verdict;
-use super::lots::{birth, check_usable, declared, event_site};
+use super::lots::{actor_of, birth, check_usable, declared, event_site};
 use super::transform::{
     check_lawful, check_process, common_owner, kinds_of, taken, total, used_lots,
 };
@@ -237,6 +237,8 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
     check_here(work, &campaign)?;
     used_lots(work, &[], &made)?;
     check_lawful(work, &[], &made)?;
+    let kinds = campaign.origin_kinds();
+    check_no_ore_drawn(work, &made, kinds)?;
     let Some(owner) = campaign.owner.filter(|_| campaign.is_fed()) else {
         let out = Grams::sum(made.iter().map(|new| new.net_mass));
         return Err(Rejection::MassNotConserved { into: 0, out }.into());
@@ -246,7 +248,6 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
         found.push(declared(work, new)?);
     }
     check_outputs_analysed(&campaign, &draw.outputs, &found)?;
-    let kinds = campaign.origin_kinds();
     let mut movement = work.movement();
     movement.campaign = Some(campaign.id);
     movement.output_count = draw.outputs.len();
@@ -275,6 +276,21 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
     work.effects.movement = Some(movement);
     work.delta(Delta::CampaignDrawn(campaign.id, outputs, residues));
     put(work, campaign);
+    Ok(())
+}
+
+/// R1: who may not hold what was charged does not draw it either. Stock may be another party's
+/// feed, from before the site changed hands; and roles end.
+fn check_no_ore_drawn<V: View>(
+    work: &Work<'_, V>,
+    made: &[&NewLot],
+    kinds: OriginKinds,
+) -> Result<(), Rejection> {
+    let actor = actor_of(work)?;
+    for new in made {
+        let material = work.material(&new.material)?;
+        work.check_ore(&actor, new.id, material, kinds, &Contents::default())?;
+    }
     Ok(())
 }
 
