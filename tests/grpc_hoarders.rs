@@ -39,7 +39,7 @@ use urbanmine::api::tokens::{Holder, Token, TokenBook, TokenId, token_text};
 use urbanmine::domain::event::OpeningInventory;
 use urbanmine::domain::{Body, TimeMs};
 use urbanmine::ledger::hash::sha256;
-use urbanmine::limits::{CALLER_REPLY_BYTES, MAX_OUTPUTS};
+use urbanmine::limits::{CALLER_REPLY_BYTES, MAX_CALLS_PER_ADDRESS, MAX_OUTPUTS};
 use urbanmine::node::SystemClock;
 use urbanmine::wire::v1;
 use urbanmine::wire::v1::ledger_service_client::LedgerServiceClient;
@@ -412,6 +412,40 @@ async fn an_old_connection_is_asked_to_end_and_its_caller_comes_back() {
     });
     closed.await.unwrap();
     tokio::time::sleep(Duration::from_millis(800)).await;
+    honest.end().await;
+    door.stop().await;
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_callers_fill_their_own_places_and_nobody_elses() {
+    let _turn = turn().await;
+    let kit = Kit::start().await;
+    let (door, _folder, [honest, _]) = asked_who(&kit, Bounds::default()).await;
+    let honest = Honest::begin(door.address, &honest).await;
+    // Calls that nobody has to be known for, whose message never comes.
+    let head = "POST /urbanmine.v1.LedgerService/GetLedger HTTP/1.1\r\nhost: 127.0.0.1\r\n\
+                content-type: application/grpc-web+proto\r\ncontent-length: 5\r\n\r\n";
+    let more = 8;
+    let mut waiting = Vec::new();
+    for _ in 0..MAX_CALLS_PER_ADDRESS + more {
+        let mut stream = TcpStream::connect(door.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        waiting.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut refused = 0;
+    for stream in &mut waiting {
+        let mut answer = [0; 8_192];
+        if let Ok(count) = stream.read(&mut answer) {
+            // RESOURCE_EXHAUSTED
+            assert!(String::from_utf8_lossy(&answer[..count]).contains("grpc-status: 8"));
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, more);
+    drop(waiting);
     honest.end().await;
     door.stop().await;
     kit.stop().await;

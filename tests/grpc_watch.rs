@@ -522,7 +522,7 @@ impl Porch {
         let listener = doors.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let server = format!("http://{}", listener.address());
         let (stop, stopped) = oneshot::channel::<()>();
-        let node = kit.node();
+        let node = kit.node().clone();
         let serving = tokio::spawn(async move {
             let until = async {
                 let _ = stopped.await;
