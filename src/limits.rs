@@ -142,6 +142,17 @@ pub const MAX_SITE_PROCESSES: usize = 32;
 pub const MAX_HOLDS: usize = 16;
 /// Approvals of one lot at a time; one that has ended makes room.
 pub const MAX_APPROVALS: usize = 16;
+/// Parties that may see one lot by a grant; one whose grant has ended makes room.
+pub const MAX_GRANTS: usize = 16;
+/// Steps back that one grant may show.
+pub const MAX_GRANT_DEPTH: u32 = 64;
+/// Successions of one party, taken back ones included, and parties that it succeeds.
+pub const MAX_SUCCESSIONS: usize = 16;
+/// Successions that follow each other from one party to the one that acts: as many parties are read
+/// to find it.
+pub const MAX_SUCCESSION_CHAIN: u32 = 8;
+/// Months that one claim of credit may be taken from, and one answer on credit tells of.
+pub const MAX_CREDIT_MONTHS: u32 = 12;
 /// Parties that one entry can concern: owner and possessor of each lot, before and after; those who
 /// sign; the laboratory of each output and residue, and four more that a body names.
 pub const MAX_CONCERNED: usize = 4 * MAX_LOTS_PER_EVENT + MAX_SIGNATURES + 2 * MAX_OUTPUTS + 4;

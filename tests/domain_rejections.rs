@@ -26,21 +26,23 @@ use std::collections::BTreeSet;
 
 use kit::*;
 use urbanmine::domain::apply::RULES_VERSION;
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
-    AssayLot, CloseTransfer, Genesis, HoldLot, MergeLots, OpeningInventory, PublishTables,
+    AssayLot, Attest, CloseTransfer, Genesis, HoldLot, MergeLots, OpeningInventory, PublishTables,
     RegisterKey, ReleaseLot, RevokeKey, SplitLot, Waiver,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{Affiliation, Party, Site};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AffiliationKind, EventKind, HoldReason, LicenceKind, OriginKind, OriginKinds, PartyRole,
-    Substance, TransferReason, TransferScope,
+    AffiliationKind, AttestResult, EventKind, HoldReason, LicenceKind, OriginKind, OriginKinds,
+    PartyRole, Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
-    AffiliationId, Body, CampaignId, EntryIndex, EventId, FractionE8, Grams, Hash32, LicenceId,
-    LotId, Origin, Rejection, SiteId, TimeMs,
+    AffiliationId, Body, CampaignId, EntryCount, EntryIndex, EventId, FractionE8, Grams, Hash32,
+    LicenceId, LotId, Origin, Rejection, SiteId, TimeMs,
 };
+use urbanmine::ledger::Checkpoint;
 use urbanmine::ledger::hash::sha256;
 use urbanmine::limits::{MAX_AFFILIATIONS, MAX_APPROVALS, MAX_HOLDS, MAX_KEYS, MAX_LICENCES};
 
@@ -129,11 +131,12 @@ fn rows() -> Vec<Row> {
         vec![tables_not_published(), corrective_nested(), actor_unknown(), key_unknown()],
         vec![signer_unexpected(), signer_missing(), key_not_valid(), key_revoked(), in_future()],
         vec![role_not_held(), licence_not_held(), site_unknown(), site_not_of_party()],
+        vec![party_succeeded(), before_target()],
         vec![party_exists(), party_unknown(), code_invalid(), code_taken(), site_exists()],
         vec![region_unknown(), licence_exists(), licence_unknown(), waste_unknown()],
         vec![affiliation_exists(), affiliation_unknown(), key_exists(), already_revoked()],
         vec![registry_full(), chunk_unexpected(), tables_invalid(), waiver_not_possible()],
-        vec![validity_empty(), material_unknown()],
+        vec![validity_empty(), succession_not_possible(), checkpoint_invalid(), material_unknown()],
         vec![form_unknown(), grade_unknown(), process_unknown(), process_not_at_site()],
         vec![campaign_exists(), campaign_unknown(), takes_no_more(), campaign_elsewhere()],
         vec![campaign_running(), lot_repeated(), lot_exists(), transfer_unknown()],
@@ -154,6 +157,7 @@ fn rows() -> Vec<Row> {
         vec![before_campaign(), mass_exceeded(), beyond_tolerance()],
         vec![hazardous_exit(), invoice_mismatch(), target_unknown(), target_not_yours()],
         vec![not_correctable(), target_corrected(), blocked(), records_full()],
+        vec![credit_insufficient(), credit_claimed()],
     ];
     parts.into_iter().flatten().collect()
 }
@@ -450,6 +454,45 @@ fn site_not_of_party() -> Row {
     Row { world, faulty, refused, then: Next("PARTY_EXISTS", repaired) }
 }
 
+fn party_succeeded() -> Row {
+    let mut world = World::new();
+    let calm = world.clone();
+    world.must(COORD, succeeding(COLLECTOR, SMELTER));
+    let since = TimeMs::of(world.now);
+    let mut new = new_lot(lot(1), "CU", 10);
+    new.material = "NIL".to_owned();
+    let faulty = world.attempt(COLLECTOR, collect(new));
+    let refused = R::PartySucceeded { party: COLLECTOR, successor: SMELTER, since };
+    let mut calm = calm;
+    calm.now = world.now;
+    let then = NextIn("MATERIAL_UNKNOWN", calm, faulty.clone());
+    Row { world, faulty, refused, then }
+}
+
+/// A claim of the smelter, for copper that it used up under mass balance.
+fn claimed(world: &mut World) -> (EventId, EventId) {
+    let used = world.balanced(SMELTER, 100);
+    let mut output = made(lot(world.fresh()), "CU_FINE", 100);
+    output.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
+    let body = transforming("REFINE", &[draw(used, 100)], &[output]);
+    let melted = world.must(SMELTER, Body::TransformLots(Box::new(body)));
+    let month = Month::of(TimeMs::of(world.now));
+    let claim = world.must(SMELTER, claiming(SMELTER, 20, month, month.next()));
+    (melted, claim)
+}
+
+fn before_target() -> Row {
+    let mut world = World::new();
+    let (_, target) = claimed(&mut world);
+    let last = world.state.events[&target].occurred_at;
+    let mut faulty = world.attempt(TRADER, error(target, &[]));
+    let repaired = faulty.clone();
+    let occurred_at = TimeMs::of(last.get() - 1);
+    faulty.event.occurred_at = occurred_at;
+    let refused = R::EventBeforeTarget { target, last, occurred_at };
+    Row { world, faulty, refused, then: Next("TARGET_NOT_YOURS", repaired) }
+}
+
 // --- registry ------------------------------------------------------------------------------------
 
 /// A code whose check character is not the right one, and what it would have to be.
@@ -681,6 +724,36 @@ fn validity_empty() -> Row {
     }
     let refused = R::ValidityEmpty { valid_to: occurred_at, occurred_at };
     Row { world, faulty, refused, then: Next("LOT_UNKNOWN", repaired) }
+}
+
+fn succession_not_possible() -> Row {
+    let mut world = World::new();
+    let faulty = world.attempt(COORD, succeeding(COORD, SMELTER));
+    let repaired = world.attempt(COORD, succeeding(COLLECTOR, SMELTER));
+    let refused = R::SuccessionNotPossible {
+        party: COORD,
+        successor: SMELTER,
+        rule: "a coordinator does not sign its own succession",
+    };
+    Row { world, faulty, refused, then: Last("the last rule of a succession", repaired) }
+}
+
+fn checkpoint_invalid() -> Row {
+    let mut world = World::new();
+    let key = urbanmine::ledger::SigningKey::from_seed([9; 32]);
+    world.ledger_mut().ledger_key = key.public_key();
+    let attested = |size: u64| {
+        let root = Hash32([1; 32]);
+        let checkpoint = Checkpoint { origin: origin(), size: EntryCount(size), root };
+        let checkpoint = checkpoint.sign(&key).text().to_owned();
+        let (scope, result) = ("all".to_owned(), AttestResult::Passed);
+        Body::Attest(Attest { scope, checkpoint, result })
+    };
+    let faulty = world.attempt(AUDITOR, attested(world.index + 1));
+    let repaired = world.attempt(AUDITOR, attested(world.index));
+    let detail = "it is of 101 entries, and 100 are recorded before this one".to_owned();
+    let refused = R::CheckpointInvalid { detail };
+    Row { world, faulty, refused, then: Last("the last rule of an attestation", repaired) }
 }
 
 fn later(time: TimeMs) -> TimeMs {
@@ -1477,7 +1550,12 @@ fn blocked() -> Row {
     // The newest first; an analysis is in nobody's way.
     let blocking = vec![second, first];
     let refused = R::CorrectionBlocked { target, lot: used, blocking, more: 0 };
-    Row { world, faulty, refused, then: Last("the last rule of all", repaired) }
+    Row {
+        world,
+        faulty,
+        refused,
+        then: Last("the last rule of a correction but accounts", repaired),
+    }
 }
 
 // --- what is kept on a lot -----------------------------------------------------------------------
@@ -1493,4 +1571,33 @@ fn records_full() -> Row {
     let (what, limit) = ("approvals", MAX_APPROVALS);
     let refused = R::LotRecordsFull { lot: full, what, limit };
     Row { world, faulty, refused, then: Last("the last rule of an approval", repaired) }
+}
+
+// --- credits -------------------------------------------------------------------------------------
+
+fn credit_insufficient() -> Row {
+    let mut world = World::new();
+    claimed(&mut world);
+    let month = Month::of(TimeMs::of(world.now));
+    let faulty = world.attempt(SMELTER, claiming(SMELTER, 31, month, month.next()));
+    let repaired = world.attempt(SMELTER, claiming(SMELTER, 30, month, month.next()));
+    let (site, substance) = (site(SMELTER), Substance::Cu);
+    let refused = R::CreditInsufficient { site, substance, asked: Grams::of(31), available: 30 };
+    Row { world, faulty, refused, then: Last("the last rule of a claim", repaired) }
+}
+
+fn credit_claimed() -> Row {
+    let mut world = World::new();
+    let (target, claim) = claimed(&mut world);
+    let faulty = world.attempt(SMELTER, error(target, &[]));
+    let refused = R::CreditClaimed {
+        target,
+        site: site(SMELTER),
+        substance: Substance::Cu,
+        month: Month::of(TimeMs::of(world.now)),
+        left: Grams::ZERO,
+        claimed: Grams::of(20),
+    };
+    let repaired = world.attempt(SMELTER, error(claim, &[]));
+    Row { world, faulty, refused, then: Last("the last rule of all", repaired) }
 }

@@ -608,6 +608,7 @@ impl NaiveParty {
                 .map(|it| (it.id.as_bytes(), it.validity))
                 .collect()),
             key_ids: self.keys.iter().filter(|key| key_holds(key, at)).map(key_of).collect(),
+            successor_party_id: bytes::Bytes::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use urbanmine::domain::party::{DatedRole, Party};
 use urbanmine::domain::units::{OffsetMin, TimeMs, Validity};
 use urbanmine::domain::vocabulary::{EventKind, PartyRole};
 use urbanmine::domain::{EntryIndex, EventId, KeyId, Origin, PartyId, PublicKey, Tables, tables};
+use urbanmine::ledger::checkpoint::read_checkpoint;
 use urbanmine::ledger::hash::sha256;
 use urbanmine::ledger::keys::{SigningKey, key_id};
 use vectors::check_vectors;
@@ -97,8 +98,14 @@ fn genesis() -> Event {
 impl Sample {
     fn take(&mut self, event: &Event, payload: &[u8], signers: &[KeyId], following: usize) {
         let index = EntryIndex(self.next);
-        let moment =
-            Moment { index, recorded_at: NOW, following, tables: Some(&self.tables), sha256 };
+        let moment = Moment {
+            index,
+            recorded_at: NOW,
+            following,
+            tables: Some(&self.tables),
+            sha256,
+            checkpoint: read_checkpoint,
+        };
         let signed = Signed { event, payload_hash: sha256(payload), signers };
         let effects = apply(&self.state, signed, moment)
             .unwrap_or_else(|refused| panic!("{:?} {}: {refused}", event.body.kind(), event.id));

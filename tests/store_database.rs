@@ -71,6 +71,7 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         ended: None,
         tally: Tally::default(),
         approvals: vec![],
+        grants: vec![],
         retracted_by: None,
         last_occurred_at: TimeMs::of(1),
         life: Life { count: 1, last: EntryIndex(1) },
@@ -109,20 +110,17 @@ fn movement(n: u8, index: u64) -> Movement {
 }
 
 fn party(n: u8) -> PartyState {
-    PartyState {
-        party: Party {
-            id: party_id(n),
-            credit_code: format!("CODE{n}"),
-            name_zh: "甲".to_owned(),
-            name_en: "A".to_owned(),
-            roles: vec![],
-            credit_code_waiver: None,
-        },
-        licences: vec![],
-        affiliations: vec![],
-        keys: vec![KeyId([n; 32]), KeyId([n + 100; 32])],
-        registered_at: EntryIndex(0),
-    }
+    let record = Party {
+        id: party_id(n),
+        credit_code: format!("CODE{n}"),
+        name_zh: "甲".to_owned(),
+        name_en: "A".to_owned(),
+        roles: vec![],
+        credit_code_waiver: None,
+    };
+    let mut state = PartyState::new(record, EntryIndex(0));
+    state.keys = vec![KeyId([n; 32]), KeyId([n + 100; 32])];
+    state
 }
 
 fn key(n: u8, party: u8) -> KeyState {

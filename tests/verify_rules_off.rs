@@ -451,10 +451,10 @@ fn a_credit_code_that_fails_its_digit_needs_its_waiver() {
         Body::Waiver(Waiver { reason_code, subject, valid_to: None })
     };
     let mut forge = world();
-    let waived = forge.say(COORD, waiver(code));
+    let allowed = forge.say(COORD, waiver(code));
     let mut record = forge::party_record(party(9), &[PartyRole::Trader]);
     record.credit_code = code.to_owned();
-    record.credit_code_waiver = Some(waived);
+    record.credit_code_waiver = Some(allowed);
     forge.say(COORD, Body::RegisterParty(record.clone()));
     record.credit_code_waiver = Some(forge.say(COORD, waiver("91350100M0001TGQXM")));
     lie(&mut forge, COORD, Body::AmendParty(record), "reason 132 CREDIT_CODE_INVALID");

@@ -417,6 +417,85 @@ fn waivers_and_approvals() {
 }
 
 #[test]
+fn grants_and_successions() {
+    let grant = |depth, valid_to_ms| {
+        let (lot_id, reader_party_id) = (id(4), id(5));
+        event(B::VisibilityGrant(v1::VisibilityGrant {
+            lot_id,
+            reader_party_id,
+            depth,
+            valid_to_ms,
+        }))
+    };
+    assert_good(&grant(1, 0));
+    assert_good(&grant(64, 5));
+    assert_fault(&grant(0, 0), "visibility_grant.depth", "1 to 64");
+    assert_fault(&grant(65, 0), "visibility_grant.depth", "1 to 64");
+    assert_fault(&grant(1, u64::MAX), "visibility_grant.valid_to_ms", "9999");
+    let nobody = event(B::VisibilityGrant(v1::VisibilityGrant {
+        lot_id: id(4),
+        depth: 1,
+        ..Default::default()
+    }));
+    assert_fault(&nobody, "visibility_grant.reader_party_id", "present");
+    let succeed = |party_id, successor_party_id| {
+        event(B::SucceedParty(v1::SucceedParty { party_id, successor_party_id }))
+    };
+    assert_good(&succeed(id(4), id(5)));
+    assert_good(&succeed(id(4), id(4)));
+    assert_fault(&succeed(Bytes::new(), id(5)), "succeed_party.party_id", "present");
+    assert_fault(&succeed(id(4), Bytes::new()), "succeed_party.successor_party_id", "present");
+}
+
+#[test]
+fn words_and_claims() {
+    let attest = |scope: &str, checkpoint: &str, result| {
+        let (scope, checkpoint) = (scope.to_owned(), checkpoint.to_owned());
+        event(B::Attest(v1::Attest { scope, checkpoint, result }))
+    };
+    assert_good(&attest("balance", "a\n1\n", 1));
+    assert_fault(&attest("", "", 1), "attest.scope", "1 to 128");
+    assert_fault(&attest(&"x".repeat(129), "", 1), "attest.scope", "1 to 128");
+    assert_fault(&attest("x", "a\tb", 1), "attest.checkpoint", "control");
+    assert_fault(&attest("x", &"y".repeat(2_049), 1), "attest.checkpoint", "2048");
+    assert_fault(&attest("x", "", 0), "attest.result", "words");
+
+    let acknowledge = |anomaly: &str, note: &str| {
+        let (anomaly, note) = (anomaly.to_owned(), note.to_owned());
+        event(B::AcknowledgeAnomaly(v1::AcknowledgeAnomaly { anomaly, note }))
+    };
+    assert_good(&acknowledge("A2-1", ""));
+    assert_fault(&acknowledge("", ""), "acknowledge_anomaly.anomaly", "1 to 64");
+    assert_fault(&acknowledge(&"x".repeat(65), ""), "acknowledge_anomaly.anomaly", "1 to 64");
+    assert_fault(&acknowledge("x", &"y".repeat(257)), "acknowledge_anomaly.note", "0 to 256");
+
+    // September 2016 to August 2017 in Beijing.
+    let (from, to) = (1_472_659_200_000, 1_504_195_200_000);
+    let claim = |mass_g, period_from_ms, period_to_ms| {
+        event(B::ClaimCredit(v1::ClaimCredit {
+            site_id: id(4),
+            substance: 29,
+            mass_g,
+            period_from_ms,
+            period_to_ms,
+        }))
+    };
+    assert_good(&claim(1, from, to));
+    assert_fault(&claim(0, from, to), "claim_credit.mass_g", "more than 0 g");
+    assert_fault(&claim(1, from + 1, to), "claim_credit.period_from_ms", "first moment");
+    assert_fault(&claim(1, from, to - 1), "claim_credit.period_to_ms", "first moment");
+    assert_fault(&claim(1, 0, to), "claim_credit.period_from_ms", "present");
+    assert_fault(&claim(1, from, from), "claim_credit.period_to_ms", "1 to 12 months");
+    assert_fault(&claim(1, to, from), "claim_credit.period_to_ms", "1 to 12 months");
+    // The day after the thirteenth month of 30 days.
+    let after = to + 30 * 86_400_000;
+    assert_fault(&claim(1, from, after), "claim_credit.period_to_ms", "1 to 12 months");
+    let mut somewhere = claim(1, from, to);
+    somewhere.site_id = id(3);
+    assert_fault(&somewhere, "site_id", "absent");
+}
+
+#[test]
 fn genesis() {
     let genesis = |change: fn(&mut v1::Genesis)| {
         let mut body = v1::Genesis {

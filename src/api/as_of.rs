@@ -75,5 +75,9 @@ fn in_force(state: &PartyState, keys: &[KeyState], at: TimeMs) -> v1::PartyInFor
         licence_ids: licences.map(|held| raw(held.id.as_bytes())).collect(),
         affiliation_ids: affiliations.map(|held| raw(held.id.as_bytes())).collect(),
         key_ids: keys.map(|key| raw(key.id.as_bytes())).collect(),
+        successor_party_id: state
+            .succession_at(at)
+            .map(|it| raw(it.successor.as_bytes()))
+            .unwrap_or_default(),
     }
 }

@@ -5,14 +5,20 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use super::errors::Failure;
+use crate::domain::audit::{Acknowledgement, Attestation};
 use crate::domain::effects::{FormerLedgerKey, LedgerState};
 use crate::domain::event::GradeRef;
 use crate::domain::flag::Flag;
 use crate::domain::ids::IdFault;
-use crate::domain::lot::{EventRecord, Hold, Lot, LotStatus, Transfer, TransferStatus};
-use crate::domain::party::{Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site};
+use crate::domain::lot::{
+    EventRecord, Hold, Lot, LotApproval, LotGrant, LotStatus, Transfer, TransferStatus,
+};
+use crate::domain::party::{
+    Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site, Succession,
+};
 use crate::domain::units::{TimeMs, Validity};
 use crate::domain::vocabulary::OriginKind;
+use crate::domain::waiver::WaiverState;
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, PartyId};
 use crate::node::Appended;
 use crate::wire::v1;
@@ -215,6 +221,8 @@ impl From<&Lot> for v1::Lot {
             entry_count: lot.life.count,
             last_entry_index: lot.life.last.0,
             last_occurred_at_ms: lot.last_occurred_at.get(),
+            approvals: lot.approvals.iter().map(v1::LotApproval::from).collect(),
+            grants: lot.grants.iter().map(v1::LotGrant::from).collect(),
             view: v1::LotView::Whole.into(),
             counterparty_party_id: Bytes::new(),
         }
@@ -273,7 +281,90 @@ impl From<&PartyState> for v1::Party {
             affiliations: affiliations.collect(),
             key_ids: state.keys.iter().map(|key| raw(key.as_bytes())).collect(),
             registered_entry_index: state.registered_at.0,
+            successions: state.successions.iter().map(v1::Succession::from).collect(),
+            predecessor_party_ids: state.predecessors.iter().map(|id| raw(id.as_bytes())).collect(),
             in_force: None,
+        }
+    }
+}
+
+impl From<&Succession> for v1::Succession {
+    fn from(succession: &Succession) -> Self {
+        Self {
+            successor_party_id: raw(succession.successor.as_bytes()),
+            since_ms: succession.since.get(),
+            event_id: raw(succession.event.as_bytes()),
+        }
+    }
+}
+
+impl From<&LotApproval> for v1::LotApproval {
+    fn from(approval: &LotApproval) -> Self {
+        let (valid_from_ms, valid_to_ms) = interval(approval.validity);
+        Self {
+            event_id: raw(approval.event.as_bytes()),
+            from_party_id: raw(approval.from.as_bytes()),
+            to_party_id: raw(approval.to.as_bytes()),
+            mass_g: approval.mass.get(),
+            used_g: approval.used.get(),
+            number: approval.number.clone(),
+            valid_from_ms,
+            valid_to_ms,
+        }
+    }
+}
+
+impl From<&LotGrant> for v1::LotGrant {
+    fn from(grant: &LotGrant) -> Self {
+        let (valid_from_ms, valid_to_ms) = interval(grant.validity);
+        Self {
+            event_id: raw(grant.event.as_bytes()),
+            reader_party_id: raw(grant.reader.as_bytes()),
+            depth: grant.depth,
+            owner_party_id: raw_or_none(grant.owner.as_ref().map(PartyId::as_bytes)),
+            valid_from_ms,
+            valid_to_ms,
+        }
+    }
+}
+
+impl From<&WaiverState> for v1::WaiverState {
+    fn from(waiver: &WaiverState) -> Self {
+        let (valid_from_ms, valid_to_ms) = interval(waiver.validity);
+        Self {
+            reason_code: waiver.reason_code.clone(),
+            subject: waiver.subject.clone(),
+            valid_from_ms,
+            valid_to_ms,
+            event_id: raw(waiver.event.as_bytes()),
+            entry_index: waiver.index.0,
+        }
+    }
+}
+
+impl From<&Attestation> for v1::Attestation {
+    fn from(attestation: &Attestation) -> Self {
+        Self {
+            entry_index: attestation.index.0,
+            event_id: raw(attestation.event.as_bytes()),
+            by_party_id: raw(attestation.by.as_bytes()),
+            occurred_at_ms: attestation.occurred_at.get(),
+            scope: attestation.scope.clone(),
+            size: attestation.size.0,
+            root_sha256: raw(attestation.root.as_bytes()),
+            result: attestation.result.number().into(),
+        }
+    }
+}
+
+impl From<&Acknowledgement> for v1::Acknowledgement {
+    fn from(word: &Acknowledgement) -> Self {
+        Self {
+            by_party_id: raw(word.by.as_bytes()),
+            note: word.note.clone(),
+            event_id: raw(word.event.as_bytes()),
+            entry_index: word.index.0,
+            occurred_at_ms: word.occurred_at.get(),
         }
     }
 }

@@ -458,27 +458,26 @@ pub fn verdict(reason: Reason) -> Verdict {
     let no = Effect::None;
     match reason {
         R::EventTooLarge | R::NonCanonicalEvent | R::FieldInvalid | R::EnvelopeMalformed
-        | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty
-        | R::BatchRepeats
+        | R::SignatureInvalid | R::KeyWeak | R::BatchTooLarge | R::BatchEmpty | R::BatchRepeats
         | R::RequestInvalid | R::PageTokenInvalid | R::RequestTooLarge | R::RequestMalformed
         | R::HttpContentType | R::HttpJsonMalformed | R::DraftNotNeeded | R::OpeningMismatch
             => row(Code::InvalidArgument, no, FixRequest, None),
 
         R::EventIdConflict | R::EventAlreadyRecorded | R::PartyExists | R::CreditCodeTaken
         | R::SiteExists | R::LicenceExists | R::AffiliationExists | R::KeyExists | R::LotExists
-        | R::DraftConflict
-        | R::CampaignExists
+        | R::DraftConflict | R::CampaignExists
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
         R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
         | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested
-        | R::TablesNotPublished
-        | R::ActorUnknown | R::KeyUnknown | R::SignerUnexpected | R::SignerMissing
+        | R::TablesNotPublished | R::ActorUnknown | R::KeyUnknown
+        | R::SignerUnexpected | R::SignerMissing
         | R::KeyNotValid | R::KeyRevoked | R::OccurredInFuture | R::RoleNotHeld
-        | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty
-        | R::PartyUnknown | R::CreditCodeInvalid | R::RegionUnknown | R::LicenceUnknown
-        | R::WasteCodeUnknown | R::AffiliationUnknown | R::KeyAlreadyRevoked | R::RegistryFull
-        | R::TableChunkUnexpected | R::TablesInvalid | R::WaiverNotPossible | R::ValidityEmpty
+        | R::LicenceNotHeld | R::SiteUnknown | R::SiteNotOfParty | R::PartySucceeded
+        | R::EventBeforeTarget | R::PartyUnknown | R::CreditCodeInvalid | R::RegionUnknown
+        | R::LicenceUnknown | R::WasteCodeUnknown | R::AffiliationUnknown | R::KeyAlreadyRevoked
+        | R::RegistryFull | R::TableChunkUnexpected | R::TablesInvalid | R::WaiverNotPossible
+        | R::ValidityEmpty | R::SuccessionNotPossible | R::CheckpointInvalid
         | R::MaterialUnknown | R::FormUnknown | R::GradeUnknown | R::ProcessUnknown
         | R::ProcessNotAtSite | R::LotRepeated | R::TransferUnknown | R::TransferClosed
         | R::NotTheConsignee | R::NotTheSender | R::TransferToSelf | R::ReceivedLotMismatch
@@ -494,7 +493,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::TransferStateMismatch | R::TransferMassExceeded | R::StocktakeBeyondTolerance
         | R::HazardousExit | R::InvoiceClassMismatch
         | R::TargetUnknown | R::TargetNotYours | R::TargetNotCorrectable | R::TargetCorrected
-        | R::CorrectionBlocked | R::LotRecordsFull
+        | R::CorrectionBlocked | R::LotRecordsFull | R::CreditInsufficient | R::CreditClaimed
             => row(Code::FailedPrecondition, no, ChangeFirst, None),
 
         R::Busy => row(Code::ResourceExhausted, no, SameAgain, Some(200)),

@@ -9,7 +9,7 @@ use super::convert::{lot_event, missing};
 use super::errors::Failure;
 use super::viewer::Viewer;
 use super::visibility::{
-    LotSight, PartySight, lot_sight, party_sight, sees_transfer, since_arrival, step_of,
+    LotSight, PartySight, allowances, lot_sight, party_sight, sees_transfer, since_arrival, step_of,
 };
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::{EntryIndex, EventId, LotId, PartyId};
@@ -124,6 +124,7 @@ impl<'a> Eyes<'a> {
             LotSight::Hidden => return Ok(v1::Lot::default()),
         };
         let told = v1::Lot { view: view.into(), ..v1::Lot::from(lot) };
+        let told = allowances(self.viewer, told);
         if self.sees_entry(lot.born_at)? {
             return Ok(told);
         }

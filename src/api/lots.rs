@@ -8,9 +8,9 @@ use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::eyes::{Eyes, SeenLot, SeenLots};
 use super::pages::{List, cut, page_size};
-use super::traces;
 use super::viewer::{Viewer, viewer_of};
 use super::visibility::LotSight;
+use super::{credits, traces};
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::limits::MAX_CODE_BYTES;
 use crate::node::{Direction, LotFilter, Reader, TransferFilter, TransferScan};
@@ -99,6 +99,15 @@ impl LotService for LotDesk {
             Ok(v1::GetTransferResponse { transfer: Some((&transfer).into()) })
         });
         answer(id, read.await)
+    }
+
+    async fn get_credit_balance(
+        &self,
+        request: Request<v1::GetCreditBalanceRequest>,
+    ) -> Answer<v1::GetCreditBalanceResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| credits::balance(reader, viewer, &request)).await)
     }
 
     async fn get_campaign(

@@ -71,6 +71,11 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::LicenceNotHeld, "主体 {party} 执行 {action} 需持有事件发生时有效的 {needed} 许可"),
     (Reason::SiteUnknown, "场所 {site} 未登记"),
     (Reason::SiteNotOfParty, "场所 {site} 属于主体 {owner}，不属于 {party}"),
+    (Reason::PartySucceeded, "自 {since} 毫秒起发生的事项，由主体 {successor} 代主体 {party} 行事"),
+    (
+        Reason::EventBeforeTarget,
+        "事件 {target} 发生于 {last} 毫秒，本事件发生于 {occurred_at} 毫秒，不得早于其撤销对象",
+    ),
     (Reason::PartyExists, "主体 {party} 已登记"),
     (Reason::PartyUnknown, "主体 {party} 未登记"),
     (
@@ -92,6 +97,8 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::TablesInvalid, "代码表不合规：{detail}"),
     (Reason::WaiverNotPossible, "规则 {reason_code} 不得豁免"),
     (Reason::ValidityEmpty, "有效期止于 {valid_to} 毫秒，不晚于其起始 {occurred_at} 毫秒"),
+    (Reason::SuccessionNotPossible, "主体 {successor} 不能承继主体 {party}：{rule}"),
+    (Reason::CheckpointInvalid, "该检查点不是本账本至此为止的检查点：{detail}"),
     (Reason::MaterialUnknown, "物料代码 {code} 在事件发生时不在代码表中"),
     (Reason::FormUnknown, "形态代码 {code} 不在代码表中"),
     (Reason::GradeUnknown, "标准 {scheme} 的等级 {code} 不在代码表中"),
@@ -185,6 +192,14 @@ pub const SENTENCES: &[(Reason, &str)] = &[
         "事件 {target} 对批次或生产周期 {lot} 的影响已被使用，须先撤销：{blocking}（另有 {more} 个）",
     ),
     (Reason::LotRecordsFull, "批次 {lot} 现有 {limit} 个有效的 {what}，已达上限"),
+    (
+        Reason::CreditInsufficient,
+        "场所 {site} 申领 {substance} {asked} 克，所述月份已获得而未申领者为 {available} 克",
+    ),
+    (
+        Reason::CreditClaimed,
+        "若无事件 {target}，场所 {site} 在 {month} 获得 {substance} {left} 克，而已申领 {claimed} 克",
+    ),
     (Reason::Busy, "服务繁忙，未记录任何内容；请稍后原样重发"),
     (Reason::Poisoned, "此前一次写入失败，服务在重启前不再记录；本请求未产生任何影响"),
     (Reason::Indeterminate, "本请求的写入结果不确定；服务恢复后请原样重发以确认，不会重复记录"),

@@ -14,6 +14,7 @@ mod as_of;
 mod beside;
 mod campaigns;
 mod convert;
+mod credits;
 pub mod desk;
 mod disclosures;
 pub mod doors;

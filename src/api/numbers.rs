@@ -1,5 +1,6 @@
 //! The numbers that explain a rejection, as the metadata of an error.
 
+use crate::domain::credit::Month;
 use crate::domain::vocabulary::{
     EventKind, InvoiceClass, LicenceKind, OriginKind, OriginKinds, Substance,
 };
@@ -53,6 +54,8 @@ numbers_of_rejections! {
     LicenceNotHeld { party, action, needed }
     SiteUnknown { site }
     SiteNotOfParty { site, party, owner }
+    PartySucceeded { party, successor, since }
+    EventBeforeTarget { target, last, occurred_at }
     PartyExists { party }
     PartyUnknown { party }
     CreditCodeInvalid { code, expected }
@@ -71,6 +74,8 @@ numbers_of_rejections! {
     TablesInvalid { detail }
     WaiverNotPossible { reason_code }
     ValidityEmpty { valid_to, occurred_at }
+    SuccessionNotPossible { party, successor, rule }
+    CheckpointInvalid { detail }
     MaterialUnknown { code }
     FormUnknown { code }
     GradeUnknown { scheme, code }
@@ -127,6 +132,8 @@ numbers_of_rejections! {
     TargetCorrected { target, by }
     CorrectionBlocked { target, lot, blocking, more }
     LotRecordsFull { lot, what, limit }
+    CreditInsufficient { site, substance, asked, available }
+    CreditClaimed { target, site, substance, month, left, claimed }
 }
 
 /// How a field is told: the bare number, without its unit.
@@ -157,6 +164,7 @@ told_as_displayed!(
     LicenceId,
     LicenceKind,
     LotId,
+    Month,
     Origin,
     PartyId,
     SiteId,

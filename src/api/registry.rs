@@ -10,8 +10,9 @@ use super::eyes::Eyes;
 use super::pages::{List, cut, page_size};
 use super::viewer::{Viewer, viewer_of};
 use super::visibility::PartySight;
-use crate::domain::{PartyId, SiteId};
-use crate::limits::TABLES_PAGE_BYTES;
+use crate::domain::waiver::WaiverState;
+use crate::domain::{EntryIndex, PartyId, SiteId};
+use crate::limits::{MAX_CODE_BYTES, MAX_PAGE_SIZE, MAX_SHORT_TEXT_BYTES, TABLES_PAGE_BYTES};
 use crate::node::{AsOf, Reader};
 use crate::wire::v1;
 use crate::wire::v1::registry_service_server::RegistryService;
@@ -91,6 +92,33 @@ impl RegistryService for RegistryDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         answer(id, self.0.read(move |reader| tables_page(reader, &request)).await)
+    }
+
+    async fn list_waivers(
+        &self,
+        request: Request<v1::ListWaiversRequest>,
+    ) -> Answer<v1::ListWaiversResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| waiver_page(reader, &request)).await)
+    }
+
+    async fn list_attestations(
+        &self,
+        request: Request<v1::ListAttestationsRequest>,
+    ) -> Answer<v1::ListAttestationsResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| attestation_page(reader, &request)).await)
+    }
+
+    async fn list_acknowledgements(
+        &self,
+        request: Request<v1::ListAcknowledgementsRequest>,
+    ) -> Answer<v1::ListAcknowledgementsResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.0.read(move |reader| acknowledgements(reader, &request)).await)
     }
 }
 
@@ -248,6 +276,74 @@ fn key_page(
     let next = page.next().map(|(ordinal, _)| list.token(&ordinal.to_be_bytes()));
     let next_page_token = next.unwrap_or_default();
     Ok(v1::ListKeysResponse { keys, next_page_token, as_of: Some(told(as_of)) })
+}
+
+/// A waiver is named by two texts; a token holds both, each after its length, filled up with zeros.
+const WAIVER_CURSOR_BYTES: usize = 2 + MAX_CODE_BYTES + MAX_SHORT_TEXT_BYTES;
+
+fn waiver_page(
+    reader: &Reader,
+    request: &v1::ListWaiversRequest,
+) -> Result<v1::ListWaiversResponse, Failure> {
+    let list = List::new("ListWaivers", &[]);
+    let after = list.cursor(&request.page_token)?.map(waiver_of);
+    let size = page_size(request.page_size);
+    let found = reader.waivers(after, size.saturating_add(1))?;
+    let mut waivers = found.iter().map(v1::WaiverState::from).collect();
+    let final_item = cut(&mut waivers, size).and_then(|at| found.get(at));
+    let next = final_item.map(|waiver| list.token(&waiver_cursor(waiver)));
+    Ok(v1::ListWaiversResponse { waivers, next_page_token: next.unwrap_or_default() })
+}
+
+fn waiver_cursor(waiver: &WaiverState) -> Vec<u8> {
+    let mut cursor = Vec::with_capacity(WAIVER_CURSOR_BYTES);
+    for (text, room) in
+        [(&waiver.reason_code, MAX_CODE_BYTES), (&waiver.subject, MAX_SHORT_TEXT_BYTES)]
+    {
+        cursor.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        cursor.extend_from_slice(text.as_bytes());
+        cursor.resize(cursor.len() + room.saturating_sub(text.len()), 0);
+    }
+    cursor
+}
+
+/// The token was checked, so what does not read is not of this version: the list begins anew.
+fn waiver_of(cursor: [u8; WAIVER_CURSOR_BYTES]) -> (String, String) {
+    let (reason_code, subject) = cursor.split_at(1 + MAX_CODE_BYTES);
+    let text = |part: &[u8]| -> String {
+        let (len, text) = part.split_first().unwrap_or((&0, &[]));
+        let text = text.get(..usize::from(*len)).unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    (text(reason_code), text(subject))
+}
+
+fn attestation_page(
+    reader: &Reader,
+    request: &v1::ListAttestationsRequest,
+) -> Result<v1::ListAttestationsResponse, Failure> {
+    let list = List::new("ListAttestations", &[]);
+    let after = list.cursor(&request.page_token)?.map(|at| EntryIndex(u64::from_be_bytes(at)));
+    let size = page_size(request.page_size);
+    let found = reader.attestations(after, size.saturating_add(1))?;
+    let mut attestations = found.iter().map(v1::Attestation::from).collect();
+    let final_item = cut(&mut attestations, size).and_then(|at| found.get(at));
+    let next = final_item.map(|it| list.token(&it.index.0.to_be_bytes()));
+    Ok(v1::ListAttestationsResponse { attestations, next_page_token: next.unwrap_or_default() })
+}
+
+fn acknowledgements(
+    reader: &Reader,
+    request: &v1::ListAcknowledgementsRequest,
+) -> Result<v1::ListAcknowledgementsResponse, Failure> {
+    let anomaly = request.anomaly.as_str();
+    if !(1..=MAX_SHORT_TEXT_BYTES).contains(&anomaly.len()) {
+        let rule = format!("1 to {MAX_SHORT_TEXT_BYTES} bytes");
+        return Err(Failure::field("anomaly", rule, format!("{} bytes", anomaly.len())));
+    }
+    let found = reader.acknowledgements(anomaly, page_size(MAX_PAGE_SIZE))?;
+    let acknowledgements = found.iter().map(v1::Acknowledgement::from).collect();
+    Ok(v1::ListAcknowledgementsResponse { acknowledgements })
 }
 
 fn tables_page(

@@ -64,6 +64,17 @@ pub fn lot_sight(viewer: Viewer, lot: &Lot, relation: Option<&Relation>) -> LotS
     }
 }
 
+/// Approvals between the viewer and another, and grants that it gave or got: what others were
+/// allowed is theirs.
+pub fn allowances(viewer: Viewer, mut lot: v1::Lot) -> v1::Lot {
+    if let Viewer::Party(party) = viewer {
+        let own = party.as_bytes();
+        lot.approvals.retain(|it| it.from_party_id == own[..] || it.to_party_id == own[..]);
+        lot.grants.retain(|it| it.reader_party_id == own[..] || it.owner_party_id == own[..]);
+    }
+    lot
+}
+
 /// A party, by whether it shares an entry with the viewer.
 pub fn party_sight(viewer: Viewer, party: &Party, is_acquainted: bool) -> PartySight {
     match viewer {

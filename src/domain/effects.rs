@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::audit::{Acknowledgement, Attestation};
 use super::campaign::{Campaign, Line};
+use super::credit::{Credit, CreditKey};
 use super::ids::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey,
     SiteId,
@@ -43,6 +45,8 @@ pub trait View {
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Self::Fault>;
     /// The waiver of a rule, by its reason, for a subject.
     fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, Self::Fault>;
+    /// What a site earned and claimed in a month.
+    fn credit(&self, key: CreditKey) -> Result<Option<Credit>, Self::Fault>;
     /// A chunk of a table set that is being published.
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Self::Fault>;
 }
@@ -122,6 +126,12 @@ pub struct Effects {
     pub keys: Vec<KeyState>,
     /// Waivers that change.
     pub waivers: Vec<WaiverState>,
+    /// Accounts of credits that change.
+    pub credits: Vec<Credit>,
+    /// What was attested.
+    pub attestation: Option<Attestation>,
+    /// What was acknowledged.
+    pub acknowledgement: Option<Acknowledgement>,
     /// Lots that change, ascending by id: exactly those of `links`.
     pub lots: Vec<Lot>,
     /// The links of the entry, ascending by lot.

@@ -1,5 +1,6 @@
 //! An event after the border: every field present, in range and of its type.
 
+use super::credit::Month;
 use super::ids::{
     AffiliationId, CampaignId, EventId, Hash32, KeyId, LicenceId, LotId, Origin, PartyId,
     PublicKey, SiteId,
@@ -7,9 +8,9 @@ use super::ids::{
 use super::party::{Affiliation, Licence, Party, Site};
 use super::units::{FractionE8, Grams, OffsetMin, TimeMs, Validity};
 use super::vocabulary::{
-    AssayBasis, BuyerKind, CommitmentKind, CustodyModel, DocumentKind, ErrorKind, EventKind,
-    HoldReason, InvoiceClass, LossKind, OriginKind, SellerKind, Substance, TransferReason,
-    TransferScope, UptakeKind,
+    AssayBasis, AttestResult, BuyerKind, CommitmentKind, CustodyModel, DocumentKind, ErrorKind,
+    EventKind, HoldReason, InvoiceClass, LossKind, OriginKind, SellerKind, Substance,
+    TransferReason, TransferScope, UptakeKind,
 };
 
 /// One thing that happened, said by the party that did it.
@@ -90,6 +91,10 @@ pub enum Body {
     Waiver(Waiver),
     /// An authority lets grams of a lot go from one party to another.
     Approval(Approval),
+    /// A party may see a lot and what is behind it.
+    VisibilityGrant(VisibilityGrant),
+    /// A party acts for another from now on.
+    SucceedParty(SucceedParty),
     /// Scrap comes in.
     CollectLot(Box<CollectLot>),
     /// An analysis.
@@ -134,6 +139,12 @@ pub enum Body {
     ExitLot(ExitLot),
     /// An event is undone.
     DeclareError(DeclareError),
+    /// Somebody looked, and says what was found.
+    Attest(Attest),
+    /// Somebody has seen an anomaly.
+    AcknowledgeAnomaly(AcknowledgeAnomaly),
+    /// Recycled content is claimed.
+    ClaimCredit(ClaimCredit),
     /// A kind that has its tag but not yet its rules.
     NotYetSupported(EventKind),
 }
@@ -225,6 +236,28 @@ pub struct Approval {
     pub number: String,
     /// First moment at which it is void; `None`: without end.
     pub valid_to: Option<TimeMs>,
+}
+
+/// A party may see a lot and what is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VisibilityGrant {
+    /// Which lot.
+    pub lot: LotId,
+    /// Who.
+    pub reader: PartyId,
+    /// How many steps back, at least one.
+    pub depth: u32,
+    /// First moment at which it is void; `None`: without end.
+    pub valid_to: Option<TimeMs>,
+}
+
+/// A party acts for another from the occurrence of the event on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SucceedParty {
+    /// Who acts no more.
+    pub party: PartyId,
+    /// Who acts; the party itself: it acts for itself again.
+    pub successor: PartyId,
 }
 
 /// A lot that comes into being.
@@ -599,6 +632,41 @@ pub struct DeclareError {
     pub correctives: Vec<(EventId, Hash32)>,
 }
 
+/// Somebody looked, and says what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attest {
+    /// At what.
+    pub scope: String,
+    /// At which state of the ledger: its checkpoint, as a signed note.
+    pub checkpoint: String,
+    /// What was found.
+    pub result: AttestResult,
+}
+
+/// Somebody has seen an anomaly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcknowledgeAnomaly {
+    /// Its id.
+    pub anomaly: String,
+    /// In words.
+    pub note: String,
+}
+
+/// Recycled content is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimCredit {
+    /// Earned where.
+    pub site: SiteId,
+    /// Of what.
+    pub substance: Substance,
+    /// How much, more than zero.
+    pub mass: Grams,
+    /// The first month that it may be taken from.
+    pub from: Month,
+    /// The first month after them.
+    pub to: Month,
+}
+
 impl Event {
     /// Every hash in it that hides a private fact, in the order in which they stand.
     pub fn committed(&self) -> Vec<Hash32> {
@@ -631,6 +699,8 @@ impl Body {
             Self::OpeningInventory(_) => EventKind::OpeningInventory,
             Self::Waiver(_) => EventKind::Waiver,
             Self::Approval(_) => EventKind::Approval,
+            Self::VisibilityGrant(_) => EventKind::VisibilityGrant,
+            Self::SucceedParty(_) => EventKind::SucceedParty,
             Self::CollectLot(_) => EventKind::CollectLot,
             Self::AssayLot(_) => EventKind::AssayLot,
             Self::SplitLot(_) => EventKind::SplitLot,
@@ -653,6 +723,9 @@ impl Body {
             Self::Stocktake(_) => EventKind::Stocktake,
             Self::ExitLot(_) => EventKind::ExitLot,
             Self::DeclareError(_) => EventKind::DeclareError,
+            Self::Attest(_) => EventKind::Attest,
+            Self::AcknowledgeAnomaly(_) => EventKind::AcknowledgeAnomaly,
+            Self::ClaimCredit(_) => EventKind::ClaimCredit,
             Self::NotYetSupported(kind) => *kind,
         }
     }

@@ -1,6 +1,7 @@
 //! A lot, a transfer and the memory of an event, as they stand at an index.
 
 use super::campaign::Flow;
+use super::credit::CreditKey;
 use super::event::GradeRef;
 use super::flag::Flag;
 use super::ids::{CampaignId, EntryIndex, EventId, Hash32, LotId, PartyId, SiteId};
@@ -60,6 +61,8 @@ pub struct Lot {
     pub tally: Tally,
     /// What authorities let happen to it, in the order of their events.
     pub approvals: Vec<LotApproval>,
+    /// Who else may see it and what is behind it; at most one for a reader.
+    pub grants: Vec<LotGrant>,
     /// Set when its birth was declared an error.
     pub retracted_by: Option<EventId>,
     /// Latest `occurred_at` of the events that used it.
@@ -146,6 +149,21 @@ pub struct LotApproval {
     /// The authority's number.
     pub number: String,
     /// When it may be used.
+    pub validity: Validity,
+}
+
+/// Who else may see a lot and what is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LotGrant {
+    /// The event that gave it.
+    pub event: EventId,
+    /// Who may.
+    pub reader: PartyId,
+    /// How many steps back, at least one.
+    pub depth: u32,
+    /// The owner whose word it is; `None`: an authority's.
+    pub owner: Option<PartyId>,
+    /// When.
     pub validity: Validity,
 }
 
@@ -295,6 +313,10 @@ pub enum Delta {
     CampaignClosed(CampaignId),
     /// Grams of a lot's approval, named by its event, were used.
     ApprovalUsed(LotId, EventId, Grams),
+    /// Recycled metal was used up at a site.
+    Earned(CreditKey, Grams),
+    /// Grams of an account were claimed.
+    Claimed(CreditKey, Grams),
     /// The discrepancy of a transfer was settled.
     Settled(EventId, Settlement),
     /// A lot was counted.
@@ -352,6 +374,17 @@ impl Lot {
     /// Grams that are neither drawn nor promised.
     pub fn available(&self) -> Grams {
         self.remaining.checked_sub(self.reserved).unwrap_or_default()
+    }
+
+    /// What a reader may see of it at a time by a grant. An owner's word ends when the lot becomes
+    /// another's property.
+    pub fn grant_to(&self, reader: PartyId, at: TimeMs) -> Option<&LotGrant> {
+        let is_given = |grant: &&LotGrant| {
+            grant.reader == reader
+                && grant.validity.contains(at)
+                && grant.owner.is_none_or(|owner| owner == self.owner)
+        };
+        self.grants.iter().find(is_given)
     }
 
     /// How it stands. Holds are told before transit: a held lot does not move.

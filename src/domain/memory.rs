@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use super::audit::{Acknowledgement, Attestation};
 use super::campaign::{Campaign, Line};
+use super::credit::{Credit, CreditKey};
 use super::effects::{Effects, LedgerState, View};
 use super::ids::{CampaignId, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId};
 use super::lot::{EventRecord, Lot, Transfer};
@@ -26,6 +28,12 @@ pub struct MemoryState {
     pub keys: BTreeMap<KeyId, KeyState>,
     /// Waivers by reason and subject.
     pub waivers: BTreeMap<(String, String), WaiverState>,
+    /// Accounts of credits.
+    pub credits: BTreeMap<CreditKey, Credit>,
+    /// Attestations by entry.
+    pub attestations: BTreeMap<EntryIndex, Attestation>,
+    /// The latest word of each party on an anomaly.
+    pub acknowledgements: BTreeMap<(String, PartyId), Acknowledgement>,
     /// Lots.
     pub lots: BTreeMap<LotId, Lot>,
     /// Transfers by the event of their offer.
@@ -57,6 +65,11 @@ impl MemoryState {
         let waivers = effects.waivers.iter();
         self.waivers
             .extend(waivers.map(|it| ((it.reason_code.clone(), it.subject.clone()), it.clone())));
+        self.credits.extend(effects.credits.iter().map(|it| (it.key(), *it)));
+        self.attestations.extend(effects.attestation.iter().map(|it| (it.index, it.clone())));
+        let acknowledged = effects.acknowledgement.iter();
+        self.acknowledgements
+            .extend(acknowledged.map(|it| ((it.anomaly.clone(), it.by), it.clone())));
         self.lots.extend(effects.lots.iter().map(|it| (it.id, it.clone())));
         self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
         self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
@@ -85,6 +98,9 @@ impl MemoryState {
         self.sites.extend(other.sites);
         self.keys.extend(other.keys);
         self.waivers.extend(other.waivers);
+        self.credits.extend(other.credits);
+        self.attestations.extend(other.attestations);
+        self.acknowledgements.extend(other.acknowledgements);
         self.lots.extend(other.lots);
         self.transfers.extend(other.transfers);
         self.campaigns.extend(other.campaigns);
@@ -145,6 +161,10 @@ impl View for MemoryState {
 
     fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, Infallible> {
         Ok(self.waivers.get(&(reason_code.to_owned(), subject.to_owned())).cloned())
+    }
+
+    fn credit(&self, key: CreditKey) -> Result<Option<Credit>, Infallible> {
+        Ok(self.credits.get(&key).copied())
     }
 
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, Infallible> {

@@ -10,8 +10,10 @@
 //! *See:* `wire` for how the words are spelled, `docs/FORMAT.md` for the record.
 
 pub mod apply;
+pub mod audit;
 pub mod campaign;
 pub mod composition;
+pub mod credit;
 pub mod effects;
 pub mod event;
 pub mod flag;

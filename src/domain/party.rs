@@ -75,8 +75,25 @@ pub struct PartyState {
     pub affiliations: Vec<Affiliation>,
     /// Its keys, in order of registration.
     pub keys: Vec<KeyId>,
+    /// Who acts for it, since when; in the order of their events, which is that of `since`.
+    pub successions: Vec<Succession>,
+    /// Parties that it was ever named as successor of, in the order of their events.
+    pub predecessors: Vec<PartyId>,
+    /// The longest chain of predecessors that leads to it.
+    pub generation: u32,
     /// The entry that registered it.
     pub registered_at: EntryIndex,
+}
+
+/// A party acts for another from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Succession {
+    /// Who acts; the party itself: it acts for itself again.
+    pub successor: PartyId,
+    /// From when on.
+    pub since: TimeMs,
+    /// The event that says so.
+    pub event: EventId,
 }
 
 /// A site.
@@ -144,6 +161,26 @@ impl Party {
 }
 
 impl PartyState {
+    /// A party that was registered just now.
+    pub const fn new(party: Party, registered_at: EntryIndex) -> Self {
+        Self {
+            party,
+            licences: Vec::new(),
+            affiliations: Vec::new(),
+            keys: Vec::new(),
+            successions: Vec::new(),
+            predecessors: Vec::new(),
+            generation: 0,
+            registered_at,
+        }
+    }
+
+    /// The succession that tells who acts for it at a time; `None`: it acts for itself.
+    pub fn succession_at(&self, at: TimeMs) -> Option<&Succession> {
+        let latest = self.successions.iter().rev().find(|one| one.since <= at);
+        latest.filter(|one| one.successor != self.party.id)
+    }
+
     /// Whether it holds a licence of a kind at a time.
     pub fn has_licence(&self, kind: LicenceKind, at: TimeMs) -> bool {
         self.licences.iter().any(|held| held.kind == kind && held.validity.contains(at))

@@ -5,6 +5,7 @@
 //! (bytes, envelope, fields), 900 and up to the service. A rejection carries the numbers that
 //! explain it.
 
+use super::credit::Month;
 use super::ids::{
     AffiliationId, CampaignId, EntryIndex, EventId, Hash32, KeyId, LicenceId, LotId, Origin,
     PartyId, SiteId,
@@ -68,6 +69,16 @@ pub enum Rejection {
     SiteUnknown { site: SiteId },
     #[error("site {site} belongs to party {owner}, not to {party}")]
     SiteNotOfParty { site: SiteId, party: PartyId, owner: PartyId },
+    #[error(
+        "party {successor} acts for party {party} in what occurs from {s} ms on",
+        s = .since.get()
+    )]
+    PartySucceeded { party: PartyId, successor: PartyId, since: TimeMs },
+    #[error(
+        "event {target} occurred at {l} ms, and this one, at {o} ms, would undo it earlier",
+        l = .last.get(), o = .occurred_at.get()
+    )]
+    EventBeforeTarget { target: EventId, last: TimeMs, occurred_at: TimeMs },
     // --- registry ---
     #[error("party {party} is registered already")]
     PartyExists { party: PartyId },
@@ -108,6 +119,10 @@ pub enum Rejection {
         t = .valid_to.get(), o = .occurred_at.get()
     )]
     ValidityEmpty { valid_to: TimeMs, occurred_at: TimeMs },
+    #[error("party {successor} cannot succeed party {party}: {rule}")]
+    SuccessionNotPossible { party: PartyId, successor: PartyId, rule: &'static str },
+    #[error("the checkpoint is not one of this ledger up to here: {detail}")]
+    CheckpointInvalid { detail: String },
     // --- codes and lots ---
     #[error("material {code} is not in the table at the time of the event")]
     MaterialUnknown { code: String },
@@ -269,6 +284,24 @@ pub enum Rejection {
     // --- what is kept on a lot ---
     #[error("lot {lot} has {limit} {what} in force, the most that it can have")]
     LotRecordsFull { lot: LotId, what: &'static str, limit: usize },
+    // --- credits ---
+    #[error(
+        "{asked} of {substance} are claimed of site {site}; in these months {available} were \
+         earned and not claimed"
+    )]
+    CreditInsufficient { site: SiteId, substance: Substance, asked: Grams, available: u128 },
+    #[error(
+        "without event {target} site {site} would have earned {left} of {substance} in {month}, \
+         and it claimed {claimed}"
+    )]
+    CreditClaimed {
+        target: EventId,
+        site: SiteId,
+        substance: Substance,
+        month: Month,
+        left: Grams,
+        claimed: Grams,
+    },
 }
 
 impl Rejection {
@@ -295,6 +328,8 @@ impl Rejection {
         (118, "LICENCE_NOT_HELD"),
         (119, "SITE_UNKNOWN"),
         (120, "SITE_NOT_OF_PARTY"),
+        (121, "PARTY_SUCCEEDED"),
+        (129, "EVENT_BEFORE_TARGET"),
         (130, "PARTY_EXISTS"),
         (131, "PARTY_UNKNOWN"),
         (132, "CREDIT_CODE_INVALID"),
@@ -313,6 +348,8 @@ impl Rejection {
         (145, "TABLES_INVALID"),
         (146, "WAIVER_NOT_POSSIBLE"),
         (147, "VALIDITY_EMPTY"),
+        (148, "SUCCESSION_NOT_POSSIBLE"),
+        (149, "CHECKPOINT_INVALID"),
         (150, "MATERIAL_UNKNOWN"),
         (151, "FORM_UNKNOWN"),
         (152, "GRADE_UNKNOWN"),
@@ -369,6 +406,8 @@ impl Rejection {
         (203, "TARGET_CORRECTED"),
         (204, "CORRECTION_BLOCKED"),
         (207, "LOT_RECORDS_FULL"),
+        (208, "CREDIT_INSUFFICIENT"),
+        (209, "CREDIT_CLAIMED"),
     ];
 
     /// The public number.
@@ -395,6 +434,8 @@ impl Rejection {
             Self::LicenceNotHeld { .. } => 118,
             Self::SiteUnknown { .. } => 119,
             Self::SiteNotOfParty { .. } => 120,
+            Self::PartySucceeded { .. } => 121,
+            Self::EventBeforeTarget { .. } => 129,
             Self::PartyExists { .. } => 130,
             Self::PartyUnknown { .. } => 131,
             Self::CreditCodeInvalid { .. } => 132,
@@ -413,6 +454,8 @@ impl Rejection {
             Self::TablesInvalid { .. } => 145,
             Self::WaiverNotPossible { .. } => 146,
             Self::ValidityEmpty { .. } => 147,
+            Self::SuccessionNotPossible { .. } => 148,
+            Self::CheckpointInvalid { .. } => 149,
             Self::MaterialUnknown { .. } => 150,
             Self::FormUnknown { .. } => 151,
             Self::GradeUnknown { .. } => 152,
@@ -469,6 +512,8 @@ impl Rejection {
             Self::TargetCorrected { .. } => 203,
             Self::CorrectionBlocked { .. } => 204,
             Self::LotRecordsFull { .. } => 207,
+            Self::CreditInsufficient { .. } => 208,
+            Self::CreditClaimed { .. } => 209,
         }
     }
 

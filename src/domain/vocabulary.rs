@@ -258,6 +258,15 @@ vocabulary!(
     }
 );
 vocabulary!(
+    /// What somebody found who looked.
+    #[expect(missing_docs, reason = "the proto explains them")]
+    AttestResult {
+        Passed = 1 "PASSED",
+        PassedWithRemarks = 2 "PASSED_WITH_REMARKS",
+        Failed = 3 "FAILED",
+    }
+);
+vocabulary!(
     /// Kind of an event; the number is the tag of its body in the proto.
     #[expect(missing_docs, reason = "the proto explains them")]
     EventKind {
@@ -354,6 +363,11 @@ impl OriginKinds {
     /// Whether a kind is among them.
     pub const fn contains(self, kind: OriginKind) -> bool {
         self.0 & (1 << kind.number()) != 0
+    }
+
+    /// Whether there are some, and every one of them is of the other set.
+    pub const fn are_all_of(self, other: Self) -> bool {
+        self.0 != 0 && self.0 & !other.0 == 0
     }
 
     /// The kinds, ascending.

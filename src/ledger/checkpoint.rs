@@ -281,3 +281,14 @@ pub(super) fn parse_hash(text: &str) -> Option<Hash32> {
     }
     base64::decode(text).ok()?.try_into().ok().map(Hash32)
 }
+/// Reads a checkpoint that somebody quotes: a signed note of an origin under a key. Size and root,
+/// or what is wrong, in words.
+pub fn read_checkpoint(
+    text: &str,
+    origin: &Origin,
+    key: &PublicKey,
+) -> Result<(EntryCount, Hash32), String> {
+    let (checkpoint, _) =
+        SignedCheckpoint::open(text.as_bytes(), origin, key).map_err(|fault| fault.to_string())?;
+    Ok((checkpoint.size, checkpoint.root))
+}

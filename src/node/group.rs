@@ -14,6 +14,7 @@ use crate::domain::effects::{Effects, View};
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::EntrySight;
 use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
+use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
 use crate::store::Trail;
@@ -293,6 +294,7 @@ impl<V: View> Trial<'_, V> {
             following,
             tables: self.head.tables.as_deref(),
             sha256,
+            checkpoint: read_checkpoint,
         };
         let caller = |error| Refused::Caller(BatchError::at(position, error));
         let effects = match apply(&view, signed, moment) {

@@ -2,6 +2,7 @@
 //! hand.
 
 use crate::domain::campaign::{Campaign, Line};
+use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, Transfer};
 use crate::domain::memory::MemoryState;
@@ -53,6 +54,7 @@ impl<V: View> View for Overlay<'_, V> {
             |layer| layer.lives.get(&(lot, ordinal)).copied();
         waiver(reason_code: &str, subject: &str) -> WaiverState,
             |layer| layer.waivers.get(&(reason_code.to_owned(), subject.to_owned())).cloned();
+        credit(key: CreditKey) -> Credit, |layer| layer.credits.get(&key).copied();
         table_chunk(tables: Hash32, chunk: u32) -> Vec<u8>,
             |layer| layer.table_chunks.get(&(tables, chunk)).cloned();
     }

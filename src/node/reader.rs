@@ -6,12 +6,15 @@ use bytes::Bytes;
 
 use super::clock::Clock;
 use super::writer::Shared;
+use crate::domain::audit::{Acknowledgement, Attestation};
 use crate::domain::campaign::{Campaign, CampaignStatus};
+use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
+use crate::domain::waiver::WaiverState;
 use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
@@ -408,6 +411,49 @@ impl Reader {
         max: usize,
     ) -> Result<Vec<PartyId>, ReadFault> {
         Ok(self.store.acquaintances(party, after, max)?)
+    }
+
+    /// Waivers, ascending by reason and subject, after one.
+    pub fn waivers(
+        &self,
+        after: Option<(String, String)>,
+        max: usize,
+    ) -> Result<Vec<WaiverState>, ReadFault> {
+        Ok(self.store.waivers(after, max)?)
+    }
+
+    /// Attestations in ledger order, after one.
+    pub fn attestations(
+        &self,
+        after: Option<EntryIndex>,
+        max: usize,
+    ) -> Result<Vec<Attestation>, ReadFault> {
+        Ok(self.store.attestations(after, max)?)
+    }
+
+    /// What each party has said last of an anomaly, ascending by party.
+    pub fn acknowledgements(
+        &self,
+        anomaly: &str,
+        max: usize,
+    ) -> Result<Vec<Acknowledgement>, ReadFault> {
+        Ok(self.store.acknowledgements(anomaly, max)?)
+    }
+
+    /// Lots that a party has a grant to see, ascending by id, after one. Whether a grant is in
+    /// force says [`Lot::grant_to`].
+    pub fn granted_lots(
+        &self,
+        reader: PartyId,
+        after: Option<LotId>,
+        max: usize,
+    ) -> Result<Vec<LotId>, ReadFault> {
+        Ok(self.store.granted_lots(reader, after, max)?)
+    }
+
+    /// What a site earned and claimed of a substance in a month.
+    pub fn credit(&self, key: CreditKey) -> Result<Credit, ReadFault> {
+        Ok(self.store.credit(key)?.unwrap_or(Credit::empty(key)))
     }
 
     /// Where a lot's metal came from.

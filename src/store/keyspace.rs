@@ -54,6 +54,10 @@ pub enum Key {
     LotTransfer(LotId, EventId),
     /// `0x2d`, reason as text, 0, subject as text -> a waiver.
     Waiver(String, String),
+    /// `0x2e`, site id, substance u8, month u32 -> an account of credits.
+    Credit(SiteId, u8, u32),
+    /// `0x2f`, anomaly as text, 0, party id -> the party's latest word on it.
+    Acknowledgement(String, PartyId),
     /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
     OwnedLot(PartyId, LotId),
     /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
@@ -64,6 +68,8 @@ pub enum Key {
     RelatedLot(PartyId, LotId),
     /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
     PartyTransfer(PartyId, EventId),
+    /// `0x35`, party id, lot id -> nothing: the lots that a party has a grant to see.
+    GrantedLot(PartyId, LotId),
     /// `0x36`, party id, party id -> nothing: whom a party knows by a common entry; both ways.
     Acquainted(PartyId, PartyId),
     /// `0x37`, party id, entry index u64 -> the party as it stood after that entry, which changed
@@ -77,6 +83,8 @@ pub enum Key {
     SiteOf(PartyId, SiteId),
     /// `0x3b`, party id -> nothing: parties whose record is public.
     PublicParty(PartyId),
+    /// `0x3f`, entry index u64 -> an attestation.
+    Attestation(EntryIndex),
 }
 
 /// One kind of keys, for walking over all of it.
@@ -102,17 +110,21 @@ pub enum Tag {
     Line = 0x2b,
     LotTransfer = 0x2c,
     Waiver = 0x2d,
+    Credit = 0x2e,
+    Acknowledgement = 0x2f,
     OwnedLot = 0x30,
     HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
     PartyTransfer = 0x34,
+    GrantedLot = 0x35,
     Acquainted = 0x36,
     PartyVersion = 0x37,
     SiteVersion = 0x38,
     KindEntry = 0x39,
     SiteOf = 0x3a,
     PublicParty = 0x3b,
+    Attestation = 0x3f,
 }
 
 impl Key {
@@ -139,6 +151,8 @@ impl Key {
             Self::Line(..) => Tag::Line,
             Self::LotTransfer(..) => Tag::LotTransfer,
             Self::Waiver(..) => Tag::Waiver,
+            Self::Credit(..) => Tag::Credit,
+            Self::Acknowledgement(..) => Tag::Acknowledgement,
             Self::OwnedLot(..) => Tag::OwnedLot,
             Self::HeldLot(..) => Tag::HeldLot,
             Self::PartyVersion(..) => Tag::PartyVersion,
@@ -147,9 +161,11 @@ impl Key {
             Self::Concerned(..) => Tag::Concerned,
             Self::RelatedLot(..) => Tag::RelatedLot,
             Self::PartyTransfer(..) => Tag::PartyTransfer,
+            Self::GrantedLot(..) => Tag::GrantedLot,
             Self::Acquainted(..) => Tag::Acquainted,
             Self::SiteOf(..) => Tag::SiteOf,
             Self::PublicParty(_) => Tag::PublicParty,
+            Self::Attestation(_) => Tag::Attestation,
         }
     }
 
@@ -158,7 +174,9 @@ impl Key {
         let mut out = vec![self.tag() as u8];
         match self {
             Self::Meta | Self::Head | Self::Ledger => {}
-            Self::Pack(index) | Self::Movement(index) => out.extend(index.0.to_be_bytes()),
+            Self::Pack(index) | Self::Movement(index) | Self::Attestation(index) => {
+                out.extend(index.0.to_be_bytes());
+            }
             Self::Row(level, number) => {
                 out.push(*level);
                 out.extend(number.to_be_bytes());
@@ -182,32 +200,29 @@ impl Key {
             Self::Line(site, process) => {
                 out.extend(site.as_bytes().iter().chain(process.as_bytes()));
             }
-            Self::LotTransfer(lot, offer) => {
-                out.extend(lot.as_bytes());
-                out.extend(offer.as_bytes());
-            }
+            Self::LotTransfer(lot, offer) => put_pair(&mut out, lot.as_bytes(), offer.as_bytes()),
             Self::PartyTransfer(party, offer) => {
-                out.extend(party.as_bytes());
-                out.extend(offer.as_bytes());
+                put_pair(&mut out, party.as_bytes(), offer.as_bytes())
             }
             Self::Waiver(reason_code, subject) => {
-                out.extend(reason_code.as_bytes());
-                out.push(0);
-                out.extend(subject.as_bytes());
+                put_text(&mut out, reason_code, subject.as_bytes());
             }
+            Self::Credit(site, substance, month) => {
+                out.extend(site.as_bytes());
+                out.push(*substance);
+                out.extend(month.to_be_bytes());
+            }
+            Self::Acknowledgement(anomaly, party) => put_text(&mut out, anomaly, party.as_bytes()),
             Self::OwnedLot(party, lot)
             | Self::HeldLot(party, lot)
-            | Self::RelatedLot(party, lot) => {
-                out.extend(party.as_bytes());
-                out.extend(lot.as_bytes());
-            }
+            | Self::RelatedLot(party, lot)
+            | Self::GrantedLot(party, lot) => put_pair(&mut out, party.as_bytes(), lot.as_bytes()),
             Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
                 out.extend(party.as_bytes());
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
-                out.extend(party.as_bytes());
-                out.extend(other.as_bytes());
+                put_pair(&mut out, party.as_bytes(), other.as_bytes())
             }
             Self::SiteVersion(site, index) => {
                 out.extend(site.as_bytes());
@@ -217,10 +232,7 @@ impl Key {
                 out.push(*kind);
                 out.extend(index.0.to_be_bytes());
             }
-            Self::SiteOf(party, site) => {
-                out.extend(party.as_bytes());
-                out.extend(site.as_bytes());
-            }
+            Self::SiteOf(party, site) => put_pair(&mut out, party.as_bytes(), site.as_bytes()),
         }
         out
     }
@@ -262,6 +274,8 @@ impl Key {
                 let (reason_code, subject) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
                 Self::Waiver(reason_code.to_owned(), subject.to_owned())
             }
+            0x2e => credit(rest)?,
+            0x2f => acknowledgement(rest)?,
             0x30 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::OwnedLot)?,
             0x31 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::HeldLot)?,
             0x32 => {
@@ -270,6 +284,7 @@ impl Key {
             }
             0x33 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::RelatedLot)?,
             0x34 => two_ids(rest, PartyId::from_bytes, EventId::from_bytes, Self::PartyTransfer)?,
+            0x35 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::GrantedLot)?,
             0x36 => two_ids(rest, PartyId::from_bytes, PartyId::from_bytes, Self::Acquainted)?,
             0x37 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
@@ -285,6 +300,7 @@ impl Key {
             }
             0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
+            0x3f => Self::Attestation(EntryIndex(be_u64(rest)?)),
             _ => return None,
         };
         Some(key)
@@ -295,6 +311,31 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+fn put_pair(out: &mut Vec<u8>, one: &[u8; 16], other: &[u8; 16]) {
+    out.extend(one);
+    out.extend(other);
+}
+
+/// A text of the record has no control character, so a zero byte ends it.
+fn put_text(out: &mut Vec<u8>, text: &str, rest: &[u8]) {
+    out.extend(text.as_bytes());
+    out.push(0);
+    out.extend(rest);
+}
+
+fn acknowledgement(bytes: &[u8]) -> Option<Key> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let anomaly = std::str::from_utf8(&bytes[..end]).ok()?;
+    let party = PartyId::from_bytes(bytes[end + 1..].try_into().ok()?);
+    Some(Key::Acknowledgement(anomaly.to_owned(), party))
+}
+
+fn credit(bytes: &[u8]) -> Option<Key> {
+    let (site, rest) = bytes.split_first_chunk::<16>()?;
+    let (substance, month) = rest.split_first()?;
+    Some(Key::Credit(SiteId::from_bytes(*site), *substance, be_u32(month)?))
 }
 
 fn be_u32(bytes: &[u8]) -> Option<u32> {
@@ -343,6 +384,7 @@ mod tests {
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
             any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
+            kept_by_name(),
             id().prop_map(|raw| Key::Campaign(CampaignId::from_bytes(raw))),
             (0..3_u8, "[0-9A-Z_]{1,32}")
                 .prop_map(|(n, of)| Key::Line(SiteId::from_bytes([n; 16]), of)),
@@ -354,7 +396,6 @@ mod tests {
                 PartyId::from_bytes(party),
                 EventId::from_bytes(offer)
             )),
-            waiver(),
             (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
@@ -388,8 +429,23 @@ mod tests {
         ]
     }
 
-    fn waiver() -> impl Strategy<Value = Key> {
-        ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(reason, subject)| Key::Waiver(reason, subject))
+    fn kept_by_name() -> impl Strategy<Value = Key> {
+        let id = any::<[u8; 16]>;
+        prop_oneof![
+            ("[A-Z_]{1,32}", "[ -~]{1,64}").prop_map(|(code, of)| Key::Waiver(code, of)),
+            ("[a-c]{1,3}", (0..3_u8))
+                .prop_map(|(text, n)| Key::Acknowledgement(text, PartyId::from_bytes([n; 16]))),
+            (0..3_u8, any::<u8>(), any::<u32>()).prop_map(|(n, substance, month)| Key::Credit(
+                SiteId::from_bytes([n; 16]),
+                substance,
+                month
+            )),
+            (id(), id()).prop_map(|(party, lot)| Key::GrantedLot(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            any::<u64>().prop_map(|n| Key::Attestation(EntryIndex(n))),
+        ]
     }
 
     proptest! {

@@ -31,6 +31,7 @@ mod segment;
 mod sights;
 mod trail;
 mod tree;
+mod words;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -8,7 +8,9 @@ use super::database::{Database, decoded};
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
 use super::tree::TreeReader;
+use super::write::credit_key;
 use crate::domain::campaign::{Campaign, CampaignStatus, Line};
+use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::LedgerState;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
@@ -513,6 +515,10 @@ impl View for Store {
 
     fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, StoreFault> {
         self.database.value(&Key::Waiver(reason_code.to_owned(), subject.to_owned()))
+    }
+
+    fn credit(&self, key: CreditKey) -> Result<Option<Credit>, StoreFault> {
+        self.database.value(&credit_key(key))
     }
 
     fn table_chunk(&self, tables: Hash32, chunk: u32) -> Result<Option<Vec<u8>>, StoreFault> {

@@ -12,6 +12,7 @@ use super::fault::StoreFault;
 use super::keyspace::Key;
 use super::trail::{Trail, put_trail};
 use super::{reads, tree};
+use crate::domain::credit::CreditKey;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::{EntrySight, Relation};
@@ -146,12 +147,32 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
         let key = Key::Waiver(reason_code.clone(), subject.clone());
         batch.insert(key.bytes(), codec::encode(waiver));
     }
+    put_words(batch, changes);
     for ((set, chunk), bytes) in &changes.table_chunks {
         batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());
     }
 }
 
-/// Lots, and the two indexes by which people ask for them: an index moves only when its party does.
+/// Accounts of credits, and what was said of the ledger.
+fn put_words(batch: &mut Batch, changes: &MemoryState) {
+    for account in changes.credits.values() {
+        batch.insert(credit_key(account.key()).bytes(), codec::encode(account));
+    }
+    for (index, attestation) in &changes.attestations {
+        batch.insert(Key::Attestation(*index).bytes(), codec::encode(attestation));
+    }
+    for ((anomaly, party), word) in &changes.acknowledgements {
+        let key = Key::Acknowledgement(anomaly.clone(), *party);
+        batch.insert(key.bytes(), codec::encode(word));
+    }
+}
+
+/// Where an account lies.
+pub(super) fn credit_key((site, substance, month): CreditKey) -> Key {
+    Key::Credit(site, substance.number(), month.number())
+}
+
+/// Lots, and the indexes by which people ask for them: an index moves only when its party does.
 fn put_lots(
     database: &Database,
     batch: &mut Batch,
@@ -163,6 +184,7 @@ fn put_lots(
         let possessor_before = before.as_ref().map(|lot| lot.possessor);
         move_index(batch, owner_before, lot.owner, |party| Key::OwnedLot(party, *id));
         move_index(batch, possessor_before, lot.possessor, |party| Key::HeldLot(party, *id));
+        move_grants(batch, before.as_ref(), lot);
         batch.insert(Key::Lot(*id).bytes(), codec::encode(lot));
     }
     Ok(())
@@ -181,6 +203,18 @@ fn move_index(
         batch.remove(key(before).bytes());
     }
     batch.insert(key(after).bytes(), &[]);
+}
+
+fn move_grants(batch: &mut Batch, before: Option<&Lot>, lot: &Lot) {
+    let readers =
+        |lot: &Lot| -> BTreeSet<PartyId> { lot.grants.iter().map(|grant| grant.reader).collect() };
+    let (had, has) = (before.map(readers).unwrap_or_default(), readers(lot));
+    for reader in had.difference(&has) {
+        batch.remove(Key::GrantedLot(*reader, lot.id).bytes());
+    }
+    for reader in has.difference(&had) {
+        batch.insert(Key::GrantedLot(*reader, lot.id).bytes(), &[]);
+    }
 }
 
 fn put_lives(

@@ -15,6 +15,7 @@ use crate::domain::memory::MemoryState;
 use crate::domain::{
     Body, EntryIndex, Event, KeyId, Moment, Origin, PublicKey, Rejection, Signed, Tables, apply,
 };
+use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::envelope::pae;
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::key_id;
@@ -251,6 +252,7 @@ impl Replay {
             following: usize::try_from(following).unwrap_or(usize::MAX),
             tables: self.tables.as_deref(),
             sha256,
+            checkpoint: read_checkpoint,
         };
         apply(&self.state, signed, moment).map_err(|refusal: Refusal<Infallible>| {
             let Refusal::Rejected(rejection) = refusal;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::canonical::{self, CanonicalRule, MessageName, NonCanonical};
 use super::v1;
 use crate::domain::event::{Body, Commitment, Document, Event};
-use crate::domain::vocabulary::{CommitmentKind, DocumentKind, EventKind};
+use crate::domain::vocabulary::{CommitmentKind, DocumentKind};
 use crate::domain::{EventId, Hash32, OffsetMin, PartyId, SiteId};
 use crate::limits::{MAX_COMMITMENTS, MAX_DOCUMENTS, MAX_PAYLOAD_BYTES, MAX_SHORT_TEXT_BYTES};
 
@@ -139,6 +139,11 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::PublishTables(_)
         | B::Waiver(_)
         | B::Approval(_)
+        | B::VisibilityGrant(_)
+        | B::SucceedParty(_)
+        | B::Attest(_)
+        | B::AcknowledgeAnomaly(_)
+        | B::ClaimCredit(_)
         | B::DeclareError(_) => SiteRule::Absent,
         B::OpeningInventory(_)
         | B::CollectLot(_)
@@ -189,7 +194,13 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::RegisterKey(_)
         | B::RevokeKey(_)
         | B::PublishTables(_) => registry::read(fields, body),
-        B::Waiver(_) | B::Approval(_) => grants::read(fields, body),
+        B::Waiver(_)
+        | B::Approval(_)
+        | B::VisibilityGrant(_)
+        | B::SucceedParty(_)
+        | B::Attest(_)
+        | B::AcknowledgeAnomaly(_)
+        | B::ClaimCredit(_) => grants::read(fields, body),
         B::OpeningInventory(_)
         | B::CollectLot(_)
         | B::AssayLot(_)
@@ -212,17 +223,7 @@ fn read_body(fields: &mut Fields, body: &v1::event::Body) -> Option<Body> {
         | B::HoldLot(_)
         | B::ReleaseLot(_)
         | B::DeclareError(_) => transfers::read(fields, body),
-        B::VisibilityGrant(_) => unsupported(EventKind::VisibilityGrant),
-        B::SucceedParty(_) => unsupported(EventKind::SucceedParty),
-        B::Attest(_) => unsupported(EventKind::Attest),
-        B::AcknowledgeAnomaly(_) => unsupported(EventKind::AcknowledgeAnomaly),
-        B::ClaimCredit(_) => unsupported(EventKind::ClaimCredit),
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the arms of one match give one type")]
-fn unsupported(kind: EventKind) -> Option<Body> {
-    Some(Body::NotYetSupported(kind))
 }
 
 fn document(fields: &mut Fields, document: &v1::Document) -> Option<Document> {

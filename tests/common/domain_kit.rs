@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use urbanmine::domain::apply::Refusal;
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::effects::LedgerState;
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayValue, ChargeCampaign, CloseCampaign, CollectLot, Composition,
-    DeclareError, DisposeResidue, DrawCampaign, ExitLot, LotDraw, NewLot, OfferTransfer,
-    OpenCampaign, PartlyAcceptTransfer, ReturnTransfer, SettleDiscrepancy, Stocktake,
-    TransformLots, Weighing,
+    AcceptTransfer, Approval, AssayValue, ChargeCampaign, ClaimCredit, CloseCampaign, CollectLot,
+    Composition, DeclareError, DisposeResidue, DrawCampaign, ExitLot, LotDraw, NewLot,
+    OfferTransfer, OpenCampaign, PartlyAcceptTransfer, ReturnTransfer, SettleDiscrepancy,
+    Stocktake, SucceedParty, TransformLots, Weighing,
 };
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::party::{DatedRole, KeyState, Licence, Party, PartyState, Site};
@@ -16,13 +17,14 @@ use urbanmine::domain::tables::{Material, Permission, Process};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
     AssayBasis, BuyerKind, CustodyModel, ErrorKind, InvoiceClass, LicenceKind, LossKind,
-    OriginKind, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
+    OriginKind, OriginKinds, PartyRole, SellerKind, Substance, TransferReason, TransferScope,
 };
 use urbanmine::domain::{
     Body, CampaignId, Effects, EntryIndex, Event, EventId, FractionE8, Grams, Hash32, KeyId,
     LicenceId, LotId, Moment, OffsetMin, Origin, PartyId, PublicKey, Rejection, Signed, SiteId,
     Tables, TimeMs, apply,
 };
+use urbanmine::ledger::checkpoint::read_checkpoint;
 use urbanmine::ledger::hash::sha256;
 
 /// The clock of a fresh world, in milliseconds.
@@ -168,13 +170,8 @@ impl World {
     /// Adds a party with one role, one key and two sites.
     pub fn add_party(&mut self, id: PartyId, role: PartyRole) {
         let n = id.as_bytes()[0];
-        let state = PartyState {
-            party: party_record(id, role),
-            licences: Vec::new(),
-            affiliations: Vec::new(),
-            keys: vec![key(id)],
-            registered_at: EntryIndex(1),
-        };
+        let mut state = PartyState::new(party_record(id, role), EntryIndex(1));
+        state.keys.push(key(id));
         self.state.credit_codes.insert(state.party.credit_code.clone(), id);
         self.state.parties.insert(id, state);
         self.add_key(id, n, EVER);
@@ -259,6 +256,7 @@ impl World {
             following: attempt.following,
             tables: self.tables.as_ref(),
             sha256,
+            checkpoint: read_checkpoint,
         };
         match apply(&self.state, signed, moment) {
             Ok(effects) => Ok(effects),
@@ -286,6 +284,16 @@ impl World {
     pub fn copper(&mut self, of: PartyId, grams: u64) -> LotId {
         let id = lot(self.fresh());
         let mut new = new_lot(id, "CU", grams);
+        new.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
+        self.must(of, collect(new));
+        id
+    }
+
+    /// The same under mass balance.
+    pub fn balanced(&mut self, of: PartyId, grams: u64) -> LotId {
+        let id = lot(self.fresh());
+        let mut new = new_lot(id, "CU", grams);
+        new.custody_model = CustodyModel::MassBalance;
         new.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
         self.must(of, collect(new));
         id
@@ -433,6 +441,8 @@ pub fn tables() -> Tables {
             ((InvoiceClass::VatSpecial, InvoiceClass::None), false),
         ]
         .into(),
+        recycled: OriginKinds::of(OriginKind::PostConsumer)
+            .union(OriginKinds::of(OriginKind::PreConsumer)),
         oxide_factors_e6: [(Substance::Nd, 1_166_377)].into(),
     }
 }
@@ -676,6 +686,16 @@ pub fn approving(of: LotId, from: PartyId, to: PartyId, grams: u64) -> Body {
         number: grams.to_string(),
         valid_to: None,
     })
+}
+
+pub fn succeeding(party: PartyId, successor: PartyId) -> Body {
+    Body::SucceedParty(SucceedParty { party, successor })
+}
+
+/// A claim of copper at the first site of a party.
+pub fn claiming(of: PartyId, grams: u64, from: Month, to: Month) -> Body {
+    let (site, substance, mass) = (site(of), Substance::Cu, Grams::of(grams));
+    Body::ClaimCredit(ClaimCredit { site, substance, mass, from, to })
 }
 
 pub fn error(target: EventId, correctives: &[&Event]) -> Body {

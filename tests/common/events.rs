@@ -8,20 +8,22 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
-    AcceptTransfer, Approval, AssayLot, AssayValue, Body, ChargeCampaign, CloseCampaign,
-    CloseTransfer, CollectLot, Commitment, Composition, DeclareError, DisposeResidue, Document,
-    DrawCampaign, Event, ExitLot, Genesis, GradeRef, HoldLot, LotDraw, Manifest, MergeLots, NewLot,
-    OfferTransfer, OpenCampaign, OpeningInventory, PartlyAcceptTransfer, PublishTables,
-    RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey, SettleDiscrepancy, SplitLot, Stocktake,
-    TransformLots, Waiver, Weighing,
+    AcceptTransfer, AcknowledgeAnomaly, Approval, AssayLot, AssayValue, Attest, Body,
+    ChargeCampaign, ClaimCredit, CloseCampaign, CloseTransfer, CollectLot, Commitment, Composition,
+    DeclareError, DisposeResidue, Document, DrawCampaign, Event, ExitLot, Genesis, GradeRef,
+    HoldLot, LotDraw, Manifest, MergeLots, NewLot, OfferTransfer, OpenCampaign, OpeningInventory,
+    PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey,
+    SettleDiscrepancy, SplitLot, Stocktake, SucceedParty, TransformLots, VisibilityGrant, Waiver,
+    Weighing,
 };
 use urbanmine::domain::party::{Affiliation, DatedRole, Licence, Party, Site};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{
-    AffiliationKind, AssayBasis, BuyerKind, CommitmentKind, CustodyModel, DocumentKind, ErrorKind,
-    HoldReason, InvoiceClass, LicenceKind, LossKind, OriginKind, PartyRole, SellerKind, Substance,
-    TransferReason, TransferScope, UptakeKind,
+    AffiliationKind, AssayBasis, AttestResult, BuyerKind, CommitmentKind, CustodyModel,
+    DocumentKind, ErrorKind, HoldReason, InvoiceClass, LicenceKind, LossKind, OriginKind,
+    PartyRole, SellerKind, Substance, TransferReason, TransferScope, UptakeKind,
 };
 use urbanmine::domain::{
     AffiliationId, CampaignId, EventId, FractionE8, Grams, Hash32, KeyId, LicenceId, LotId,
@@ -106,6 +108,7 @@ fn registry_body() -> BoxedStrategy<Body> {
         publish_tables().prop_map(Body::PublishTables),
         waiver().prop_map(Body::Waiver),
         approval().prop_map(Body::Approval),
+        word_body(),
     ]
     .boxed()
 }
@@ -372,6 +375,41 @@ fn approval() -> impl Strategy<Value = Approval> {
         |(draw, (from, to), number, valid_to)| {
             let LotDraw { lot, mass } = draw;
             Approval { lot, from, to, mass, number, valid_to }
+        },
+    )
+}
+
+/// What is said of lots, parties and the ledger.
+fn word_body() -> BoxedStrategy<Body> {
+    let parties = (id(PartyId::from_bytes), id(PartyId::from_bytes));
+    let attest = (short_text(1), "[a-z0-9 \n]{0,40}", select(AttestResult::ALL));
+    prop_oneof![
+        (id(LotId::from_bytes), id(PartyId::from_bytes), 1..=64_u32, option::of(time())).prop_map(
+            |(lot, reader, depth, valid_to)| {
+                Body::VisibilityGrant(VisibilityGrant { lot, reader, depth, valid_to })
+            }
+        ),
+        parties.prop_map(|(party, successor)| {
+            Body::SucceedParty(SucceedParty { party, successor })
+        }),
+        attest.prop_map(|(scope, checkpoint, result)| {
+            Body::Attest(Attest { scope, checkpoint, result })
+        }),
+        (short_text(1), short_text(0)).prop_map(|(anomaly, note)| {
+            Body::AcknowledgeAnomaly(AcknowledgeAnomaly { anomaly, note })
+        }),
+        claim().prop_map(Body::ClaimCredit),
+    ]
+    .boxed()
+}
+
+/// Months after January 1970 and up to the year 9999.
+fn claim() -> impl Strategy<Value = ClaimCredit> {
+    let months = (1..(9_999 - 1_970) * 12_u32, 1..=12_u32);
+    (id(SiteId::from_bytes), select(Substance::ALL), mass(1), months).prop_map(
+        |(site, substance, mass, (from, count))| {
+            let to = Month::of_number(from + count);
+            ClaimCredit { site, substance, mass, from: Month::of_number(from), to }
         },
     )
 }

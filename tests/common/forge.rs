@@ -462,6 +462,7 @@ impl Forge {
             Body::Stocktake(it) => lots.extend([it.lot]),
             Body::ExitLot(it) => lots.extend([it.lot.lot]),
             Body::Approval(it) => lots.extend([it.lot]),
+            Body::VisibilityGrant(it) => lots.extend([it.lot]),
             Body::HoldLot(it) => lots.extend([it.lot]),
             Body::ReleaseLot(it) => lots.extend([it.lot]),
             Body::DeclareError(it) => lots.extend(of_event(&it.target)),

@@ -131,6 +131,7 @@ const TABLE_FILES: &[(&str, &str)] = &[
          PB_BATTERY,废电池,Batteries,LEAD,PB_BATTERY,900-052-31,no,no,1000000,2016-01-01,test\n\
          RE_ORE,稀土矿,Ore,RARE_EARTH,RE_ORE,,yes,no,1000000,2016-01-01,test\n",
     ),
+    ("origins.csv", include_str!("../../tables/origins.csv")),
     ("oxides.csv", include_str!("../../tables/oxides.csv")),
     (
         "parameters.csv",

@@ -11,6 +11,7 @@ use super::super::tables::Tables;
 use super::super::vocabulary::{EventKind, PartyRole};
 use super::Verdict;
 use super::signers::required_signers;
+use super::succession::check_not_succeeded;
 use super::work::Work;
 
 /// Skew that is granted before the tables of the genesis are published, in milliseconds.
@@ -33,6 +34,7 @@ pub(super) fn admit<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     check_time(work)?;
     check_role(work, &party)?;
     check_site(work)?;
+    check_not_succeeded(work)?;
     work.actor = Some(party);
     Ok(())
 }
@@ -162,7 +164,7 @@ fn check_time<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
 
 /// R4: a role that may, and its licence, both at the time of the event.
 fn check_role<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<(), V> {
-    let Some(action) = action_of(work, party)? else { return Ok(()) };
+    let Some(action) = action_of(work)? else { return Ok(()) };
     if action == REGISTER {
         if party.party.has_role(PartyRole::Coordinator, work.at()) {
             return Ok(());
@@ -227,7 +229,7 @@ pub(super) fn check_permission<V: View>(
 const REGISTER: &str = "REGISTER";
 
 /// The row of the permission table that an event needs; `None` where another rule decides who may.
-fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<&'static str>, V> {
+fn action_of<V: View>(work: &Work<'_, V>) -> Verdict<Option<&'static str>, V> {
     Ok(Some(match &work.event.body {
         Body::CollectLot(_) => "COLLECT_LOT",
         Body::AssayLot(_) => "ASSAY_LOT",
@@ -245,20 +247,37 @@ fn action_of<V: View>(work: &Work<'_, V>, party: &PartyState) -> Verdict<Option<
         Body::ExitLot(_) => "EXIT_LOT",
         Body::Waiver(_) => "WAIVER",
         Body::Approval(_) => "APPROVAL",
+        Body::SucceedParty(_) => "SUCCEED_PARTY",
+        Body::Attest(_) => "ATTEST",
+        Body::ClaimCredit(_) => "CLAIM_CREDIT",
         Body::HoldLot(hold) => {
             // The owner may always stop its own lot.
             let lot = work.read(|view| view.lot(hold.lot))?;
-            if lot.is_some_and(|lot| lot.owner == party.party.id) {
+            if let Some(lot) = lot
+                && work.acts_for(lot.owner)?
+            {
                 return Ok(None);
             }
             "HOLD_LOT"
+        }
+        Body::VisibilityGrant(grant) => {
+            // The owner shows its own lot to whom it likes.
+            let lot = work.read(|view| view.lot(grant.lot))?;
+            if let Some(lot) = lot
+                && work.acts_for(lot.owner)?
+            {
+                return Ok(None);
+            }
+            "VISIBILITY_GRANT"
         }
         // Consignee, sender, placer of a hold and actor of a target are checked by name.
         Body::RejectTransfer(_)
         | Body::CancelTransfer(_)
         | Body::SettleDiscrepancy(_)
         | Body::ReleaseLot(_)
-        | Body::DeclareError(_) => return Ok(None),
+        | Body::DeclareError(_)
+        // Everybody may say that it has seen something.
+        | Body::AcknowledgeAnomaly(_) => return Ok(None),
         Body::Genesis(_)
         | Body::RegisterParty(_)
         | Body::AmendParty(_)
@@ -283,9 +302,13 @@ fn check_site<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     for &(id, party) in &named {
         sites.push((work.site_of(id)?, party));
     }
-    if let Some((site, party)) = sites.iter().find(|(site, party)| site.party != *party) {
-        let (id, party, owner) = (site.id, *party, site.party);
-        return Err(Rejection::SiteNotOfParty { site: id, party, owner }.into());
+    for (site, party) in &sites {
+        // A successor uses the sites that were left to it. (Who was succeeded is told so later.)
+        let is_theirs = site.party == *party || work.acting_for(site.party)? == *party;
+        if !is_theirs {
+            let (site, party, owner) = (site.id, *party, site.party);
+            return Err(Rejection::SiteNotOfParty { site, party, owner }.into());
+        }
     }
     let here = work.event.site;
     work.site = sites.into_iter().map(|(site, _)| site).find(|site| Some(site.id) == here);
@@ -294,7 +317,7 @@ fn check_site<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
 
 /// The sites that an event names, and whose each has to be: the place of the event the actor's (of
 /// an opening inventory, the holder's), the place that goods go to the consignee's, an amended one
-/// the same party's as before.
+/// the same party's as before, one whose credit is claimed the actor's.
 fn named_sites(event: &Event) -> Vec<(SiteId, PartyId)> {
     let party = match &event.body {
         Body::OpeningInventory(inventory) => inventory.party,
@@ -304,6 +327,7 @@ fn named_sites(event: &Event) -> Vec<(SiteId, PartyId)> {
     let other = match &event.body {
         Body::OfferTransfer(offer) => offer.consignee_site.map(|id| (id, offer.consignee)),
         Body::AmendSite(site) => Some((site.id, site.party)),
+        Body::ClaimCredit(claim) => Some((claim.site, event.actor)),
         _ => None,
     };
     place.into_iter().chain(other).collect()

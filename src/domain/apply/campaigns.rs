@@ -189,6 +189,7 @@ pub(super) fn charge<V: View>(work: &mut Work<'_, V>, charge: &ChargeCampaign) -
     campaign.inputs.plus(&inputs);
     campaign.additions.plus(&additions);
     work.delta(Delta::CampaignCharged(campaign.id, inputs, additions));
+    work.earn(&lots, &came)?;
     put(work, campaign);
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
 use super::Verdict;
 use super::campaigns;
+use super::credits::{undo_claimed, undo_earned};
 use super::grants::{give_back, take_again};
 use super::settlements;
 use super::work::Work;
@@ -27,15 +28,8 @@ pub(super) fn declare_error<V: View>(
     let Some(mut record) = work.read(|view| view.event(target))? else {
         return Err(Rejection::TargetUnknown { target }.into());
     };
-    // Else a key that has expired would undo what happened since, under an earlier date.
-    match record.deltas.first().map(|first| (first, campaigns::campaign_of(first))) {
-        Some((_, Some(campaign))) => {
-            campaigns::check_not_before_target(work, campaign, &record)?;
-        }
-        Some((first, None)) => work.check_not_earlier(lot_of(work, first)?, record.occurred_at)?,
-        None => {}
-    }
-    if record.actor != work.event.actor {
+    check_not_before_target(work, &record)?;
+    if !work.acts_for(record.actor)? {
         return Err(Rejection::TargetNotYours { target, actor: record.actor }.into());
     }
     if !is_correctable(record.kind) {
@@ -51,6 +45,9 @@ pub(super) fn declare_error<V: View>(
             return Err(blocked(work, &record, lot)?.into());
         }
     }
+    for delta in record.deltas.iter().rev() {
+        undo_account(work, &record, delta)?;
+    }
 
     work.effects.retracted_movement = Some(record.index);
     let mut ledger = work.ledger.clone();
@@ -62,9 +59,41 @@ pub(super) fn declare_error<V: View>(
     Ok(())
 }
 
-/// The lot that a delta is about.
-fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
-    Ok(match delta {
+/// Else a key that has expired would undo what happened since, under an earlier date.
+fn check_not_before_target<V: View>(work: &Work<'_, V>, record: &EventRecord) -> Verdict<(), V> {
+    let Some(first) = record.deltas.first() else { return Ok(()) };
+    if let Some(campaign) = campaigns::campaign_of(first) {
+        return Ok(campaigns::check_not_before_target(work, campaign, record)?);
+    }
+    let (last, occurred_at) = (record.occurred_at, work.at());
+    match lot_of(work, first)? {
+        Some(lot) => work.check_not_earlier(lot, last)?,
+        None if occurred_at < last => {
+            let target = record.id;
+            return Err(Rejection::EventBeforeTarget { target, last, occurred_at }.into());
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Accounts come after lots: who is blocked by a lot is told so first.
+fn undo_account<V: View>(
+    work: &mut Work<'_, V>,
+    record: &EventRecord,
+    delta: &Delta,
+) -> Verdict<(), V> {
+    match delta {
+        Delta::Earned(account, mass) => undo_earned(work, record, *account, *mass),
+        Delta::Claimed(account, mass) => undo_claimed(work, *account, *mass),
+        _ => Ok(()),
+    }
+}
+
+/// The lot that a delta is about, when it is about one.
+fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<Option<LotId>, V> {
+    Ok(Some(match delta {
+        Delta::Earned(..) | Delta::Claimed(..) => return Ok(None),
         Delta::Born(lot, _)
         | Delta::Drawn(lot, _)
         | Delta::Assayed(lot, ..)
@@ -82,7 +111,7 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<LotId, V> {
         | Delta::CampaignCharged(id, ..)
         | Delta::CampaignDrawn(id, ..)
         | Delta::CampaignClosed(id) => LotId::pool(*id),
-    })
+    }))
 }
 
 const fn is_correctable(kind: EventKind) -> bool {
@@ -110,6 +139,7 @@ const fn is_correctable(kind: EventKind) -> bool {
             | EventKind::DisposeResidue
             | EventKind::Stocktake
             | EventKind::ExitLot
+            | EventKind::ClaimCredit
     )
 }
 
@@ -133,6 +163,7 @@ fn undo<V: View>(
             Ok(Ok(()))
         }
         Delta::Offered(offer) => undo_offer(work, *offer),
+        Delta::Earned(..) | Delta::Claimed(..) => Ok(Ok(())), // see undo_account
         Delta::AcceptedPart(offer) | Delta::Closed(offer) => reopen(work, record, *offer),
         Delta::ApprovalUsed(id, approval, mass) => {
             let mut lot = work.lot(*id)?;
@@ -462,6 +493,8 @@ fn stands_in_the_way<V: View>(
             Delta::ApprovalUsed(lot, ..) => *lot == id && has_closed,
             Delta::Assayed(lot, ..) => is_assay && *lot == id,
             Delta::Born(..)
+            | Delta::Earned(..)
+            | Delta::Claimed(..)
             | Delta::CampaignOpened(_)
             | Delta::CampaignCharged(..)
             | Delta::CampaignDrawn(..)

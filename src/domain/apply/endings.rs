@@ -155,7 +155,7 @@ fn check_provinces<V: View>(
     if from_province == to_province {
         return Ok(None);
     }
-    match work.approval_for(lot, (work.event.actor, facility.party.id), asked) {
+    match work.approval_for(lot, (work.event.actor, facility.party.id), asked)? {
         Ok(approval) => Ok(Some(approval)),
         Err(unused) => {
             let lot = lot.id;

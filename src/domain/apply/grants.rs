@@ -1,15 +1,15 @@
-//! What an authority allows: a rule is waived, grams of a lot are approved.
+//! What somebody is allowed: a rule is waived, grams of a lot are approved, a lot is shown.
 
 use super::super::effects::View;
-use super::super::event::{Approval, Waiver};
+use super::super::event::{Approval, VisibilityGrant, Waiver};
 use super::super::ids::{EventId, PartyId};
-use super::super::lot::{Delta, Lot, LotApproval};
+use super::super::lot::{Delta, Lot, LotApproval, LotGrant};
 use super::super::rejection::Rejection;
 use super::super::units::{Grams, TimeMs, Validity};
 use super::super::waiver::{WAIVABLE, WaiverState};
 use super::Verdict;
 use super::work::Work;
-use crate::limits::MAX_APPROVALS;
+use crate::limits::{MAX_APPROVALS, MAX_GRANTS};
 
 /// From the occurrence of its event on. A later one for the same reason and subject replaces it.
 pub(super) fn waive<V: View>(work: &mut Work<'_, V>, waiver: &Waiver) -> Verdict<(), V> {
@@ -63,6 +63,31 @@ pub(super) fn approve<V: View>(work: &mut Work<'_, V>, approval: &Approval) -> V
     Ok(())
 }
 
+/// Kept on the lot; one for each reader. To be shown is no use of a lot, so R3 asks only that it
+/// existed.
+pub(super) fn grant<V: View>(work: &mut Work<'_, V>, grant: VisibilityGrant) -> Verdict<(), V> {
+    work.party(grant.reader)?;
+    let validity = validity(work, grant.valid_to)?;
+    let mut lot = work.lot(grant.lot)?;
+    work.check_not_retracted(std::slice::from_ref(&lot))?;
+    work.check_not_earlier(lot.id, lot.born_occurred_at)?;
+    lot.grants.retain(|held| held.reader != grant.reader);
+    let at = work.at();
+    if !make_room(&mut lot.grants, MAX_GRANTS, at, |held| held.validity) {
+        let (what, limit) = ("grants", MAX_GRANTS);
+        return Err(Rejection::LotRecordsFull { lot: lot.id, what, limit }.into());
+    }
+    lot.grants.push(LotGrant {
+        event: work.event.id,
+        reader: grant.reader,
+        depth: grant.depth,
+        owner: (lot.owner == work.event.actor).then_some(lot.owner),
+        validity,
+    });
+    work.put(lot);
+    Ok(())
+}
+
 /// In force from the occurrence of the event on: half-open, and not empty.
 fn validity<V: View>(work: &Work<'_, V>, valid_to: Option<TimeMs>) -> Result<Validity, Rejection> {
     let from = work.at();
@@ -105,15 +130,19 @@ impl<V: View> Work<'_, V> {
         lot: &Lot,
         (from, to): (PartyId, PartyId),
         mass: Grams,
-    ) -> Result<EventId, Grams> {
-        let at = self.at();
-        let fits =
-            |held: &&LotApproval| held.from == from && held.to == to && held.validity.contains(at);
-        let mut fitting = lot.approvals.iter().filter(fits);
-        match fitting.clone().find(|held| held.unused() >= mass) {
-            Some(held) => Ok(held.event),
-            None => Err(fitting.by_ref().map(LotApproval::unused).max().unwrap_or_default()),
+    ) -> Verdict<Result<EventId, Grams>, V> {
+        let mut largest = Grams::ZERO;
+        for held in lot.approvals.iter().filter(|held| held.validity.contains(self.at())) {
+            let parties = (self.acting_for(held.from)?, self.acting_for(held.to)?);
+            if parties != (from, to) {
+                continue;
+            }
+            if held.unused() >= mass {
+                return Ok(Ok(held.event));
+            }
+            largest = largest.max(held.unused());
         }
+        Ok(Err(largest))
     }
 
     /// Uses grams of an approval of a lot.

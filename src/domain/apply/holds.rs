@@ -40,7 +40,7 @@ pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> 
     };
     let found = lot.holds[position];
     let actor = actor_of(work)?;
-    if found.placed_by != actor.party.id && !is_coordinator(work, &actor) {
+    if !work.acts_for(found.placed_by)? && !is_coordinator(work, &actor) {
         return Err(Rejection::HoldNotYours { hold, placed_by: found.placed_by }.into());
     }
     if found.reason.is_none() {

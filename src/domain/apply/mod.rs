@@ -8,8 +8,10 @@
 //! *See:* `docs/REASONS.md` for every refusal.
 
 mod admission;
+mod audit;
 mod campaigns;
 mod corrections;
+mod credits;
 mod endings;
 mod grants;
 mod holds;
@@ -19,13 +21,14 @@ mod rotation;
 mod settlements;
 mod sight;
 mod signers;
+mod succession;
 mod transfers;
 mod transform;
 mod work;
 
 use super::effects::{Effects, View};
 use super::event::{Body, Event};
-use super::ids::{EntryIndex, Hash32, KeyId};
+use super::ids::{EntryCount, EntryIndex, Hash32, KeyId, Origin, PublicKey};
 use super::rejection::Rejection;
 use super::tables::Tables;
 use super::units::TimeMs;
@@ -36,6 +39,9 @@ pub use signers::required_signers;
 
 /// The rules that this code executes; an entry records the version it was judged by.
 pub const RULES_VERSION: u16 = 1;
+
+/// Reads a checkpoint: text, origin, key; size and root, or what is wrong with it.
+pub type CheckpointReader = fn(&str, &Origin, &PublicKey) -> Result<(EntryCount, Hash32), String>;
 
 /// When and by what an event is judged. Nothing below knows any other time.
 #[derive(Clone, Copy)]
@@ -50,6 +56,9 @@ pub struct Moment<'a> {
     pub tables: Option<&'a Tables>,
     /// SHA-256, handed in because the domain has no foreign crates.
     pub sha256: fn(&[u8]) -> Hash32,
+    /// Reads a signed note that has to be a checkpoint of an origin under a key: its size and root,
+    /// or what is wrong. Handed in for the same reason.
+    pub checkpoint: CheckpointReader,
 }
 
 /// An event with what is known of its signatures: each is good under the named key.
@@ -108,6 +117,8 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::PublishTables(chunk) => registry::publish_tables(&mut work, chunk)?,
         Body::Waiver(waiver) => grants::waive(&mut work, waiver)?,
         Body::Approval(approval) => grants::approve(&mut work, approval)?,
+        Body::VisibilityGrant(grant) => grants::grant(&mut work, *grant)?,
+        Body::SucceedParty(succession) => succession::succeed(&mut work, *succession)?,
         Body::OpeningInventory(inventory) => lots::opening_inventory(&mut work, inventory)?,
         Body::CollectLot(collect) => lots::collect(&mut work, collect)?,
         Body::AssayLot(assay) => lots::assay(&mut work, assay)?,
@@ -131,6 +142,9 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::Stocktake(count) => endings::stocktake(&mut work, count)?,
         Body::ExitLot(exit) => endings::exit(&mut work, exit)?,
         Body::DeclareError(error) => corrections::declare_error(&mut work, error)?,
+        Body::Attest(attest) => audit::attest(&mut work, attest)?,
+        Body::AcknowledgeAnomaly(seen) => audit::acknowledge(&mut work, seen),
+        Body::ClaimCredit(claim) => credits::claim(&mut work, *claim)?,
     }
     work.into_effects()
 }

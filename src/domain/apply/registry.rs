@@ -42,6 +42,7 @@ pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects,
         registered_at: index,
         revoked: None,
     };
+    let registered = PartyState::new(coordinator.clone(), index);
     let record = EventRecord {
         id: event.id,
         index,
@@ -65,13 +66,7 @@ pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects,
             expected_correctives: Vec::new(),
             corrected_occurred_at: TimeMs::default(),
         }),
-        parties: vec![PartyState {
-            party: coordinator.clone(),
-            licences: Vec::new(),
-            affiliations: Vec::new(),
-            keys: vec![key.id],
-            registered_at: index,
-        }],
+        parties: vec![PartyState { keys: vec![key.id], ..registered }],
         credit_codes: vec![(coordinator.credit_code.clone(), coordinator.id)],
         keys: vec![key],
         events: vec![record],
@@ -151,13 +146,7 @@ pub(super) fn register_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> 
     check_code_of(work, party)?;
     check_code_is_free(work, party)?;
     work.effects.credit_codes.push((party.credit_code.clone(), id));
-    work.effects.parties.push(PartyState {
-        party: party.clone(),
-        licences: Vec::new(),
-        affiliations: Vec::new(),
-        keys: Vec::new(),
-        registered_at: work.moment.index,
-    });
+    work.effects.parties.push(PartyState::new(party.clone(), work.moment.index));
     Ok(())
 }
 
@@ -263,7 +252,7 @@ fn check_waste_codes<V: View>(work: &Work<'_, V>, licence: &Licence) -> Result<(
     stray.map_or(Ok(()), |code| Err(Rejection::WasteCodeUnknown { code: code.clone() }))
 }
 
-fn check_room(what: &'static str, held: usize, limit: usize) -> Result<(), Rejection> {
+pub(super) fn check_room(what: &'static str, held: usize, limit: usize) -> Result<(), Rejection> {
     if held < limit { Ok(()) } else { Err(Rejection::RegistryFull { what, limit }) }
 }
 

@@ -120,6 +120,8 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         }
         Body::RegisterKey(key) => vec![key.party],
         Body::Approval(approval) => vec![approval.from, approval.to],
+        Body::VisibilityGrant(grant) => vec![grant.reader],
+        Body::SucceedParty(it) => vec![it.party, it.successor],
         Body::OpeningInventory(inventory) => {
             laboratories(&inventory.lots).chain([inventory.party]).collect()
         }
@@ -162,6 +164,9 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         | Body::Stocktake(_)
         | Body::ExitLot(_)
         | Body::DeclareError(_)
+        | Body::Attest(_)
+        | Body::AcknowledgeAnomaly(_)
+        | Body::ClaimCredit(_)
         | Body::NotYetSupported(_) => Vec::new(),
     }
 }

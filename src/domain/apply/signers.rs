@@ -6,12 +6,13 @@ use super::super::effects::View;
 use super::super::event::{Body, Event};
 use super::super::ids::{EventId, PartyId};
 use super::super::lot::Delta;
+use super::succession::acting_at;
 
 /// The parties that have to sign an event, each with one key, and no other: ascending.
 ///
 /// It is the acting party; a settlement, and the declaration that one was an error, also take the
-/// other party of the transfer. An event that names a transfer which is not there needs the actor
-/// alone, and is refused for that.
+/// other party of the transfer, or who acts for it. An event that names a transfer which is not
+/// there needs the actor alone, and is refused for that.
 pub fn required_signers<V: View>(view: &V, event: &Event) -> Result<Vec<PartyId>, V::Fault> {
     let offer = match &event.body {
         Body::SettleDiscrepancy(settlement) => Some(settlement.offer),
@@ -22,7 +23,9 @@ pub fn required_signers<V: View>(view: &V, event: &Event) -> Result<Vec<PartyId>
     if let Some(offer) = offer
         && let Some(transfer) = view.transfer(offer)?
     {
-        required.extend([transfer.sender, transfer.consignee]);
+        for party in [transfer.sender, transfer.consignee] {
+            required.insert(acting_at(view, party, event.occurred_at)?);
+        }
     }
     Ok(required.into_iter().collect())
 }

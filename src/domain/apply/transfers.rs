@@ -216,7 +216,7 @@ fn check_provinces<V: View>(
         return Ok(None);
     }
     let asked = offer.mass;
-    match work.approval_for(lot, (work.event.actor, offer.consignee), asked) {
+    match work.approval_for(lot, (work.event.actor, offer.consignee), asked)? {
         Ok(approval) => Ok(Some(approval)),
         Err(unused) => {
             let lot = lot.id;

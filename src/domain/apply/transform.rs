@@ -67,12 +67,14 @@ pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -
     }
     let came: Vec<_> = made.iter().zip(&found).map(|(new, it)| (new.id, it.as_ref())).collect();
     let (outputs, residues) = came.split_at(melt.outputs.len());
-    check_elements(&balances, &taken(&draws, &lots), outputs, residues)?;
+    let into = taken(&draws, &lots);
+    check_elements(&balances, &into, outputs, residues)?;
 
     let mut movement = work.movement();
     for (draw, lot) in draws.iter().zip(&lots) {
         work.draw_into(&mut movement, lot.clone(), draw.mass);
     }
+    work.earn(&lots, &into)?;
     movement.output_count = melt.outputs.len();
     movement.loss = total(melt.losses.iter().map(|(_, mass)| *mass));
     movement.uptake = total(melt.uptakes.iter().map(|(_, mass)| *mass));

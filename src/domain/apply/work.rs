@@ -1,9 +1,11 @@
 //! The working set of one judgement: what was read, what changes, and the checks that several kinds
 //! share.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::campaign::{Campaign, Line};
+use super::super::credit::{Credit, CreditKey};
 use super::super::effects::{Effects, LedgerState, LotLink, View};
 use super::super::event::{Event, GradeRef, LotDraw, NewLot};
 use super::super::flag::Flag;
@@ -31,6 +33,9 @@ pub(super) struct Work<'a, V: View> {
     lots: BTreeMap<LotId, Lot>,
     transfers: BTreeMap<EventId, Transfer>,
     campaigns: BTreeMap<CampaignId, Campaign>,
+    pub(super) credits: BTreeMap<CreditKey, Credit>,
+    /// Who acts for whom, as far as it was asked.
+    pub(super) acting: RefCell<BTreeMap<PartyId, PartyId>>,
     deltas: Vec<Delta>,
     flags: Vec<Flag>,
     pub(super) effects: Effects,
@@ -65,6 +70,8 @@ impl<'a, V: View> Work<'a, V> {
             lots: BTreeMap::new(),
             transfers: BTreeMap::new(),
             campaigns: BTreeMap::new(),
+            credits: BTreeMap::new(),
+            acting: RefCell::new(BTreeMap::new()),
             deltas: Vec::new(),
             flags: Vec::new(),
             effects: Effects::default(),
@@ -98,13 +105,16 @@ impl<'a, V: View> Work<'a, V> {
         found.ok_or_else(|| Rejection::SiteUnknown { site: id }.into())
     }
 
-    /// A lot as this event has left it so far.
+    /// A lot as this event has left it so far; with who acts now for its owner and possessor.
     pub(super) fn lot(&self, id: LotId) -> Verdict<Lot, V> {
         if let Some(lot) = self.lots.get(&id) {
             return Ok(lot.clone());
         }
         let found = self.read(|view| view.lot(id))?;
-        found.ok_or_else(|| Rejection::LotUnknown { lot: id }.into())
+        let mut lot = found.ok_or(Rejection::LotUnknown { lot: id })?;
+        lot.owner = self.acting_for(lot.owner)?;
+        lot.possessor = self.acting_for(lot.possessor)?;
+        Ok(lot)
     }
 
     pub(super) fn transfer(&self, offer: EventId) -> Verdict<Transfer, V> {
@@ -112,7 +122,10 @@ impl<'a, V: View> Work<'a, V> {
             return Ok(transfer.clone());
         }
         let found = self.read(|view| view.transfer(offer))?;
-        found.ok_or_else(|| Rejection::TransferUnknown { offer }.into())
+        let mut transfer = found.ok_or(Rejection::TransferUnknown { offer })?;
+        transfer.sender = self.acting_for(transfer.sender)?;
+        transfer.consignee = self.acting_for(transfer.consignee)?;
+        Ok(transfer)
     }
 
     /// A campaign as this event has left it so far.
@@ -121,7 +134,12 @@ impl<'a, V: View> Work<'a, V> {
             return Ok(campaign.clone());
         }
         let found = self.read(|view| view.campaign(id))?;
-        found.ok_or_else(|| Rejection::CampaignUnknown { campaign: id }.into())
+        let mut campaign = found.ok_or(Rejection::CampaignUnknown { campaign: id })?;
+        campaign.party = self.acting_for(campaign.party)?;
+        if let Some(owner) = campaign.owner {
+            campaign.owner = Some(self.acting_for(owner)?);
+        }
+        Ok(campaign)
     }
 
     /// Keeps a changed lot.
@@ -401,6 +419,7 @@ impl<'a, V: View> Work<'a, V> {
             ended: None,
             tally: Tally::default(),
             approvals: Vec::new(),
+            grants: Vec::new(),
             retracted_by: None,
             last_occurred_at: self.at(),
             life: Life { count: 0, last: self.moment.index },
@@ -435,6 +454,7 @@ impl<'a, V: View> Work<'a, V> {
             lot.life = Life { count: lot.life.count.saturating_add(1), last: index };
             self.effects.lots.push(lot);
         }
+        self.effects.credits = std::mem::take(&mut self.credits).into_values().collect();
         self.effects.transfers = std::mem::take(&mut self.transfers).into_values().collect();
         self.effects.campaigns = std::mem::take(&mut self.campaigns).into_values().collect();
         let record = EventRecord {

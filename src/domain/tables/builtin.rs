@@ -17,11 +17,12 @@ pub fn builtin() -> &'static str {
 }
 
 /// Ascending by name, as the parser wants them.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("forms.csv", include_str!("../../../tables/forms.csv")),
     ("grades.csv", include_str!("../../../tables/grades.csv")),
     ("invoices.csv", include_str!("../../../tables/invoices.csv")),
     ("materials.csv", include_str!("../../../tables/materials.csv")),
+    ("origins.csv", include_str!("../../../tables/origins.csv")),
     ("oxides.csv", include_str!("../../../tables/oxides.csv")),
     ("parameters.csv", include_str!("../../../tables/parameters.csv")),
     ("permissions.csv", include_str!("../../../tables/permissions.csv")),

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub use builtin::builtin;
 
 use super::units::{FractionE8, TimeMs, Validity};
-use super::vocabulary::{InvoiceClass, LicenceKind, PartyRole, Substance};
+use super::vocabulary::{InvoiceClass, LicenceKind, OriginKinds, PartyRole, Substance};
 
 /// A parsed table set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +40,8 @@ pub struct Tables {
     pub permissions: BTreeMap<String, Vec<Permission>>,
     /// Whether a lot bought on the first class may be sold on the second (`invoices.csv`).
     pub invoices: BTreeMap<(InvoiceClass, InvoiceClass), bool>,
+    /// Origin kinds that count as recycled content (`origins.csv`).
+    pub recycled: OriginKinds,
     /// Oxide factors in 1e-6 (`oxides.csv`): grams of oxide per gram of element.
     pub oxide_factors_e6: BTreeMap<Substance, u32>,
 }

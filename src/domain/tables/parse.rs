@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use super::lines::{File, Row, cut};
 use super::{Material, Permission, Process, TableFault, Tables};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::{InvoiceClass, LicenceKind, PartyRole, Substance};
+use crate::domain::vocabulary::{
+    InvoiceClass, LicenceKind, OriginKind, OriginKinds, PartyRole, Substance,
+};
 
 /// The files of a set in the order in which they stand in it.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "forms.csv",
     "grades.csv",
     "invoices.csv",
     "materials.csv",
+    "origins.csv",
     "oxides.csv",
     "parameters.csv",
     "permissions.csv",
@@ -52,8 +55,8 @@ const NEEDED_PARAMETERS: [&str; 2] = ["CLOCK_SKEW_MS", "STOCKTAKE_TOLERANCE_E8"]
 
 /// Parses a whole set.
 pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
-    let [forms, grades, invoices, materials, oxides, rest @ ..] = cut(set, NAMES)?;
-    let [parameters, permissions, processes, regions, wastes] = rest;
+    let [forms, grades, invoices, materials, rest @ ..] = cut(set, NAMES)?;
+    let [origins, oxides, parameters, permissions, processes, regions, wastes] = rest;
     let wastes = names_of(wastes, is_waste_code)?;
     Ok(Tables {
         parameters: parameters_of(parameters)?,
@@ -65,6 +68,7 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
         grades: grades_of(grades)?,
         permissions: permissions_of(permissions)?,
         invoices: invoices_of(invoices)?,
+        recycled: origins_of(origins)?,
         oxide_factors_e6: oxides_of(oxides)?,
     })
 }
@@ -246,6 +250,21 @@ fn invoices_of(file: File<'_>) -> Result<BTreeMap<(InvoiceClass, InvoiceClass), 
         insert(&row, &mut table, (bought, sold), row.yes(2)?)?;
     }
     Ok(table)
+}
+
+/// Every kind says whether it counts as recycled content.
+fn origins_of(file: File<'_>) -> Result<OriginKinds, TableFault> {
+    let mut table = BTreeMap::new();
+    for row in file.rows("kind,recycled,source")? {
+        let kind = row.word(0, OriginKind::from_name)?;
+        row.name(2)?;
+        insert(&row, &mut table, kind, row.yes(1)?)?;
+    }
+    if let Some(kind) = OriginKind::ALL.iter().find(|kind| !table.contains_key(kind)) {
+        return Err(file.fault(&format!("origin kind {kind} is missing")));
+    }
+    let recycled = table.iter().filter(|(_, is_recycled)| **is_recycled);
+    Ok(recycled.fold(OriginKinds::default(), |set, (kind, _)| set.union(OriginKinds::of(*kind))))
 }
 
 fn oxides_of(file: File<'_>) -> Result<BTreeMap<Substance, u32>, TableFault> {

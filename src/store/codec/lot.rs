@@ -5,7 +5,7 @@ use crate::domain::event::GradeRef;
 use crate::domain::flag::{Flag, Variance};
 use crate::domain::lot::{
     Arrived, Content, Contents, Count, Delta, Ending, EventRecord, Hold, Life, Lot, LotApproval,
-    Settlement, Standing, Tally, Transfer, TransferStatus,
+    LotGrant, Settlement, Standing, Tally, Transfer, TransferStatus,
 };
 use crate::domain::vocabulary::{
     CustodyModel, EventKind, HoldReason, InvoiceClass, OriginKinds, Substance, TransferScope,
@@ -20,6 +20,7 @@ codec_struct!(Hold { event, reason, placed_by });
 codec_enum!(Ending { 1 Disposed, 2 Exited });
 codec_struct!(Tally { at, gained, missing });
 codec_struct!(LotApproval { event, from, to, mass, used, number, validity });
+codec_struct!(LotGrant { event, reader, depth, owner, validity });
 codec_struct!(Lot {
     id,
     material,
@@ -45,6 +46,7 @@ codec_struct!(Lot {
     ended,
     tally,
     approvals,
+    grants,
     retracted_by,
     last_occurred_at,
     life,
@@ -100,6 +102,8 @@ codec_enum!(Delta {
     30 Settled(offer, settlement),
     31 Counted(lot, count),
     40 ApprovalUsed(lot, approval, mass),
+    41 Earned(account, mass),
+    42 Claimed(account, mass),
 });
 codec_struct!(Variance { substance, into, out, limit_e8 });
 codec_enum!(Flag {
@@ -135,6 +139,7 @@ pub(super) mod tests {
     use super::super::{assert_round_trip, campaign, decode, encode};
     use super::*;
     use crate::domain::campaign::Flow;
+    use crate::domain::credit::Month;
     use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
     use crate::domain::{
@@ -178,6 +183,11 @@ pub(super) mod tests {
         }
     }
 
+    fn grant(owner: Option<PartyId>) -> LotGrant {
+        let validity = Validity { from: TimeMs::of(3), to: None };
+        LotGrant { event: EVENT, reader: PARTY, depth: 4, owner, validity }
+    }
+
     pub(in super::super) fn full_lot() -> Lot {
         let holds = HoldReason::ALL.iter().map(|reason| hold(Some(*reason)));
         Lot {
@@ -206,6 +216,7 @@ pub(super) mod tests {
             ended: Some(Ending::Exited),
             tally: tally(),
             approvals: vec![approval()],
+            grants: vec![grant(None), grant(Some(PARTY))],
             retracted_by: Some(EVENT),
             last_occurred_at: TimeMs::of(45),
             life: Life { count: 3, last: EntryIndex(8) },
@@ -224,6 +235,7 @@ pub(super) mod tests {
             holds: vec![],
             ended: None,
             approvals: vec![],
+            grants: vec![],
             retracted_by: None,
             ..full.clone()
         });
@@ -306,6 +318,8 @@ pub(super) mod tests {
                 },
             ),
             Delta::ApprovalUsed(LOT, EVENT, Grams::of(4)),
+            Delta::Earned((SITE, Substance::Nd, Month::of_number(560)), Grams::of(3)),
+            Delta::Claimed((SITE, Substance::Nd, Month::of_number(561)), Grams::of(2)),
         ];
         let variance = Variance {
             substance: Substance::Nd,

@@ -8,6 +8,7 @@
 //!
 //! *See:* `store::keyspace` for the keys they lie under.
 
+mod audit;
 mod campaign;
 mod ledger;
 mod lot;

@@ -1,7 +1,9 @@
 //! Parties, sites and keys.
 
 use super::{codec_struct, codec_vocabulary};
-use crate::domain::party::{Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site};
+use crate::domain::party::{
+    Affiliation, DatedRole, KeyState, Licence, Party, PartyState, Site, Succession,
+};
 use crate::domain::vocabulary::{AffiliationKind, LicenceKind, PartyRole};
 use crate::domain::waiver::WaiverState;
 
@@ -10,7 +12,17 @@ codec_struct!(DatedRole { role, validity });
 codec_struct!(Party { id, credit_code, name_zh, name_en, roles, credit_code_waiver });
 codec_struct!(Licence { id, kind, number, waste_codes, yearly_capacity, validity });
 codec_struct!(Affiliation { id, kind, group, validity });
-codec_struct!(PartyState { party, licences, affiliations, keys, registered_at });
+codec_struct!(Succession { successor, since, event });
+codec_struct!(PartyState {
+    party,
+    licences,
+    affiliations,
+    keys,
+    successions,
+    predecessors,
+    generation,
+    registered_at,
+});
 codec_struct!(Site { id, party, name_zh, name_en, region_code, base, processes, yearly_capacity });
 codec_struct!(KeyState { id, public_key, party, validity, registered_at, revoked });
 codec_struct!(WaiverState { reason_code, subject, event, index, validity });
@@ -60,12 +72,17 @@ mod tests {
             licences: LicenceKind::ALL.iter().map(licence).collect(),
             affiliations: AffiliationKind::ALL.iter().map(affiliation).collect(),
             keys: vec![KeyId([5; 32]), KeyId([6; 32])],
+            successions: vec![Succession {
+                successor: PartyId::from_bytes([7; 16]),
+                since: TimeMs::of(6),
+                event: EventId::from_bytes([8; 16]),
+            }],
+            predecessors: vec![PartyId::from_bytes([9; 16])],
+            generation: 2,
             registered_at: EntryIndex(3),
         };
         assert_round_trip(&full);
-        let bare =
-            PartyState { party: party(None), licences: vec![], affiliations: vec![], ..full };
-        assert_round_trip(&bare);
+        assert_round_trip(&PartyState::new(party(None), EntryIndex(1)));
     }
 
     #[test]

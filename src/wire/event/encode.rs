@@ -6,11 +6,12 @@ use prost::Message as _;
 
 use super::v1;
 use crate::domain::event::{
-    AcceptTransfer, Approval, AssayValue, Body, ChargeCampaign, CloseCampaign, CloseTransfer,
-    CollectLot, Composition, DeclareError, DisposeResidue, DrawCampaign, Event, ExitLot, Genesis,
-    HoldLot, LotDraw, Manifest, NewLot, OfferTransfer, OpenCampaign, OpeningInventory,
-    PartlyAcceptTransfer, PublishTables, RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey,
-    SettleDiscrepancy, SplitLot, Stocktake, TransformLots, Waiver, Weighing,
+    AcceptTransfer, AcknowledgeAnomaly, Approval, AssayValue, Attest, Body, ChargeCampaign,
+    ClaimCredit, CloseCampaign, CloseTransfer, CollectLot, Composition, DeclareError,
+    DisposeResidue, DrawCampaign, Event, ExitLot, Genesis, HoldLot, LotDraw, Manifest, NewLot,
+    OfferTransfer, OpenCampaign, OpeningInventory, PartlyAcceptTransfer, PublishTables,
+    RegisterKey, ReleaseLot, ReturnTransfer, RevokeKey, SettleDiscrepancy, SplitLot, Stocktake,
+    TransformLots, VisibilityGrant, Waiver, Weighing,
 };
 use crate::domain::party::{Affiliation, Licence, Party, Site};
 use crate::domain::units::Validity;
@@ -81,6 +82,11 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
         Body::PublishTables(one) => B::PublishTables(publish_tables(one)),
         Body::Waiver(one) => B::Waiver(waiver(one)),
         Body::Approval(one) => B::Approval(approval(one)),
+        Body::VisibilityGrant(one) => B::VisibilityGrant(visibility_grant(*one)),
+        Body::SucceedParty(one) => B::SucceedParty(v1::SucceedParty {
+            party_id: id(one.party.as_bytes()),
+            successor_party_id: id(one.successor.as_bytes()),
+        }),
         Body::OpeningInventory(one) => B::OpeningInventory(opening_inventory(one)),
         Body::CollectLot(one) => B::CollectLot(collect_lot(one)),
         Body::AssayLot(one) => B::AssayLot(v1::AssayLot {
@@ -110,6 +116,9 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
         Body::HoldLot(one) => B::HoldLot(hold_lot(one)),
         Body::ReleaseLot(one) => B::ReleaseLot(release_lot(one)),
         Body::DeclareError(one) => B::DeclareError(declare_error(one)),
+        Body::Attest(one) => B::Attest(attest(one)),
+        Body::AcknowledgeAnomaly(one) => B::AcknowledgeAnomaly(acknowledge_anomaly(one)),
+        Body::ClaimCredit(one) => B::ClaimCredit(claim_credit(*one)),
         Body::NotYetSupported(kind) => return Err(EncodeFault::NotYetSupported(*kind)),
     })
 }
@@ -249,6 +258,37 @@ fn approval(approval: &Approval) -> v1::Approval {
         mass_g: approval.mass.get(),
         number: approval.number.clone(),
         valid_to_ms: end(approval.valid_to),
+    }
+}
+
+fn visibility_grant(grant: VisibilityGrant) -> v1::VisibilityGrant {
+    v1::VisibilityGrant {
+        lot_id: id(grant.lot.as_bytes()),
+        reader_party_id: id(grant.reader.as_bytes()),
+        depth: grant.depth,
+        valid_to_ms: end(grant.valid_to),
+    }
+}
+
+fn attest(attest: &Attest) -> v1::Attest {
+    v1::Attest {
+        scope: attest.scope.clone(),
+        checkpoint: attest.checkpoint.clone(),
+        result: word(attest.result.number()),
+    }
+}
+
+fn acknowledge_anomaly(word: &AcknowledgeAnomaly) -> v1::AcknowledgeAnomaly {
+    v1::AcknowledgeAnomaly { anomaly: word.anomaly.clone(), note: word.note.clone() }
+}
+
+fn claim_credit(claim: ClaimCredit) -> v1::ClaimCredit {
+    v1::ClaimCredit {
+        site_id: id(claim.site.as_bytes()),
+        substance: word(claim.substance.number()),
+        mass_g: claim.mass.get(),
+        period_from_ms: end(claim.from.begin()),
+        period_to_ms: end(claim.to.begin()),
     }
 }
 

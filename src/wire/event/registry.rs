@@ -84,7 +84,7 @@ fn genesis(fields: &mut Fields, genesis: &v1::Genesis) -> Option<Genesis> {
         fields.require(rules_version.is_some(), "rules_version", rule, genesis.rules_version);
     let coordinator = fields.message("coordinator", genesis.coordinator.as_ref(), party);
     let coordinator_key = fields.bytes32("coordinator_public_key", &genesis.coordinator_public_key);
-    let checkpoint = checkpoint_text(fields, &genesis.previous_checkpoint);
+    let checkpoint = checkpoint_text(fields, "previous_checkpoint", &genesis.previous_checkpoint);
     version_rule?;
     Some(Genesis {
         ledger_key: PublicKey(ledger_key?),
@@ -97,11 +97,11 @@ fn genesis(fields: &mut Fields, genesis: &v1::Genesis) -> Option<Genesis> {
 }
 
 /// A checkpoint is lines of text, so the line feed is the one control character it has.
-fn checkpoint_text(fields: &mut Fields, text: &str) -> Option<String> {
+pub(super) fn checkpoint_text(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     let is_plain = text.len() <= MAX_CHECKPOINT_TEXT_BYTES
         && !text.chars().any(|c| c.is_control() && c != '\n');
     let rule = "is lines of text of at most 2048 bytes, without other control characters";
-    fields.require(is_plain, "previous_checkpoint", rule, Quoted(text))?;
+    fields.require(is_plain, field, rule, Quoted(text))?;
     Some(text.to_owned())
 }
 
