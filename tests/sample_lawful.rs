@@ -152,7 +152,7 @@ impl Sample {
 #[test]
 fn every_event_is_lawful_and_every_kind_is_there() {
     let sample = Sample::run();
-    // The node publishes the tables, and an attestation quotes a checkpoint that a file cannot know.
+    // The node publishes the tables; an attestation quotes a checkpoint that no file can know.
     let elsewhere = [EventKind::PublishTables, EventKind::Attest];
     for kind in EventKind::ALL.iter().filter(|kind| !elsewhere.contains(kind)) {
         assert!(sample.by_kind.contains_key(kind), "no {kind} in the sample");

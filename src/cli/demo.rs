@@ -148,7 +148,7 @@ async fn show(
         verify::print(&judged);
         if let Some(index) = attested {
             println!(
-                "\nThe auditor had verified the {} entries before, and attests it in entry {index}.",
+                "\nThe auditor had verified the {} entries before, and says so in entry {index}.",
                 thousands(index)
             );
         }
