@@ -204,7 +204,7 @@ fn pages(kit: &Kit, path: &str, items: &str) -> Vec<Json> {
     loop {
         let page = got(kit, &format!("{path}page_token={token}")).ok();
         all.extend(page[items].as_array().unwrap().clone());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         round += 1;
         assert!(round < 1_000);
         if token.is_empty() {
@@ -330,7 +330,7 @@ fn pages_of_tables(kit: &Kit) -> Vec<u8> {
     loop {
         let page = got(kit, &format!("/v1/tables?page_token={token}")).ok();
         all.extend(STANDARD.decode(page["content"].as_str().unwrap()).unwrap());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         if token.is_empty() {
             return all;
         }
