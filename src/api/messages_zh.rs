@@ -11,7 +11,7 @@ pub fn sentence(reason: Reason, numbers: &[Number]) -> String {
 }
 
 /// Fills in one pass, so that a number that looks like a key is not filled again.
-fn fill(template: &str, numbers: &[Number]) -> String {
+pub fn fill(template: &str, numbers: &[Number]) -> String {
     let mut filled = String::with_capacity(template.len() * 2);
     let mut rest = template;
     // Each round takes at least one byte off `rest`.
