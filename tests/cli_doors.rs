@@ -41,8 +41,8 @@ fn certificates_and_tokens_open_the_doors_and_are_taken_back() {
         folder.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     let client = names.iter().find(|it| it.starts_with("client-") && !it.contains("-key")).unwrap();
     for name in names.iter().filter(|it| it.ends_with("-key.pem")) {
-        let mode = std::fs::metadata(place.path("certs").join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        let file = std::fs::metadata(place.path("certs").join(name)).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
     }
 
     let file = [("--file", "tokens.json")];

@@ -87,8 +87,11 @@ fn a_ledger_that_follows_a_lost_one_cites_its_last_checkpoint() {
 
     json_of(&place.with(&["init", "--origin", next], &files), 0);
     let segment = fs::read_dir(place.path("data/journal")).unwrap().next().unwrap().unwrap().path();
-    let (journal, last) = (fs::read(segment).unwrap(), fs::read(place.path("last")).unwrap());
-    assert!(journal.windows(last.len()).any(|bytes| bytes == last), "the genesis does not cite it");
+    let (journal, cited) = (fs::read(segment).unwrap(), fs::read(place.path("last")).unwrap());
+    assert!(
+        journal.windows(cited.len()).any(|bytes| bytes == cited),
+        "the genesis does not cite it"
+    );
     let key = place.public_key("ledger");
     let pins = ["--origin", next, "--ledger-key", &key];
     json_of(&[&["verify", "--data", place.text("data")][..], &pins].concat(), 0);

@@ -262,13 +262,13 @@ fn roles_licences_and_keys_take_effect_exactly_at_their_bounds() {
 #[test]
 fn everybody_acknowledges_for_itself_and_the_latest_word_stands() {
     let mut world = World::new();
-    let word = |note: &str| {
-        let (anomaly, note) = ("A2-7".to_owned(), note.to_owned());
-        Body::AcknowledgeAnomaly(AcknowledgeAnomaly { anomaly, note })
+    let saying = |text: &str| {
+        let anomaly = "A2-7".to_owned();
+        Body::AcknowledgeAnomaly(AcknowledgeAnomaly { anomaly, note: text.to_owned() })
     };
-    world.must(COLLECTOR, word("seen"));
-    world.must(COORD, word("asked"));
-    world.must(COLLECTOR, word("weighed again"));
+    world.must(COLLECTOR, saying("seen"));
+    world.must(COORD, saying("asked"));
+    world.must(COLLECTOR, saying("weighed again"));
     let told: Vec<(PartyId, &str)> =
         world.state.acknowledgements.values().map(|it| (it.by, it.note.as_str())).collect();
     assert_eq!(told, [(COORD, "asked"), (COLLECTOR, "weighed again")]);
@@ -449,6 +449,7 @@ impl History {
         (!offers.is_empty()).then(|| *which.get(&offers))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a step is taken once")]
     fn run(&mut self, step: Step) {
         let world = &mut self.world;
         match step {

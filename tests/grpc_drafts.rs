@@ -119,9 +119,9 @@ async fn two_parties_settle_and_both_hold_the_receipt() {
 
     // The same bytes again are the same draft; the other side finds it among those it has to sign.
     assert_eq!(scene.propose(&event, 0).await.unwrap(), draft);
-    assert_eq!(scene.ids(SMELTER, true).await, [draft.draft_id.clone()]);
+    assert_eq!(scene.ids(SMELTER, true).await, std::slice::from_ref(&draft.draft_id));
     assert_eq!(scene.ids(COLLECTOR, true).await, Vec::<Bytes>::new());
-    assert_eq!(scene.ids(COLLECTOR, false).await, [draft.draft_id.clone()]);
+    assert_eq!(scene.ids(COLLECTOR, false).await, std::slice::from_ref(&draft.draft_id));
     assert!(scene.ids(LAB, false).await.is_empty());
 
     let request = v1::GetDraftRequest { draft_id: draft.draft_id.clone() };
@@ -294,7 +294,7 @@ async fn a_refusal_at_the_last_signature_leaves_the_draft() {
     // Settled meanwhile: the second one has all its signatures, and the ledger refuses it.
     let refusal = scene.sign(&kept, SMELTER).await.unwrap_err();
     assert_eq!(reason(&refusal), "TRANSFER_STATE_MISMATCH");
-    assert_eq!(scene.ids(SMELTER, false).await, [kept.draft_id.clone()]);
+    assert_eq!(scene.ids(SMELTER, false).await, std::slice::from_ref(&kept.draft_id));
     let request = v1::DeleteDraftRequest { draft_id: kept.draft_id };
     scene.drafts.delete_draft(request).await.unwrap();
     scene.kit.stop().await;

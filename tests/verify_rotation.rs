@@ -270,7 +270,8 @@ fn receipts_of_rotations_lead_from_a_pinned_key_to_the_one_that_signed() {
     assert_eq!(verify_receipt(&new, &pinned(THIRD)).verdict, Verdict::Verified);
     // Out of order, from the middle, one missing, or no rotation at all.
     let reversed = [rotations[1].clone(), rotations[0].clone()];
-    for after in [&reversed[..], &rotations[1..], &rotations[..1], &[old.clone()], &[]] {
+    for after in [&reversed[..], &rotations[1..], &rotations[..1], std::slice::from_ref(&old), &[]]
+    {
         assert_eq!(verdict(&new, after, LEDGER), Verdict::Tampered);
     }
     // A rotation under a later checkpoint is not the old key's last word.
