@@ -130,14 +130,24 @@ async fn tell(other: Other) -> Story {
 
     // The supplier's lot goes to both, in parts.
     let shared = kit.copper(SUPPLIER, 20_000).await;
-    let theirs = kit.say(SUPPLIER, forge_world_offer(shared, other.grams, other.party)).await;
-    let ours = kit.say(SUPPLIER, forge_world_offer(shared, 9_000, OURS)).await;
+    let theirs = kit.say(SUPPLIER, offer_to(shared, other.grams, other.party)).await;
+    let ours = kit.say(SUPPLIER, offer_to(shared, 9_000, OURS)).await;
     let their_part = their_lot();
     say(&mut kit, h, he, other.party, accept(theirs, other.grams, Some(their_part))).await;
     let our_part = kit.lot();
     say(&mut kit, o, oe, OURS, accept(ours, 9_000, Some(our_part))).await;
     h.extend([*theirs.as_bytes(), *their_part.as_bytes()]);
     o.extend([*ours.as_bytes(), *our_part.as_bytes(), *shared.as_bytes()]);
+
+    // Of another lot the other buys a part, and we take over what is left, whole.
+    let second = kit.copper(SUPPLIER, 5_000 + other.grams).await;
+    let theirs = kit.say(SUPPLIER, offer_to(second, other.grams, other.party)).await;
+    let part = their_lot();
+    say(&mut kit, h, he, other.party, accept(theirs, other.grams, Some(part))).await;
+    let ours = kit.say(SUPPLIER, offer_to(second, 5_000, OURS)).await;
+    say(&mut kit, o, oe, OURS, accept(ours, 5_000, None)).await;
+    h.extend([*theirs.as_bytes(), *part.as_bytes()]);
+    o.extend([*ours.as_bytes(), *second.as_bytes()]);
 
     // Both split, a laboratory looks at both.
     let (their_a, their_b) = (their_lot(), their_lot());
@@ -178,10 +188,6 @@ async fn tell(other: Other) -> Story {
         hidden_entries,
         own,
     }
-}
-
-fn forge_world_offer(lot: LotId, grams: u64, to: PartyId) -> Body {
-    offer_to(lot, grams, to)
 }
 
 fn offer_to(lot: LotId, grams: u64, to: PartyId) -> Body {
