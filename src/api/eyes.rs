@@ -164,7 +164,9 @@ impl<'a> Eyes<'a> {
     pub fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, ReadFault> {
         let Some(transfer) = self.reader.transfer(offer)? else { return Ok(None) };
         let lot = self.reader.lot(transfer.lot)?;
-        Ok(sees_transfer(self.viewer, &transfer, lot.as_ref()).then_some(transfer))
+        let is_concerned = self.sees_entry(transfer.offered_at)?;
+        let is_seen = sees_transfer(self.viewer, &transfer, lot.as_ref(), is_concerned);
+        Ok(is_seen.then_some(transfer))
     }
 
     /// How much of a party is seen; hidden when it is not there.

@@ -93,14 +93,22 @@ pub fn party_sight(viewer: Viewer, party: &Party, is_acquainted: bool) -> PartyS
     }
 }
 
-/// A transfer, by who is party to it and who has its lot now.
-pub fn sees_transfer(viewer: Viewer, transfer: &Transfer, lot: Option<&Lot>) -> bool {
+/// A transfer, by who is party to it. Whose lot is offered by who has it in its hands sees it too,
+/// while the lot is its: so the offer has to concern it, or whoever takes over the rest of a lot
+/// would see what was sold of it before.
+pub fn sees_transfer(
+    viewer: Viewer,
+    transfer: &Transfer,
+    lot: Option<&Lot>,
+    is_concerned: bool,
+) -> bool {
     match viewer {
         Viewer::Overseer => true,
         Viewer::Stranger => false,
         Viewer::Party(party) => {
             let is_side = transfer.sender == party || transfer.consignee == party;
-            is_side || lot.is_some_and(|lot| lot.owner == party || lot.possessor == party)
+            let has_lot = lot.is_some_and(|lot| lot.owner == party || lot.possessor == party);
+            is_side || (has_lot && is_concerned)
         }
     }
 }
