@@ -491,7 +491,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::DraftConflict | R::CampaignExists
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
-        R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
+        R::OriginMismatch | R::GenesisMisplaced | R::GenesisMalformed
         | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested
         | R::TablesNotPublished | R::ActorUnknown | R::KeyUnknown
         | R::SignerUnexpected | R::SignerMissing

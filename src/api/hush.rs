@@ -109,7 +109,7 @@ fn hidden_fields<K: Knowledge>(
         // Its fields are the caller's own words, the tables' or the public's; of a correction that
         // is blocked see `hush_blocked`.
         R::CorrectionBlocked { .. }
-        | R::OriginMismatch { .. } | R::NotYetSupported { .. } | R::GenesisMisplaced { .. }
+        | R::OriginMismatch { .. } | R::GenesisMisplaced { .. }
         | R::GenesisMalformed { .. } | R::CorrectiveExpected { .. }
         | R::CorrectivesIncomplete { .. } | R::TablesNotPublished { .. }
         | R::CorrectiveNested { .. } | R::ActorUnknown { .. } | R::KeyUnknown { .. }

@@ -45,7 +45,6 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::RequestMalformed, "请求不是本方法的 protobuf 消息：{detail}"),
     (Reason::BatchRepeats, "同一事件在批次中出现两次"),
     (Reason::OriginMismatch, "事件指向账本 {found}，本账本为 {expected}"),
-    (Reason::NotYetSupported, "{kind} 类事件已有编号，但规则尚未启用"),
     (Reason::GenesisMisplaced, "第 0 条且仅第 0 条为创世事件；第 {index} 条不能是 {kind}"),
     (Reason::GenesisMalformed, "创世事件不合规：{rule}"),
     (Reason::EventIdConflict, "事件 {event} 已记录为第 {recorded_at} 条，且内容不同"),

@@ -88,8 +88,7 @@ impl<'a> Veil<'a> {
             | Body::CloseCampaign(_)
             | Body::Stocktake(_)
             | Body::DisposeResidue(_)
-            | Body::ExitLot(_)
-            | Body::NotYetSupported(_) => return Ok(Vec::new()),
+            | Body::ExitLot(_) => return Ok(Vec::new()),
         };
         Ok(self.transfer(offer)?.map(|transfer| transfer.lot).into_iter().collect())
     }
