@@ -24,7 +24,8 @@ mod vectors;
 use kit::*;
 use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
-    AssayLot, CloseTransfer, HoldLot, MergeLots, NewLot, ReleaseLot, SplitLot, Waiver,
+    AssayLot, CloseTransfer, HoldLot, MergeLots, NewLot, ReleaseLot, SplitLot, VisibilityGrant,
+    Waiver,
 };
 use urbanmine::domain::lot::TransferStatus;
 use urbanmine::domain::party::DatedRole;
@@ -34,6 +35,7 @@ use urbanmine::domain::vocabulary::{
     TransferReason, TransferScope,
 };
 use urbanmine::domain::{Body, EventId, Grams, LotId, PartyId, Rejection, TimeMs};
+use urbanmine::limits::{MAX_GRANTS, MAX_HOLDS};
 use urbanmine::provenance::{Measure, TraceLimits, origins};
 
 fn holding(of: LotId) -> Body {
@@ -489,4 +491,104 @@ fn an_analysis_of_a_lot_that_comes_back_is_the_same_to_all() {
     let measure = Measure::Substance(Substance::Cu);
     let found = origins(&graph, known, measure, TraceLimits::default()).unwrap();
     assert_eq!(found.total, Some(contained));
+}
+
+// --- who wants to stand in another's way ---------------------------------------------------------
+
+fn showing(of: LotId, reader: PartyId, depth: u32) -> Body {
+    Body::VisibilityGrant(VisibilityGrant { lot: of, reader, depth, valid_to: None })
+}
+
+/// What the coordinator shows is not hidden again by the owner, nor the other way round.
+#[test]
+fn an_owner_takes_back_no_grant_but_its_own() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    world.must(COORD, showing(known, SMELTER, 5));
+    world.must(COLLECTOR, showing(known, SMELTER, 1));
+    let depth = |world: &World| {
+        let now = TimeMs::of(world.now);
+        world.lot_state(known).grant_to(SMELTER, now).unwrap().depth
+    };
+    assert_eq!(depth(&world), 5);
+    world.must(COLLECTOR, showing(known, SMELTER, 9));
+    assert_eq!(depth(&world), 9);
+    assert_eq!(world.lot_state(known).grants.len(), 2);
+}
+
+/// Grants of an owner that sold the lot mean nothing, and take no room from the buyer's.
+#[test]
+fn a_seller_does_not_fill_the_buyers_room_for_grants() {
+    let mut world = World::new();
+    for n in 20..20 + u8::try_from(MAX_GRANTS).unwrap() {
+        world.add_party(kit::party(n), PartyRole::Trader);
+    }
+    let known = world.copper(COLLECTOR, 100);
+    for n in 20..20 + u8::try_from(MAX_GRANTS).unwrap() {
+        world.must(COLLECTOR, showing(known, kit::party(n), 1));
+    }
+    let one_more = world.attempt(COLLECTOR, showing(known, LAB, 1));
+    assert_eq!(reason(world.judge(&one_more)), "LOT_RECORDS_FULL");
+    let sold = world.must(COLLECTOR, offer(known, 100, SMELTER));
+    world.must(SMELTER, accept(sold, 100, None));
+    world.must(SMELTER, showing(known, LAB, 1));
+}
+
+/// An owner that stops its lot as often as it may leaves room for who stops it against its will:
+/// else it would let go of all of them and use the lot in one batch.
+#[test]
+fn an_owner_does_not_fill_the_room_for_holds() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let mut last = "accepted";
+    for _ in 0..MAX_HOLDS {
+        let attempt = world.attempt(COLLECTOR, holding(known));
+        last = reason(world.take(&attempt));
+    }
+    assert_eq!(last, "TOO_MANY_HOLDS");
+    world.must(AUDITOR, holding(known));
+}
+
+// --- successions ---------------------------------------------------------------------------------
+
+/// Who acts for a party uses what an authority allowed that party, corrects what it did, and has
+/// its lots as its own.
+#[test]
+fn a_successor_goes_on_where_the_party_stopped() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 10_000);
+    let melted = world.must(COLLECTOR, melting(known, 1_000, lot(1)));
+    world.must(COORD, approving(known, COLLECTOR, COLLECTOR, 5_000));
+    world.must(COORD, succeeding(COLLECTOR, TRADER));
+    let mut count = world.attempt(TRADER, counting(known, 5_000));
+    count.event.site = Some(site(COLLECTOR));
+    world.take(&count).unwrap();
+    world.must(TRADER, error(count.event.id, &[]));
+    world.must(TRADER, error(melted, &[]));
+    let mut own = new_lot(lot(2), "CU", 100);
+    own.composition = Some(assay(&[(Substance::Cu, 50_000_000)]));
+    let mut collected = world.attempt(TRADER, collect(own));
+    collected.event.site = Some(site(COLLECTOR));
+    world.take(&collected).unwrap();
+    let parents = vec![draw(known, 10_000), draw(lot(2), 100)];
+    let merge = MergeLots { parents, output: made(lot(3), "CU", 10_100) };
+    let mut merged = world.attempt(TRADER, Body::MergeLots(Box::new(merge)));
+    merged.event.site = Some(site(COLLECTOR));
+    world.take(&merged).unwrap();
+    assert_eq!(world.lot_state(lot(3)).owner, TRADER);
+    let used = world.attempt(COLLECTOR, melting(known, 1, lot(4)));
+    assert_eq!(reason(world.judge(&used)), "PARTY_SUCCEEDED");
+}
+
+/// A lot of which nothing is left is counted down to nothing: with an approval of nothing, once.
+#[test]
+fn a_lot_that_is_gone_is_written_off() {
+    let mut world = World::new();
+    let known = world.copper(COLLECTOR, 100);
+    let count = world.attempt(COLLECTOR, counting(known, 0));
+    assert_eq!(reason(world.judge(&count)), "STOCKTAKE_BEYOND_TOLERANCE");
+    world.must(COORD, approving(known, COLLECTOR, COLLECTOR, 0));
+    world.must(COLLECTOR, counting(known, 0));
+    let again = world.attempt(COLLECTOR, counting(known, 1));
+    assert_eq!(reason(world.judge(&again)), "INSUFFICIENT_MASS");
 }

@@ -379,15 +379,15 @@ impl Lot {
         self.remaining.checked_sub(self.reserved).unwrap_or_default()
     }
 
-    /// What a reader may see of it at a time by a grant. An owner's word ends when the lot becomes
-    /// another's property.
+    /// What a reader may see of it at a time by a grant: the deepest of its owner's and an
+    /// authority's. An owner's word ends when the lot becomes another's property.
     pub fn grant_to(&self, reader: PartyId, at: TimeMs) -> Option<&LotGrant> {
         let is_given = |grant: &&LotGrant| {
             grant.reader == reader
                 && grant.validity.contains(at)
                 && grant.owner.is_none_or(|owner| owner == self.owner)
         };
-        self.grants.iter().find(is_given)
+        self.grants.iter().filter(is_given).max_by_key(|grant| grant.depth)
     }
 
     /// How it stands. Holds are told before transit: a held lot does not move.
