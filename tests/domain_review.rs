@@ -36,7 +36,7 @@ use urbanmine::domain::vocabulary::{
 };
 use urbanmine::domain::{Body, EventId, Grams, LotId, PartyId, Rejection, TimeMs};
 use urbanmine::limits::{MAX_GRANTS, MAX_HOLDS};
-use urbanmine::provenance::{Measure, TraceLimits, origins};
+use urbanmine::provenance::{Direction, Measure, TraceLimits, origins, trace};
 
 fn holding(of: LotId) -> Body {
     Body::HoldLot(HoldLot { lot: of, reason: HoldReason::Quality, authority: String::new() })
@@ -469,6 +469,20 @@ fn waived_stock_keeps_the_origins_and_the_owner_of_what_was_left() {
     assert!(drawn.origin_kinds.contains(OriginKind::Primary), "{:?}", drawn.origin_kinds);
     assert!(drawn.origin_kinds.contains(OriginKind::Unknown), "{:?}", drawn.origin_kinds);
     assert_eq!(drawn.owner, COLLECTOR);
+    // And whoever recalls the lot finds what was made of it, with the gram that nobody left.
+    let graph = vectors::Movements(&world.state);
+    let forward = trace(&graph, lot(1), Direction::Forward, TraceLimits::default()).unwrap();
+    assert!(forward.nodes.iter().any(|node| node.lot == lot(2)), "{:?}", forward.nodes);
+    let found = origins(&graph, lot(2), Measure::Mass, TraceLimits::default()).unwrap();
+    let waived = LotId::waived_stock(next);
+    assert_eq!(found.lineage, [lot(1), waived]);
+    let copper = Measure::Substance(Substance::Cu);
+    world.must(SMELTER, Body::CloseCampaign(ending(next, 0, 0, 51)));
+    let graph = vectors::Movements(&world.state);
+    let found = origins(&graph, lot(2), Measure::Mass, TraceLimits::default()).unwrap();
+    assert_eq!(found.shares, [(lot(1), Grams::of(40))], "a gram of 91 rounds to nothing");
+    let found = origins(&graph, lot(2), copper, TraceLimits::default()).unwrap();
+    assert_eq!(found.total, Some(Grams::of(36)));
 }
 
 // --- what was said, and is not heard -------------------------------------------------------------

@@ -51,7 +51,6 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
     }
 
     let is_empty = opening.stock.of_mass.is_zero();
-    let from = before.as_ref().filter(|_| opening.waived_by.is_none()).map(|before| before.id);
     let owner = opening_owner(work, before.as_ref(), &opening);
     let campaign = Campaign {
         id,
@@ -76,10 +75,14 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
     };
     let mut movement = work.movement();
     movement.campaign = Some(id);
+    // Also where a waiver says that there is more or less: who recalls what was charged before
+    // finds it here.
+    let leaving = before.as_ref().filter(|before| !left_by(Some(before)).of_mass.is_zero());
     movement.stock = (!is_empty).then(|| InProcess {
         mass: campaign.opening.stock.of_mass,
         contents: campaign.opening.stock.clone(),
-        from,
+        from: leaving.map(|before| before.id),
+        left: left_by(before.as_ref()),
     });
     work.effects.movement = Some(movement);
     if let Some(before) = before.as_mut() {
@@ -103,11 +106,8 @@ fn opening_owner<V: View>(
     if opening.stock.of_mass.is_zero() {
         return None;
     }
-    let leaves = |before: &&Campaign| {
-        let left = before.closing.as_ref().map(|closing| closing.stock.of_mass);
-        left.is_some_and(|mass| !mass.is_zero())
-    };
-    let owner = before.filter(leaves).and_then(|before| before.owner);
+    let leaving = before.filter(|before| !left_by(Some(before)).of_mass.is_zero());
+    let owner = leaving.and_then(|before| before.owner);
     owner.or_else(|| opening.waived_by.map(|_| work.event.actor))
 }
 
@@ -118,8 +118,7 @@ fn opening<V: View>(
     open: &OpenCampaign,
     before: Option<&Campaign>,
 ) -> Verdict<Opening, V> {
-    let left = before.and_then(|before| before.closing.as_ref()).map(|closing| &closing.stock);
-    let left = left.cloned().unwrap_or_default();
+    let left = left_by(before);
     let leaves = before.filter(|_| !left.of_mass.is_zero());
     let kinds_left = leaves.map(Campaign::origin_kinds).unwrap_or_default();
     let has_earned = leaves.is_some_and(Campaign::has_earned);
@@ -148,6 +147,12 @@ fn opening<V: View>(
         _ => kinds_left.union(OriginKinds::of(OriginKind::Unknown)),
     };
     Ok(Opening { stock, kinds, waived_by: Some(waiver), has_earned })
+}
+
+/// What a campaign left in process; nothing when there was none.
+fn left_by(before: Option<&Campaign>) -> Contents {
+    let closing = before.and_then(|before| before.closing.as_ref());
+    closing.map(|closing| closing.stock.clone()).unwrap_or_default()
 }
 
 /// Where the stock that is stated differs from what was left: of what, stated and left.
@@ -354,7 +359,8 @@ pub(super) fn close<V: View>(work: &mut Work<'_, V>, close: &CloseCampaign) -> V
     flag_variances(work, &campaign, &stock)?;
     let mut movement = work.movement();
     movement.campaign = Some(campaign.id);
-    movement.stock = Some(InProcess { mass: stock.of_mass, contents: stock.clone(), from: None });
+    let (mass, contents) = (stock.of_mass, stock.clone());
+    movement.stock = Some(InProcess { mass, contents, from: None, left: Contents::default() });
     (movement.loss, movement.uptake) = (loss, uptake);
     work.effects.movement = Some(movement);
     let (event, occurred_at) = (work.event.id, work.at());
