@@ -93,3 +93,32 @@ fn a_ledger_that_follows_a_lost_one_cites_its_last_checkpoint() {
     let pins = ["--origin", next, "--ledger-key", &key];
     json_of(&[&["verify", "--data", place.text("data")][..], &pins].concat(), 0);
 }
+
+#[test]
+fn the_runbook_mends_a_lost_format_file_and_a_lost_guard() {
+    let place = Place::new();
+    place.append_site("ledger", "one", "receipts");
+    let serves = || place.serve("ledger", &[]).stop();
+    // FORMAT, written again from what everybody pins.
+    let (format, sound) = (place.path("data/FORMAT"), fs::read(place.path("data/FORMAT")).unwrap());
+    let key = place.public_key("ledger");
+    let again = format!("urbanmine store 1\norigin {}\nledger-key {key}\n", place::ORIGIN);
+    fs::write(&format, &again).unwrap();
+    assert_eq!(sound, again.into_bytes());
+    serves();
+    // The guard, from the newest receipt that anybody holds; here an older one, which is advanced.
+    let guard = place.path("data.guard/guard");
+    let newest = fs::read(&guard).unwrap();
+    fs::remove_file(&guard).unwrap();
+    let files =
+        [("--data", "data"), ("--ledger-key", "ledger.pem"), ("--passphrase-file", "passphrase")];
+    let output = run(&place.with(&["serve", "--listen", "127.0.0.1:0"], &files));
+    exits(&output, 1);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("head guard is gone"));
+    let receipt = fs::read_dir(place.path("receipts")).unwrap().next().unwrap().unwrap().path();
+    let receipt = fs::read_to_string(receipt).unwrap();
+    let (_, checkpoint) = receipt.split_once("\n\n").unwrap();
+    fs::write(&guard, checkpoint).unwrap();
+    serves();
+    assert_eq!(fs::read(&guard).unwrap(), newest);
+}

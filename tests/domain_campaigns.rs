@@ -200,7 +200,7 @@ fn ore_goes_in_before_anything_is_drawn() {
     world.must(TRADER, open(id, "MELT"));
     world.must(TRADER, charge(id, &[draw(late, 50)]));
     let drawn = made(lot(world.fresh()), "CU", 10);
-    world.must(TRADER, tap(id, &[drawn.clone()]));
+    world.must(TRADER, tap(id, std::slice::from_ref(&drawn)));
     let attempt = world.attempt(TRADER, charge(id, &[draw(first, 10)]));
     let refused = world.judge(&attempt).unwrap_err();
     assert_eq!(refused.reason(), "CAMPAIGN_TAKES_NO_MORE", "{refused}");
@@ -210,7 +210,7 @@ fn ore_goes_in_before_anything_is_drawn() {
     world.must(TRADER, open(id, "MELT"));
     world.must(TRADER, charge(id, &[draw(first, 10), draw(late, 10)]));
     let drawn = made(lot(world.fresh()), "CU", 10);
-    world.must(TRADER, tap(id, &[drawn.clone()]));
+    world.must(TRADER, tap(id, std::slice::from_ref(&drawn)));
     let kinds = world.lot_state(drawn.id).origin_kinds;
     assert!(kinds.contains(OriginKind::Primary) && kinds.contains(OriginKind::PostConsumer));
     world.must(TRADER, charge(id, &[draw(first, 10)]));
@@ -236,7 +236,7 @@ fn the_recovery_plant_charges_no_ore() {
     world.must(RECOVERY, charge(id, &[draw(plain, 100)]));
     let mut out = made(lot(world.fresh()), "RE", 10);
     out.composition = Some(assay(&[(Substance::Nd, 20_000_000)]));
-    world.must(RECOVERY, tap(id, &[out.clone()]));
+    world.must(RECOVERY, tap(id, std::slice::from_ref(&out)));
     out.id = lot(world.fresh());
     world.state.campaigns.get_mut(&id).unwrap().opening.kinds = OriginKinds::of(OriginKind::Ore);
     let attempt = world.attempt(RECOVERY, tap(id, &[out]));
@@ -327,7 +327,7 @@ fn a_charge_that_what_was_drawn_rests_on_is_not_undone() {
     let second = world.must(SMELTER, charge(id, &[draw(copper, 100)]));
     let (one, other) = (fine(&mut world, 50, 100_000_000), fine(&mut world, 1, 100_000_000));
     world.must(SMELTER, tap(id, &[one]));
-    let extra = world.must(SMELTER, tap(id, &[other.clone()]));
+    let extra = world.must(SMELTER, tap(id, std::slice::from_ref(&other)));
     assert_eq!(blocking(undo(&mut world, first)).first(), Some(&extra));
     // A drawn lot that was used blocks its own draw.
     let used = world.must(SMELTER, charge(id, &[draw(other.id, 1)]));

@@ -911,7 +911,7 @@ impl Story {
         let (mut inputs, _, is_known) = self.draws(actor)?;
         let additions = if inputs.len() > 1 { vec![inputs.remove(0)] } else { Vec::new() };
         let body = ChargeCampaign { campaign: running.id, inputs, additions };
-        (is_known || running.process == "MELT").then(|| Body::ChargeCampaign(body))
+        (is_known || running.process == "MELT").then_some(Body::ChargeCampaign(body))
     }
 
     fn draw_some(&mut self, running: &Campaign) -> Option<Body> {
@@ -926,7 +926,7 @@ impl Story {
             _ => Vec::new(),
         };
         let body = DrawCampaign { campaign: running.id, outputs: vec![output], residues };
-        running.is_fed().then(|| Body::DrawCampaign(body))
+        running.is_fed().then_some(Body::DrawCampaign(body))
     }
 
     /// Some of the copper that is left, as parts of so many grams.

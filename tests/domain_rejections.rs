@@ -126,7 +126,7 @@ fn snake(debug: &str) -> String {
 
 fn rows() -> Vec<Row> {
     let parts = [
-        vec![origin_mismatch(), not_yet_supported(), genesis_misplaced(), genesis_malformed()],
+        vec![origin_mismatch(), genesis_misplaced(), genesis_malformed()],
         vec![id_conflict(), already_recorded(), corrective_expected(), correctives_incomplete()],
         vec![tables_not_published(), corrective_nested(), actor_unknown(), key_unknown()],
         vec![signer_unexpected(), signer_missing(), key_not_valid(), key_revoked(), in_future()],
@@ -170,21 +170,13 @@ fn scrap(world: &mut World) -> Body {
 
 fn origin_mismatch() -> Row {
     let mut world = World::new();
-    let repaired = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Attest));
+    let body = scrap(&mut world);
+    let mut repaired = world.attempt(COLLECTOR, body);
+    repaired.index = Some(0);
     let mut faulty = repaired.clone();
     let found = Origin::parse("urbanmine.example/other").unwrap();
     faulty.event.origin = found.clone();
     let refused = R::OriginMismatch { expected: origin(), found };
-    Row { world, faulty, refused, then: Next("NOT_YET_SUPPORTED", repaired) }
-}
-
-fn not_yet_supported() -> Row {
-    let mut world = World::new();
-    let mut faulty = world.attempt(COLLECTOR, Body::NotYetSupported(EventKind::Attest));
-    faulty.index = Some(0);
-    let mut repaired = faulty.clone();
-    repaired.event.body = scrap(&mut world);
-    let refused = R::NotYetSupported { kind: EventKind::Attest };
     Row { world, faulty, refused, then: Next("GENESIS_MISPLACED", repaired) }
 }
 

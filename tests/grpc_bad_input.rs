@@ -540,18 +540,3 @@ async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_w
     assert_eq!(told(&kit.lots.trace_origins(request).await.unwrap_err()).reason, "NOT_FOUND");
     kit.stop().await;
 }
-
-// --- later versions ------------------------------------------------------------------------------
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kinds_of_later_versions_are_told_apart_from_nonsense() {
-    let mut kit = Kit::start().await;
-    let watched = [kit.copper(COLLECTOR, 1_000_000).await];
-    let kinds: Vec<(&str, Wire)> = vec![];
-    for (kind, body) in kinds {
-        let envelope = altered(&a_collect(&mut kit), |it| it.body = Some(body));
-        let case = Case::rule(kind, envelope, "NOT_YET_SUPPORTED").number("kind", kind);
-        hold(&mut kit, case, &watched).await;
-    }
-    kit.stop().await;
-}

@@ -204,7 +204,7 @@ fn pages(kit: &Kit, path: &str, items: &str) -> Vec<Json> {
     loop {
         let page = got(kit, &format!("{path}page_token={token}")).ok();
         all.extend(page[items].as_array().unwrap().clone());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         round += 1;
         assert!(round < 1_000);
         if token.is_empty() {
@@ -330,7 +330,7 @@ fn pages_of_tables(kit: &Kit) -> Vec<u8> {
     loop {
         let page = got(kit, &format!("/v1/tables?page_token={token}")).ok();
         all.extend(STANDARD.decode(page["content"].as_str().unwrap()).unwrap());
-        token = page["next_page_token"].as_str().unwrap().to_owned();
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
         if token.is_empty() {
             return all;
         }
@@ -361,6 +361,61 @@ async fn a_batch_is_recorded_together_or_not_at_all() {
     assert_eq!(posted(&kit, "/v1/events:batchAppend", &too_many).refusal().0, "BATCH_TOO_LARGE");
     let none = json!({ "envelopes": [] });
     assert_eq!(posted(&kit, "/v1/events:batchAppend", &none).refusal().0, "BATCH_EMPTY");
+    kit.stop().await;
+}
+
+/// The next chunk of an answer whose head was read, as one line of JSON.
+fn streamed(wire: &mut Wire) -> Option<Json> {
+    let size = usize::from_str_radix(&wire.line()?, 16).unwrap();
+    let chunk = wire.bytes(size);
+    assert_eq!(wire.line().as_deref(), Some(""));
+    if size == 0 {
+        return None;
+    }
+    let (line, end) = chunk.split_at(size - 1);
+    assert!(end == b"\n" && !line.contains(&b'\n'), "a message is a line, and goes out at once");
+    Some(serde_json::from_slice(line).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_is_lines_and_its_last_line_says_where_to_go_on() {
+    let mut kit = Kit::start().await;
+    let size = kit.checkpoint().await.size.0;
+    let host = kit.address();
+    let mut wire = Wire::to(host);
+    wire.send(format!(
+        "GET /v1/entries:watch?from_entry_index={}&heartbeat_seconds=1 HTTP/1.1\r\nHost: {host}\r\n\
+         X-Server-Timeout: 3\r\n\r\n",
+        size - 1
+    ));
+    let head = wire.answer(false).unwrap();
+    assert_eq!((head.status, head.header("content-type")), (200, Some("application/x-ndjson")));
+    let first = streamed(&mut wire).unwrap();
+    let origin = grpc_kit::origin().to_string();
+    assert!(first["heartbeat"]["checkpoint"].as_str().unwrap().starts_with(&origin), "{first}");
+    let past = streamed(&mut wire).unwrap();
+    assert_eq!(past["entry"]["entry_index"], (size - 1).to_string());
+    let lot = kit.copper(COLLECTOR, 1_000).await;
+    let entry = loop {
+        let line = streamed(&mut wire).unwrap();
+        if line.get("entry").is_some() {
+            break line;
+        }
+    };
+    let told = got(&kit, &format!("/v1/entries/{size}")).ok();
+    assert_eq!(entry["entry"]["entry"], told["entry"]["entry"]);
+    assert_eq!(entry["entry"]["kind"], "EVENT_KIND_COLLECT_LOT");
+    let mut last = entry;
+    while let Some(line) = streamed(&mut wire) {
+        last = line;
+    }
+    let error = &last["error"];
+    assert_eq!(error["status"], "DEADLINE_EXCEEDED", "{last}");
+    assert_eq!(error["details"][0]["metadata"]["resume_from"], (size + 1).to_string());
+    // What is wrong before the first line is an error like any other.
+    let beyond = got(&kit, "/v1/entries:watch?from_entry_index=999999");
+    assert_eq!((beyond.status, beyond.refusal().0.as_str()), (400, "REQUEST_INVALID"));
+    assert_eq!(got(&kit, &format!("/v1/lots/{lot}")).status, 200);
     kit.stop().await;
 }
 

@@ -8,7 +8,7 @@ mod common {
 }
 
 use common::node_kit::{COORD, Kit, ledger_key, origin, register_key, secret, signed, told};
-use urbanmine::domain::PublicKey;
+use urbanmine::domain::{EntryIndex, PublicKey};
 use urbanmine::ledger::checkpoint::SignedCheckpoint;
 use urbanmine::ledger::keys::SigningKey;
 use urbanmine::ledger::receipt::Receipt;
@@ -115,6 +115,8 @@ async fn after_a_rotation_the_next_key_goes_on_and_the_old_one_does_not() {
     let node = open(&kit, &next).unwrap();
     check_acknowledged(&kit, &node);
     assert_eq!(node.reader().ledger().unwrap().ledger_key, next.public_key());
+    assert!(node.reader().is_statement(done.index).unwrap());
+    assert!(!node.reader().is_statement(EntryIndex(done.index.0 - 1)).unwrap());
     let after = kit.copper();
     kit.append(&node, &after).await;
     // Neither key of the ledger ever speaks for a party.

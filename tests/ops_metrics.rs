@@ -83,7 +83,7 @@ fn busy(place: &Place, url: &str) {
         } });
         lines.push(event(&format!("site/{number}"), "register_site", site));
     }
-    let script: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let script = lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
     fs::write(place.path("busy.jsonl"), script).unwrap();
     let key = format!("@party/coordinator={}", place.text("coordinator.pem"));
     let files = [("--passphrase-file", "passphrase")];

@@ -149,7 +149,7 @@ fn origins_are_pending_until_the_close_and_then_the_mix_of_all_charges() {
 #[test]
 fn the_order_of_charges_does_not_matter() {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-    let mut seen: Option<(Vec<(LotId, u64)>, Vec<(LotId, u64)>)> = None;
+    let mut seen: Option<[Vec<(LotId, u64)>; 2]> = None;
     for order in orders {
         let mut world = World::new();
         let lots = [101, 233, 777].map(|grams| (world.copper(SMELTER, grams), grams));
@@ -167,7 +167,7 @@ fn the_order_of_charges_does_not_matter() {
         }
         close(&mut world, id, 0, 101 + 233 + 777 - 97);
         let asked = asked.unwrap();
-        let found = (shares(&of(&world, asked, Measure::Mass)), shares(&of(&world, asked, CU)));
+        let found = [Measure::Mass, CU].map(|measure| shares(&of(&world, asked, measure)));
         assert_eq!(&found, seen.get_or_insert_with(|| found.clone()), "{order:?}");
         laws(&world);
     }

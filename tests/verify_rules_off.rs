@@ -14,13 +14,19 @@ use std::sync::OnceLock;
 
 use forge::{Forge, Forged, START_MS, VALID, far_site, origin, party, pins, public, secret, site};
 use forge_world::*;
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
-    ChargeCampaign, CloseCampaign, DrawCampaign, OpenCampaign, OpeningInventory, RegisterKey,
-    RevokeKey, Waiver,
+    Attest, ChargeCampaign, ClaimCredit, CloseCampaign, DrawCampaign, OpenCampaign,
+    OpeningInventory, RegisterKey, RevokeKey, SucceedParty, Waiver,
 };
 use urbanmine::domain::units::Validity;
-use urbanmine::domain::vocabulary::{LicenceKind, LossKind, OriginKind, PartyRole};
-use urbanmine::domain::{Body, CampaignId, Event, Grams, Hash32, Origin, PartyId, TimeMs};
+use urbanmine::domain::vocabulary::{
+    AttestResult, CustodyModel, LicenceKind, LossKind, OriginKind, PartyRole, Substance,
+};
+use urbanmine::domain::{
+    Body, CampaignId, EntryCount, Event, EventId, Grams, Hash32, Origin, PartyId, TimeMs,
+};
+use urbanmine::ledger::Checkpoint;
 use urbanmine::verify::{FindingKind, Pins, Report, Verdict};
 
 /// A world without lots, made once.
@@ -582,6 +588,75 @@ fn r9_what_was_bought_on_an_invoice_is_sold_on_one() {
     offer.invoice_class = Some(urbanmine::domain::vocabulary::InvoiceClass::None);
     let words = "R9, reason 199 INVOICE_CLASS_MISMATCH";
     lie(&mut forge, COLLECTOR, Body::OfferTransfer(offer), words);
+}
+
+// --- who acts, and what is claimed ---------------------------------------------------------------
+
+#[test]
+fn whoever_was_succeeded_acts_no_more() {
+    let mut forge = world();
+    let lot = forge.copper(1_000);
+    let (party, successor) = (COLLECTOR, SMELTER);
+    forge.say(COORD, Body::SucceedParty(SucceedParty { party, successor }));
+    let child = forge.lot();
+    lie(&mut forge, COLLECTOR, split(lot, &[draw(child, 1_000)]), "reason 121 PARTY_SUCCEEDED");
+
+    let mut forge = world();
+    forge.say(COORD, Body::SucceedParty(SucceedParty { party, successor }));
+    let circle = SucceedParty { party: successor, successor: party };
+    lie(&mut forge, COORD, Body::SucceedParty(circle), "reason 148 SUCCESSION_NOT_POSSIBLE");
+}
+
+/// Copper under mass balance that the smelter uses up: 500 g of copper earned.
+fn earned(forge: &mut Forge) -> (EventId, Month) {
+    let lot = forge.lot();
+    let mut new = with_copper(new_lot(lot, COPPER, 1_000), 50_000_000);
+    new.custody_model = CustodyModel::MassBalance;
+    forge.say(COLLECTOR, collect(new));
+    forge.deliver(lot, 1_000);
+    let (out, slag) = (forge.lot(), forge.lot());
+    let cathode = with_copper(made(out, CATHODE, 400), 99_000_000);
+    let mut residue = with_copper(made(slag, SLAG, 600), 0);
+    residue.custody_model = CustodyModel::MassBalance;
+    let melt = refining(&[draw(lot, 1_000)], &[cathode], &[residue]);
+    let melted = forge.say(SMELTER, refine(melt));
+    (melted, Month::of(TimeMs::of(forge.now)))
+}
+
+fn claim(month: Month, grams: u64) -> Body {
+    let (site, substance, mass) = (site(SMELTER), Substance::Cu, Grams::of(grams));
+    Body::ClaimCredit(ClaimCredit { site, substance, mass, from: month, to: month.next() })
+}
+
+#[test]
+fn no_credit_is_overdrawn_and_none_that_was_claimed_goes_away() {
+    let mut forge = world();
+    let (_, month) = earned(&mut forge);
+    forge.say(SMELTER, claim(month, 300));
+    lie(&mut forge, SMELTER, claim(month, 201), "reason 208 CREDIT_INSUFFICIENT: 201 g");
+
+    let mut forge = world();
+    let (melted, month) = earned(&mut forge);
+    forge.say(SMELTER, claim(month, 300));
+    lie(&mut forge, SMELTER, error(melted, &[]), "reason 209 CREDIT_CLAIMED");
+}
+
+#[test]
+fn an_attested_checkpoint_is_this_ledgers_and_not_of_the_future() {
+    let attested = |seed: u8, size: u64| {
+        let root = Hash32([1; 32]);
+        let checkpoint = Checkpoint { origin: origin(), size: EntryCount(size), root };
+        let checkpoint = checkpoint.sign(&secret(seed)).text().to_owned();
+        let (scope, result) = ("all".to_owned(), AttestResult::Passed);
+        Body::Attest(Attest { scope, checkpoint, result })
+    };
+    for (seed, size) in [(forge::LEDGER, 1_000), (7, 3)] {
+        let mut forge = world();
+        let auditor = party(9);
+        forge.register(auditor, &[PartyRole::Auditor], &[]);
+        forge.say(auditor, attested(forge::LEDGER, 3));
+        lie(&mut forge, auditor, attested(seed, size), "reason 149 CHECKPOINT_INVALID");
+    }
 }
 
 // --- R8 ------------------------------------------------------------------------------------------

@@ -5,14 +5,12 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use urbanmine::domain::vocabulary::EventKind;
-use urbanmine::domain::{Body, Hash32, Origin};
+use urbanmine::domain::{Hash32, Origin};
 use urbanmine::limits::MAX_FIELD_FAULTS;
 use urbanmine::wire::statement::StatementBody;
 use urbanmine::wire::v1::event::Body as B;
 use urbanmine::wire::{
-    DecodeFault, EncodeFault, FieldFault, Statement, decode_event, decode_statement, encode_event,
-    encode_statement, v1,
+    DecodeFault, FieldFault, Statement, decode_event, decode_statement, encode_statement, v1,
 };
 
 fn id(seed: u8) -> Bytes {
@@ -758,15 +756,6 @@ fn a_long_value_is_told_in_part() {
     let one = with_lot(|lot| lot.material = "铜\n".repeat(2_000));
     let fault = &faults(&one)[0];
     assert!(fault.found.len() < 200 && !fault.found.contains('\n'), "{}", fault.found);
-}
-
-#[test]
-fn kinds_without_rules_are_known_by_their_kind() {
-    let mut one = event(B::Attest(v1::Attest::default()));
-    one.site_id = id(3);
-    let decoded = decode_event(&one.encode_to_vec()).expect("its head is good");
-    assert_eq!(decoded.body, Body::NotYetSupported(EventKind::Attest));
-    assert_eq!(encode_event(&decoded), Err(EncodeFault::NotYetSupported(EventKind::Attest)));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use tonic::{Request, Response, Status};
 use super::convert::{needed, optional, raw};
 use super::desk::{Desk, answer, asker_of, id_of};
 use super::errors::Failure;
+use super::hush::as_seen;
 use super::pages::{List, cut, page_size};
+use super::viewer::{Viewer, viewer_of};
 use crate::domain::{EventId, KeyId, PartyId};
 use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::keys::SIGNATURE_LEN;
@@ -27,9 +29,10 @@ impl DraftService for DraftDesk {
         &self,
         request: Request<v1::CreateDraftRequest>,
     ) -> Answer<v1::CreateDraftResponse> {
-        let id = id_of(&request);
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
         let v1::CreateDraftRequest { envelope, ttl_seconds } = request.into_inner();
-        answer(id, self.create(envelope, ttl_seconds).await)
+        let outcome = self.create(viewer, envelope, ttl_seconds).await;
+        answer(id, as_seen(&self.0, viewer, outcome).await)
     }
 
     async fn get_draft(
@@ -52,8 +55,9 @@ impl DraftService for DraftDesk {
         &self,
         request: Request<v1::SignDraftRequest>,
     ) -> Answer<v1::SignDraftResponse> {
-        let (id, asker) = (id_of(&request), asker_of(&request));
-        answer(id, self.sign(&request.into_inner(), asker).await)
+        let (id, asker, viewer) = (id_of(&request), asker_of(&request), viewer_of(&request));
+        let outcome = self.sign(&request.into_inner(), asker).await;
+        answer(id, as_seen(&self.0, viewer, outcome).await)
     }
 
     async fn delete_draft(
@@ -68,6 +72,7 @@ impl DraftService for DraftDesk {
 impl DraftDesk {
     async fn create(
         &self,
+        viewer: Viewer,
         envelope: Bytes,
         ttl_seconds: u32,
     ) -> Result<v1::CreateDraftResponse, Failure> {
@@ -75,7 +80,9 @@ impl DraftDesk {
             let rule = format!("0 to {MAX_DRAFT_SECONDS}");
             return Err(Failure::field("ttl_seconds", rule, ttl_seconds.to_string()));
         }
-        let kept = self.0.write(async move |node| node.propose(envelope, ttl_seconds).await);
+        let onlooker = viewer.into();
+        let kept =
+            self.0.write(async move |node| node.propose(onlooker, envelope, ttl_seconds).await);
         Ok(v1::CreateDraftResponse { draft: Some((&kept.await?).into()) })
     }
 

@@ -15,12 +15,13 @@ use tonic_types::{
 
 use super::beside::BesideFault;
 use super::gate::RequestId;
+use super::hush::Hushed;
 use super::identity::IdentityFault;
 use super::json::HttpFault;
 use super::messages_zh;
 use super::numbers::{Number, metadata};
 use super::policy::Denied;
-use crate::domain::EntryIndex;
+use crate::domain::{EntryIndex, Rejection};
 use crate::limits::{
     MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_ERROR_TEXT_BYTES, MAX_REQUEST_BYTES,
     MAX_VIOLATION_TEXT_BYTES, MAX_VIOLATIONS_LISTED, MAX_WATCHES, MAX_WATCHES_PER_CALLER,
@@ -51,6 +52,13 @@ pub enum Failure {
     Identity(IdentityFault),
     /// A request of plain HTTP that becomes no call.
     Http(HttpFault),
+    /// An event was not appended, for a reason of which the caller may not know everything.
+    Hushed {
+        /// Which event of the batch.
+        position: Option<usize>,
+        /// Why, and what of it is not told.
+        hushed: Box<Hushed>,
+    },
     /// No such call.
     MethodUnknown {
         /// The path of the request.
@@ -182,6 +190,7 @@ impl Failure {
         match self {
             Self::Append(error) | Self::Batch(BatchError { error, .. }) => code_of(error),
             Self::Busy => verdict(Reason::Busy),
+            Self::Hushed { hushed, .. } => verdict(reason_of_rejection(&hushed.rejection)),
             Self::DeadlineExceeded => verdict(Reason::DeadlineExceeded),
             Self::Denied(Denied::IdentityMissing) => verdict(Reason::IdentityMissing),
             Self::Denied(Denied::NotAllowed { .. }) => verdict(Reason::PermissionDenied),
@@ -257,6 +266,7 @@ impl Failure {
             | Self::Busy
             | Self::DeadlineExceeded
             | Self::Denied(_)
+            | Self::Hushed { .. }
             | Self::Beside(_)
             | Self::Identity(_)
             | Self::Http(_)
@@ -285,7 +295,10 @@ impl Failure {
     }
 
     fn position(&self) -> Option<usize> {
-        if let Self::Batch(batch) = self { batch.position } else { None }
+        match self {
+            Self::Batch(BatchError { position, .. }) | Self::Hushed { position, .. } => *position,
+            _ => None,
+        }
     }
 
     fn numbers(&self, request: RequestId) -> Vec<Number> {
@@ -305,6 +318,7 @@ impl Failure {
             Self::Identity(_) => Vec::new(),
             Self::RateLimited { wait } => vec![("wait_ms", wait_ms(*wait).to_string())],
             Self::Http(fault) => fault.numbers(),
+            Self::Hushed { hushed, .. } => hushed.numbers(),
             Self::MethodUnknown { path } => vec![("method", path.clone())],
             Self::NotFound { kind, name } => {
                 vec![("kind", (*kind).to_owned()), ("name", name.clone())]
@@ -370,6 +384,10 @@ impl Failure {
             Self::Beside(fault) => fault.to_string(),
             Self::Identity(fault) => fault.to_string(),
             Self::Http(fault) => fault.english(),
+            Self::Hushed { position: None, hushed } => hushed.english(),
+            Self::Hushed { position: Some(position), hushed } => {
+                format!("envelope {position}: {}", hushed.english())
+            }
             Self::MethodUnknown { path } => format!("there is no call {path}"),
             Self::NotFound { kind, name } => format!("no {kind} {name} is recorded"),
             Self::PageToken { rule } => format!("the page token is not valid: {rule}"),
@@ -396,7 +414,10 @@ impl Failure {
     }
 
     fn chinese(&self, reason: Reason, numbers: &[Number]) -> String {
-        let sentence = messages_zh::sentence(reason, numbers);
+        let sentence = match self {
+            Self::Hushed { hushed, .. } => hushed.chinese(),
+            _ => messages_zh::sentence(reason, numbers),
+        };
         match self.position() {
             Some(position) => format!("信封 {position}：{sentence}"),
             None => sentence,
@@ -432,10 +453,7 @@ fn reason_of(error: &AppendError) -> Reason {
         AppendError::Envelope(_) => Reason::EnvelopeMalformed,
         AppendError::Signature { .. } => Reason::SignatureInvalid,
         AppendError::KeyWeak { .. } => Reason::KeyWeak,
-        // A test holds that every number of a rejection is a reason of the same name.
-        AppendError::Rejected(rejection) => {
-            Reason::try_from(i32::from(rejection.number())).unwrap_or(Reason::Unspecified)
-        }
+        AppendError::Rejected(rejection) => reason_of_rejection(rejection),
         AppendError::Busy => Reason::Busy,
         AppendError::Poisoned => Reason::Poisoned,
         AppendError::Indeterminate => Reason::Indeterminate,
@@ -445,6 +463,11 @@ fn reason_of(error: &AppendError) -> Reason {
         AppendError::BatchTooLarge { .. } => Reason::BatchTooLarge,
         AppendError::Unreadable => Reason::StateUnreadable,
     }
+}
+
+/// A test holds that every number of a rejection is a reason of the same name.
+fn reason_of_rejection(rejection: &Rejection) -> Reason {
+    Reason::try_from(i32::from(rejection.number())).unwrap_or(Reason::Unspecified)
 }
 
 /// The table.
@@ -468,7 +491,7 @@ pub fn verdict(reason: Reason) -> Verdict {
         | R::DraftConflict | R::CampaignExists
             => row(Code::AlreadyExists, no, ChangeFirst, None),
 
-        R::OriginMismatch | R::NotYetSupported | R::GenesisMisplaced | R::GenesisMalformed
+        R::OriginMismatch | R::GenesisMisplaced | R::GenesisMalformed
         | R::CorrectiveExpected | R::CorrectivesIncomplete | R::CorrectiveNested
         | R::TablesNotPublished | R::ActorUnknown | R::KeyUnknown
         | R::SignerUnexpected | R::SignerMissing

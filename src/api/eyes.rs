@@ -58,7 +58,10 @@ impl<'a> Eyes<'a> {
     pub fn sees_entry(&self, index: EntryIndex) -> Result<bool, ReadFault> {
         match self.viewer {
             Viewer::Overseer => Ok(true),
-            Viewer::Party(party) => self.reader.concerns(party, index),
+            // What the ledger itself says (its next key, say) is for everybody who relies on it.
+            Viewer::Party(party) => {
+                Ok(self.reader.concerns(party, index)? || self.reader.is_statement(index)?)
+            }
             Viewer::Stranger => Ok(false),
         }
     }

@@ -9,8 +9,9 @@ use super::convert::{ledger, missing, needed, raw_hashes};
 use super::desk::{Desk, answer, id_of};
 use super::errors::Failure;
 use super::eyes::Eyes;
+use super::hush::as_seen;
 use super::pages::{List, page_size};
-use super::viewer::viewer_of;
+use super::viewer::{Viewer, viewer_of};
 use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
@@ -50,8 +51,9 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::AppendEventRequest>,
     ) -> Answer<v1::AppendEventResponse> {
-        let id = id_of(&request);
-        let outcome = self.append(request.into_inner()).await;
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let outcome = self.append(viewer, request.into_inner()).await;
+        let outcome = as_seen(&self.desk, viewer, outcome).await;
         self.tell_health(&outcome).await;
         answer(id, outcome)
     }
@@ -60,8 +62,9 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::BatchAppendEventsRequest>,
     ) -> Answer<v1::BatchAppendEventsResponse> {
-        let id = id_of(&request);
-        let outcome = self.append_batch(request.into_inner()).await;
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let outcome = self.append_batch(viewer, request.into_inner()).await;
+        let outcome = as_seen(&self.desk, viewer, outcome).await;
         self.tell_health(&outcome).await;
         answer(id, outcome)
     }
@@ -159,20 +162,18 @@ impl LedgerDesk {
 
     async fn append(
         &self,
+        viewer: Viewer,
         request: v1::AppendEventRequest,
     ) -> Result<v1::AppendEventResponse, Failure> {
-        let envelope = request.envelope;
-        if request.validate_only {
-            let judged = self.desk.write(async move |node| node.validate(vec![envelope]).await);
-            judged.await.map_err(alone)?;
-            return Ok(v1::AppendEventResponse { appended: None });
-        }
-        let appended = self.desk.write(async move |node| node.append(envelope).await).await?;
-        Ok(v1::AppendEventResponse { appended: Some(appended.into()) })
+        let envelopes = vec![request.envelope];
+        let mut appended =
+            self.record(viewer, envelopes, request.validate_only).await.map_err(alone)?;
+        Ok(v1::AppendEventResponse { appended: appended.pop() })
     }
 
     async fn append_batch(
         &self,
+        viewer: Viewer,
         request: v1::BatchAppendEventsRequest,
     ) -> Result<v1::BatchAppendEventsResponse, Failure> {
         let envelopes: Vec<Bytes> = request.envelopes;
@@ -180,14 +181,26 @@ impl LedgerDesk {
             let error = AppendError::BatchEmpty;
             return Err(BatchError { position: None, error }.into());
         }
-        if request.validate_only {
-            self.desk.write(async move |node| node.validate(envelopes).await).await?;
-            return Ok(v1::BatchAppendEventsResponse { appended: Vec::new() });
-        }
-        let appended =
-            self.desk.write(async move |node| node.append_batch(envelopes).await).await?;
-        let appended = appended.into_iter().map(v1::AppendedEvent::from).collect();
+        let appended = self.record(viewer, envelopes, request.validate_only).await?;
         Ok(v1::BatchAppendEventsResponse { appended })
+    }
+
+    /// Records, or judges only: then nothing was appended.
+    async fn record(
+        &self,
+        viewer: Viewer,
+        envelopes: Vec<Bytes>,
+        validate_only: bool,
+    ) -> Result<Vec<v1::AppendedEvent>, Failure> {
+        let onlooker = viewer.into();
+        let appended = self.desk.write(async move |node| {
+            if validate_only {
+                node.validate_for(onlooker, envelopes).await.map(|()| Vec::new())
+            } else {
+                node.append_for(onlooker, envelopes).await
+            }
+        });
+        Ok(appended.await?.into_iter().map(v1::AppendedEvent::from).collect())
     }
 }
 

@@ -11,7 +11,7 @@ pub fn sentence(reason: Reason, numbers: &[Number]) -> String {
 }
 
 /// Fills in one pass, so that a number that looks like a key is not filled again.
-fn fill(template: &str, numbers: &[Number]) -> String {
+pub fn fill(template: &str, numbers: &[Number]) -> String {
     let mut filled = String::with_capacity(template.len() * 2);
     let mut rest = template;
     // Each round takes at least one byte off `rest`.
@@ -45,7 +45,6 @@ pub const SENTENCES: &[(Reason, &str)] = &[
     (Reason::RequestMalformed, "请求不是本方法的 protobuf 消息：{detail}"),
     (Reason::BatchRepeats, "同一事件在批次中出现两次"),
     (Reason::OriginMismatch, "事件指向账本 {found}，本账本为 {expected}"),
-    (Reason::NotYetSupported, "{kind} 类事件已有编号，但规则尚未启用"),
     (Reason::GenesisMisplaced, "第 0 条且仅第 0 条为创世事件；第 {index} 条不能是 {kind}"),
     (Reason::GenesisMalformed, "创世事件不合规：{rule}"),
     (Reason::EventIdConflict, "事件 {event} 已记录为第 {recorded_at} 条，且内容不同"),

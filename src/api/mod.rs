@@ -22,6 +22,7 @@ mod drafts;
 pub mod errors;
 mod eyes;
 pub mod gate;
+mod hush;
 pub mod identity;
 pub mod json;
 mod ledger;

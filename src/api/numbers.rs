@@ -34,7 +34,6 @@ macro_rules! numbers_of_rejections {
 
 numbers_of_rejections! {
     OriginMismatch { expected, found }
-    NotYetSupported { kind }
     GenesisMisplaced { kind, index }
     GenesisMalformed { rule }
     EventIdConflict { event, recorded_at }

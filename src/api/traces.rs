@@ -119,7 +119,8 @@ fn destinations_along(
         is_complete: trace.is_complete,
         lot_cap: cap(MAX_TRACE_LOTS),
         step_cap: cap(MAX_TRACE_STEPS),
-        is_final: trace.pending_campaigns.is_empty(),
+        // Whether others still work on it is theirs to know.
+        is_final: path.pending_ids(trace).is_empty(),
         pending_campaign_ids: path.pending_ids(trace),
     }
 }

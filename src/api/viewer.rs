@@ -6,6 +6,7 @@
 use tonic::Request;
 
 use crate::domain::PartyId;
+use crate::domain::sight::Onlooker;
 
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +18,16 @@ pub enum Viewer {
     Party(PartyId),
     /// Anybody: what is public.
     Stranger,
+}
+
+impl From<Viewer> for Onlooker {
+    fn from(viewer: Viewer) -> Self {
+        match viewer {
+            Viewer::Overseer => Self::Everything,
+            Viewer::Party(party) => Self::Party(party),
+            Viewer::Stranger => Self::Nothing,
+        }
+    }
 }
 
 /// Who looks, as the gate found out.

@@ -145,8 +145,6 @@ pub enum Body {
     AcknowledgeAnomaly(AcknowledgeAnomaly),
     /// Recycled content is claimed.
     ClaimCredit(ClaimCredit),
-    /// A kind that has its tag but not yet its rules.
-    NotYetSupported(EventKind),
 }
 
 /// The first entry.
@@ -726,7 +724,6 @@ impl Body {
             Self::Attest(_) => EventKind::Attest,
             Self::AcknowledgeAnomaly(_) => EventKind::AcknowledgeAnomaly,
             Self::ClaimCredit(_) => EventKind::ClaimCredit,
-            Self::NotYetSupported(kind) => *kind,
         }
     }
 }

@@ -20,8 +20,6 @@ pub enum Rejection {
     // --- ledger ---
     #[error("the event is meant for ledger {found}, this is {expected}")]
     OriginMismatch { expected: Origin, found: Origin },
-    #[error("events of kind {kind} have their tag but no rules yet")]
-    NotYetSupported { kind: EventKind },
     #[error("entry 0, and no other, is the genesis; entry {index} would be {kind}")]
     GenesisMisplaced { kind: EventKind, index: EntryIndex },
     #[error("the genesis is not sound: {rule}")]
@@ -308,7 +306,6 @@ impl Rejection {
     /// Every reason in order of precedence, with its public number.
     pub const ALL: &'static [(u16, &'static str)] = &[
         (100, "ORIGIN_MISMATCH"),
-        (101, "NOT_YET_SUPPORTED"),
         (102, "GENESIS_MISPLACED"),
         (103, "GENESIS_MALFORMED"),
         (104, "EVENT_ID_CONFLICT"),
@@ -414,7 +411,6 @@ impl Rejection {
     pub const fn number(&self) -> u16 {
         match self {
             Self::OriginMismatch { .. } => 100,
-            Self::NotYetSupported { .. } => 101,
             Self::GenesisMisplaced { .. } => 102,
             Self::GenesisMalformed { .. } => 103,
             Self::EventIdConflict { .. } => 104,

@@ -7,6 +7,17 @@ use super::ids::{EntryIndex, LotId, PartyId};
 use super::lot::Lot;
 use super::units::Grams;
 
+/// For whose eyes an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Onlooker {
+    /// Somebody who may see everything.
+    Everything,
+    /// A party.
+    Party(PartyId),
+    /// Somebody who may see nothing.
+    Nothing,
+}
+
 /// What one entry lets parties see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntrySight {

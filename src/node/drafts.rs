@@ -15,8 +15,10 @@ use super::admission::{Admitted, admit, check_signature};
 use super::clock::Clock;
 use super::error::AppendError;
 use super::handle::Appended;
+use super::veil::Veil;
 use crate::domain::apply::required_signers;
 use crate::domain::effects::View as _;
+use crate::domain::sight::Onlooker;
 use crate::domain::{Event, EventId, KeyId, PartyId, Rejection, TimeMs};
 use crate::ledger::envelope::{Envelope, EnvelopeSignature};
 use crate::limits::{DEFAULT_DRAFT_SECONDS, MAX_DRAFT_SECONDS, MAX_DRAFTS, MAX_DRAFTS_PER_PARTY};
@@ -86,6 +88,15 @@ pub enum Asker {
     Operator,
 }
 
+impl From<Asker> for Onlooker {
+    fn from(asker: Asker) -> Self {
+        match asker {
+            Asker::Party(party) => Self::Party(party),
+            Asker::Operator => Self::Everything,
+        }
+    }
+}
+
 /// What a signature led to.
 #[derive(Debug, Clone)]
 pub enum Signing {
@@ -142,17 +153,17 @@ impl Drafts {
         Ok(Self { store, cabinet, clock, slips: Mutex::new(slips) })
     }
 
-    /// Takes a proposed event apart: who has to sign, who has, and what the rules judge.
-    pub fn prepare(&self, envelope: Bytes) -> Result<Proposal, DraftFault> {
-        let key_of = |key| -> Result<_, StoreFault> {
-            Ok(self.store.key(key)?.map(|state| state.public_key))
-        };
-        let admitted = admit(envelope, key_of)??;
+    /// Takes a proposed event apart: who has to sign, who has, and what the rules judge. What the
+    /// onlooker may not see is not there.
+    pub fn prepare(&self, onlooker: Onlooker, envelope: Bytes) -> Result<Proposal, DraftFault> {
+        let veil = Veil::new(&self.store, onlooker, &[])?;
+        let admitted = admit(envelope, |key| veil.public_key(key))??;
         let event = admitted.event();
-        let required = required_signers(&*self.store, event)?;
+        let required = required_signers(&veil, event)?;
         let mut signed_by = Vec::new();
         for &key in admitted.signers() {
-            let party = self.party_of(key)?;
+            let state = veil.key(key)?.ok_or_else(|| rejected(Rejection::KeyUnknown { key }))?;
+            let party = state.party;
             let is_second = signed_by.contains(&party);
             if is_second || !required.contains(&party) {
                 return Err(rejected(Rejection::SignerUnexpected { key, party }));

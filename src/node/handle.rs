@@ -17,8 +17,9 @@ use super::group::Placed;
 use super::measures;
 use super::reader::Reader;
 use super::vault::{OpeningFault, Vault};
+use super::veil::Veil;
 use super::writer::{MailboxPlace, Purpose, Request, Shared, Writer};
-use crate::domain::effects::View as _;
+use crate::domain::sight::Onlooker;
 use crate::domain::{EntryIndex, EventId};
 use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
@@ -88,8 +89,17 @@ impl Node {
     /// Records all events, contiguously, or none. Members that are recorded already return their
     /// receipts.
     pub async fn append_batch(&self, batch: Vec<Bytes>) -> Result<Vec<Appended>, BatchError> {
+        self.append_for(Onlooker::Everything, batch).await
+    }
+
+    /// As [`Node::append_batch`], with refusals as this onlooker may know them.
+    pub async fn append_for(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+    ) -> Result<Vec<Appended>, BatchError> {
         let begun = Instant::now();
-        let placed = self.submit(batch, Purpose::Record).await?;
+        let placed = self.submit(onlooker, batch, Purpose::Record).await?;
         let reader = self.reader();
         let receipts = self.in_background(move || receipts(&reader, &placed)).await;
         metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
@@ -99,13 +109,29 @@ impl Node {
 
     /// Judges all events as if they were to be recorded now, and records nothing.
     pub async fn validate(&self, batch: Vec<Bytes>) -> Result<(), BatchError> {
-        self.submit(batch, Purpose::Validate).await.map(drop)
+        self.validate_for(Onlooker::Everything, batch).await
+    }
+
+    /// As [`Node::validate`], with refusals as this onlooker may know them.
+    pub async fn validate_for(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+    ) -> Result<(), BatchError> {
+        self.submit(onlooker, batch, Purpose::Validate).await.map(drop)
     }
 
     /// Keeps an event until everybody who has to has signed it. The rules judge it as if they had.
-    pub async fn propose(&self, envelope: Bytes, ttl_seconds: u32) -> Result<Draft, DraftFault> {
-        let proposal = self.with_drafts(move |drafts| drafts.prepare(envelope)).await?;
-        let judged = self.send_admitted(vec![proposal.judged.clone()], Purpose::Validate).await;
+    /// Refusals are as this onlooker may know them.
+    pub async fn propose(
+        &self,
+        onlooker: Onlooker,
+        envelope: Bytes,
+        ttl_seconds: u32,
+    ) -> Result<Draft, DraftFault> {
+        let proposal = self.with_drafts(move |it| it.prepare(onlooker, envelope)).await?;
+        let judged =
+            self.send_admitted(onlooker, vec![proposal.judged.clone()], Purpose::Validate).await;
         judged.map_err(|refused| refused.error)?;
         self.with_drafts(move |drafts| drafts.keep(proposal, ttl_seconds)).await
     }
@@ -123,7 +149,9 @@ impl Node {
             Signing::Waits(draft) => return Ok(Signed::Waits(draft)),
             Signing::Complete(envelope) => envelope,
         };
-        let appended = self.append(envelope).await?;
+        let appended = self.append_for(asker.into(), vec![envelope]).await;
+        let appended = appended.map_err(|refused| refused.error)?.pop();
+        let appended = appended.ok_or(AppendError::Unreadable)?;
         // A crash before this line: the event is recorded and its draft is there. Whoever signs it
         // again gets the first receipt; else it ends with its time.
         self.with_drafts(move |drafts| drafts.recorded(id)).await?;
@@ -176,24 +204,31 @@ impl Node {
         }
     }
 
-    async fn submit(&self, batch: Vec<Bytes>, purpose: Purpose) -> Result<Vec<Placed>, BatchError> {
+    async fn submit(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+        purpose: Purpose,
+    ) -> Result<Vec<Placed>, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
         let store = Arc::clone(&self.inner.store);
-        let admitted = self.in_background(move || admit_all(&store, batch)).await;
+        let admitted = self.in_background(move || admit_all(&store, onlooker, batch)).await;
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
-        self.send_admitted(batch, purpose).await
+        self.send_admitted(onlooker, batch, purpose).await
     }
 
     async fn send_admitted(
         &self,
+        onlooker: Onlooker,
         batch: Vec<Admitted>,
         purpose: Purpose,
     ) -> Result<Vec<Placed>, BatchError> {
         self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
         let place = MailboxPlace::take(Arc::clone(&self.inner.shared));
-        self.send(Request { batch, purpose, place, reply }).map_err(BatchError::whole)?;
+        let request = Request { batch, purpose, onlooker, place, reply };
+        self.send(request).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.
         answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))
     }
@@ -250,12 +285,16 @@ fn check_size(batch: &[Bytes]) -> Result<(), BatchError> {
     Ok(())
 }
 
-fn admit_all(store: &Store, batch: Vec<Bytes>) -> Result<Vec<Admitted>, BatchError> {
+fn admit_all(
+    store: &Store,
+    onlooker: Onlooker,
+    batch: Vec<Bytes>,
+) -> Result<Vec<Admitted>, BatchError> {
     let mut admitted = Vec::with_capacity(batch.len());
+    let unreadable = |_| BatchError::whole(AppendError::Unreadable);
+    let veil = Veil::new(store, onlooker, &[]).map_err(unreadable)?;
     for (position, envelope) in batch.into_iter().enumerate() {
-        let key_of = |key| Ok(store.key(key)?.map(|state| state.public_key));
-        let verdict: Result<_, crate::store::StoreFault> = admit(envelope, key_of);
-        match verdict {
+        match admit(envelope, |key| veil.public_key(key)) {
             Ok(Ok(event)) => admitted.push(event),
             Ok(Err(error)) => return Err(BatchError::at(position, error)),
             Err(_) => return Err(BatchError::at(position, AppendError::Unreadable)),

@@ -5,7 +5,7 @@
 //! key, and the one place that says "now" ([`clock`]).
 //!
 //! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
-//! knows who calls (`api`).
+//! finds out who calls (`api`): it is told for whose eyes a refusal is.
 //!
 //! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
 
@@ -23,6 +23,7 @@ pub mod overlay;
 pub mod reader;
 pub mod statement;
 pub mod vault;
+mod veil;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};

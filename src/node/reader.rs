@@ -19,7 +19,7 @@ use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
@@ -154,6 +154,13 @@ impl Reader {
     /// Entries under the last signed checkpoint.
     pub fn size(&self) -> EntryCount {
         *self.shared.size.borrow()
+    }
+
+    /// Whether the ledger itself speaks in an entry under the checkpoint.
+    pub fn is_statement(&self, index: EntryIndex) -> Result<bool, ReadFault> {
+        let Some(bytes) = self.entry(index)? else { return Ok(false) };
+        let entry = Entry::parse(&bytes).map_err(|it| ReadFault::Tree(it.to_string()))?;
+        Ok(entry.kind == EntryKind::Statement)
     }
 
     /// When the last entry under the checkpoint was recorded.

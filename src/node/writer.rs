@@ -27,7 +27,9 @@ use super::admission::Admitted;
 use super::clock::Clock;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
+use super::veil::Veil;
 use super::{measures, statement};
+use crate::domain::sight::Onlooker;
 use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
@@ -39,7 +41,7 @@ use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
     MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS, MAX_UNSYNCED_BYTES,
 };
-use crate::store::{FaultPoint, GroupRows, Store};
+use crate::store::{FaultPoint, GroupRows, Store, StoreFault};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct Request {
     pub batch: Vec<Admitted>,
     /// What it is for.
     pub purpose: Purpose,
+    /// For whose eyes the answer is.
+    pub onlooker: Onlooker,
     /// Its place in the mailbox, for as long as it waits.
     pub place: MailboxPlace,
     /// Where the answer goes; a caller that hung up is not missed.
@@ -212,10 +216,18 @@ impl Writer {
         now: TimeMs,
         waiting: &mut Vec<Waiting>,
     ) -> Result<(), NodeFault> {
-        let Request { batch, purpose, reply, .. } = request;
-        let verdict = match purpose {
-            Purpose::Record => group.add(&*self.store, &batch, now),
-            Purpose::Validate => group.check(&*self.store, &batch, now),
+        let Request { batch, purpose, onlooker, reply, .. } = request;
+        let verdict = match self.refused_repeat(onlooker, &batch) {
+            Ok(None) => match purpose {
+                Purpose::Record => group.add(&*self.store, &batch, now),
+                Purpose::Validate => group.check(&*self.store, &batch, now),
+            },
+            Ok(Some(refused)) => Err(Refused::Caller(refused)),
+            Err(fault) => Err(Refused::Unreadable(fault)),
+        };
+        let verdict = match verdict {
+            Err(Refused::Caller(error)) => Err(self.veiled(onlooker, &batch, now, error)),
+            other => other,
         };
         match (verdict, purpose) {
             (Ok(placed), Purpose::Record) => waiting.push(Waiting { reply, placed }),
@@ -231,6 +243,43 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// An event that is recorded already and that the onlooker may not have the receipt of.
+    fn refused_repeat(
+        &self,
+        onlooker: Onlooker,
+        batch: &[Admitted],
+    ) -> Result<Option<BatchError>, StoreFault> {
+        if onlooker == Onlooker::Everything {
+            return Ok(None);
+        }
+        Ok(Veil::new(&self.store, onlooker, &[])?.check_repeats(batch)?.err())
+    }
+
+    /// A refusal as an onlooker may know it: that of the same events where nothing is that it may
+    /// not see. Where those would pass, the refusal stands: ids that are taken, and what others did
+    /// to what the onlooker's own event made, cannot be hidden from whoever asks for them.
+    fn veiled(
+        &self,
+        onlooker: Onlooker,
+        batch: &[Admitted],
+        now: TimeMs,
+        error: BatchError,
+    ) -> Refused<StoreFault> {
+        let tells_of_state =
+            matches!(error.error, AppendError::Rejected(_) | AppendError::Signature { .. });
+        if onlooker == Onlooker::Everything || !tells_of_state {
+            return Refused::Caller(error);
+        }
+        let veil = match Veil::new(&self.store, onlooker, batch) {
+            Ok(veil) => veil,
+            Err(fault) => return Refused::Unreadable(fault),
+        };
+        match PendingGroup::new(self.head.clone()).check(&veil, batch, now) {
+            Ok(_) => Refused::Caller(error),
+            Err(refused) => refused,
+        }
     }
 
     fn finish(&mut self, group: PendingGroup, waiting: Vec<Waiting>) -> Result<(), NodeFault> {

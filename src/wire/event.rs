@@ -20,7 +20,7 @@ use crate::domain::vocabulary::{CommitmentKind, DocumentKind};
 use crate::domain::{EventId, Hash32, OffsetMin, PartyId, SiteId};
 use crate::limits::{MAX_COMMITMENTS, MAX_DOCUMENTS, MAX_PAYLOAD_BYTES, MAX_SHORT_TEXT_BYTES};
 
-pub use encode::{EncodeFault, encode_event};
+pub use encode::encode_event;
 pub use fields::FieldFault;
 use fields::Fields;
 
@@ -164,9 +164,8 @@ fn site_rule(fields: &mut Fields, body: &v1::event::Body, is_present: bool) {
         | B::DisposeResidue(_)
         | B::Stocktake(_)
         | B::ExitLot(_) => SiteRule::Present,
-        // An authority that stops a lot has no site there, and two parties settle at a desk; kinds
-        // without rules are not judged.
-        _ => SiteRule::Either,
+        // An authority that stops a lot has no site there, and two parties settle at a desk.
+        B::SettleDiscrepancy(_) | B::HoldLot(_) | B::ReleaseLot(_) => SiteRule::Either,
     };
     match (rule, is_present) {
         (SiteRule::Present, false) => {

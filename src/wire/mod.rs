@@ -12,7 +12,7 @@ pub mod event;
 pub mod statement;
 
 pub use canonical::{CanonicalRule, MessageName, NonCanonical};
-pub use event::{DecodeFault, EncodeFault, FieldFault, decode_event, encode_event};
+pub use event::{DecodeFault, FieldFault, decode_event, encode_event};
 pub use statement::{Statement, decode_statement, encode_possession, encode_statement};
 
 /// Types generated from `proto/urbanmine/v1`.

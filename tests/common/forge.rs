@@ -113,7 +113,7 @@ pub fn far_site(of: PartyId) -> SiteId {
 
 /// The payload that an event is spelled as.
 pub fn payload(event: &Event) -> Bytes {
-    Bytes::from(encode_event(event).unwrap())
+    Bytes::from(encode_event(event))
 }
 
 impl Forge {

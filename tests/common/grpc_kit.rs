@@ -15,6 +15,8 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::{ErrorDetail, StatusExt as _};
 use urbanmine::api::doors::ReadAnew;
+use urbanmine::api::identity::Scopes;
+use urbanmine::api::tokens::{Holder, Token, TokenBook, TokenId, token_text};
 use urbanmine::api::{self, DoorSettings, Doors, Listener};
 use urbanmine::domain::event::{Genesis, PublishTables, RegisterKey, RevokeKey};
 use urbanmine::domain::party::{Licence, Site};
@@ -129,6 +131,26 @@ pub fn altered(event: &Event, alter: impl FnOnce(&mut v1::Event)) -> Bytes {
 impl Kit {
     /// A ledger with its registry, served.
     pub async fn start() -> Self {
+        let (folder, node, serial) = Self::found().await;
+        Self::serve(folder, node, serial).await
+    }
+
+    /// A second door to the same ledger, behind which these parties have to show their tokens: see
+    /// [`bearer`].
+    pub async fn asking_door(&self, parties: &[PartyId]) -> Channel {
+        let path = self.folder.path().join("tokens");
+        std::fs::write(&path, token_book(parties).to_text().unwrap()).unwrap();
+        let doors = Doors::open(DoorSettings { tokens: Some(path), ..DoorSettings::default() });
+        let listener = doors.unwrap().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.address();
+        let served = self.node.clone();
+        tokio::spawn(async move {
+            api::serve(served, listener, std::future::pending()).await.unwrap();
+        });
+        Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+    }
+
+    async fn found() -> (TempDir, Node, u64) {
         let folder = tempfile::tempdir().unwrap();
         let config = NodeConfig::new(folder.path().join("data"), folder.path().join("guard"));
         let mut mint = Mint { now: START_MS, serial: 0 };
@@ -138,7 +160,7 @@ impl Kit {
         }
         let registry: Vec<Event> = registry(&mut mint);
         node.append_batch(registry.iter().map(signed).collect()).await.unwrap();
-        Self::serve(folder, node, mint.serial).await
+        (folder, node, mint.serial)
     }
 
     async fn serve(folder: TempDir, node: Node, serial: u64) -> Self {
@@ -277,6 +299,31 @@ impl Kit {
         let request = v1::GetLotRequest { lot_id: raw(id.as_bytes()) };
         self.lots.get_lot(request).await.unwrap().into_inner().lot.unwrap()
     }
+}
+
+/// What a party shows to be let in, where it has a token.
+pub fn bearer(party: PartyId) -> String {
+    let seed = forge::seed_of(party);
+    format!("Bearer {}", token_text(TokenId([seed; 8]), &[seed; 32]))
+}
+
+fn token_book(parties: &[PartyId]) -> TokenBook {
+    let mut book = TokenBook::default();
+    for party in parties {
+        let seed = forge::seed_of(*party);
+        let token = Token {
+            id: TokenId([seed; 8]),
+            secret_sha256: sha256(&[seed; 32]),
+            holder: Holder::Party(*party),
+            scopes: Scopes::ALL,
+            created_at: TimeMs::of(START_MS),
+            expires_at: TimeMs::of(START_MS * 3),
+            revoked_at: None,
+            note: String::new(),
+        };
+        book.add(token, TimeMs::of(START_MS)).unwrap();
+    }
+    book
 }
 
 /// The key that clients pin.

@@ -188,7 +188,7 @@ impl Kit {
             previous_checkpoint: String::new(),
         };
         let genesis = self.event(COORD, Body::Genesis(genesis));
-        let payload = Bytes::from(encode_event(&genesis).unwrap());
+        let payload = Bytes::from(encode_event(&genesis));
         let signed = Envelope::sign(EVENT_PAYLOAD_TYPE, payload, &[&secret(1)]);
         Node::init(&self.config(), ledger_key(), &signed)
     }
@@ -418,7 +418,7 @@ pub fn signed(event: &Event) -> Bytes {
 
 /// An event signed by a key.
 pub fn signed_by(event: &Event, seed: u8) -> Bytes {
-    let payload = Bytes::from(encode_event(event).unwrap());
+    let payload = Bytes::from(encode_event(event));
     Envelope::sign(EVENT_PAYLOAD_TYPE, payload, &[&secret(seed)]).encode()
 }
 

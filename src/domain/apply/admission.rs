@@ -45,9 +45,6 @@ fn check_ledger<V: View>(work: &Work<'_, V>) -> Result<(), Rejection> {
         let (expected, found) = (work.ledger.origin.clone(), origin.clone());
         return Err(Rejection::OriginMismatch { expected, found });
     }
-    if let Body::NotYetSupported(kind) = body {
-        return Err(Rejection::NotYetSupported { kind: *kind });
-    }
     let (kind, index) = (body.kind(), work.moment.index);
     if kind == EventKind::Genesis || index == EntryIndex(0) {
         return Err(Rejection::GenesisMisplaced { kind, index });
@@ -290,8 +287,7 @@ fn action_of<V: View>(work: &Work<'_, V>) -> Verdict<Option<&'static str>, V> {
         | Body::RegisterKey(_)
         | Body::RevokeKey(_)
         | Body::PublishTables(_)
-        | Body::OpeningInventory(_)
-        | Body::NotYetSupported(_) => REGISTER,
+        | Body::OpeningInventory(_) => REGISTER,
     }))
 }
 

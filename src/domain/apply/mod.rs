@@ -101,7 +101,7 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
     let mut work = Work::new(view, signed, moment, ledger);
     admission::admit(&mut work)?;
     match &event.body {
-        Body::Genesis(_) | Body::NotYetSupported(_) => {} // refused by admission
+        Body::Genesis(_) => {} // refused by admission
         Body::RegisterParty(party) => registry::register_party(&mut work, party)?,
         Body::AmendParty(party) => registry::amend_party(&mut work, party)?,
         Body::RegisterSite(site) => registry::register_site(&mut work, site)?,

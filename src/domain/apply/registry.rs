@@ -22,9 +22,6 @@ use crate::limits::{
 pub(super) fn genesis(signed: Signed<'_>, moment: Moment<'_>) -> Result<Effects, Rejection> {
     let event = signed.event;
     let (kind, index) = (event.body.kind(), moment.index);
-    if let Body::NotYetSupported(kind) = event.body {
-        return Err(Rejection::NotYetSupported { kind });
-    }
     let Body::Genesis(genesis) = &event.body else {
         return Err(Rejection::GenesisMisplaced { kind, index });
     };

@@ -166,8 +166,7 @@ pub(super) fn named(body: &Body) -> Vec<PartyId> {
         | Body::DeclareError(_)
         | Body::Attest(_)
         | Body::AcknowledgeAnomaly(_)
-        | Body::ClaimCredit(_)
-        | Body::NotYetSupported(_) => Vec::new(),
+        | Body::ClaimCredit(_) => Vec::new(),
     }
 }
 

@@ -15,25 +15,17 @@ use crate::domain::event::{
 };
 use crate::domain::party::{Affiliation, Licence, Party, Site};
 use crate::domain::units::Validity;
-use crate::domain::vocabulary::{EventKind, LossKind, UptakeKind};
+use crate::domain::vocabulary::{LossKind, UptakeKind};
 use crate::domain::{Grams, Hash32, PartyId};
-
-/// Why an event cannot be spelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EncodeFault {
-    /// What is in it is not known, only its kind.
-    #[error("an event of kind {0} has no typed body to write")]
-    NotYetSupported(EventKind),
-}
 
 /// Writes an event's canonical bytes. Values are written as they are; what breaks a field rule is
 /// refused when it is read.
-pub fn encode_event(event: &Event) -> Result<Vec<u8>, EncodeFault> {
-    Ok(to_message(event)?.encode_to_vec())
+pub fn encode_event(event: &Event) -> Vec<u8> {
+    to_message(event).encode_to_vec()
 }
 
 /// The generated form of an event.
-fn to_message(event: &Event) -> Result<v1::Event, EncodeFault> {
+fn to_message(event: &Event) -> v1::Event {
     let document = |one: &crate::domain::event::Document| v1::Document {
         kind: word(one.kind.number()),
         number: one.number.clone(),
@@ -43,7 +35,7 @@ fn to_message(event: &Event) -> Result<v1::Event, EncodeFault> {
         kind: word(one.kind.number()),
         sha256: hash_bytes(&one.sha256),
     };
-    Ok(v1::Event {
+    v1::Event {
         event_id: id(event.id.as_bytes()),
         origin: event.origin.as_str().to_owned(),
         actor_party_id: id(event.actor.as_bytes()),
@@ -53,13 +45,13 @@ fn to_message(event: &Event) -> Result<v1::Event, EncodeFault> {
         documents: event.documents.iter().map(document).collect(),
         commitments: event.commitments.iter().map(commitment).collect(),
         external_ref: event.external_ref.clone(),
-        body: Some(body(&event.body)?),
-    })
+        body: Some(body(&event.body)),
+    }
 }
 
-fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
+fn body(body: &Body) -> v1::event::Body {
     use v1::event::Body as B;
-    Ok(match body {
+    match body {
         Body::Genesis(one) => B::Genesis(genesis(one)),
         Body::RegisterParty(one) => B::RegisterParty(v1::RegisterParty { party: Some(party(one)) }),
         Body::AmendParty(one) => B::AmendParty(v1::AmendParty { party: Some(party(one)) }),
@@ -119,8 +111,7 @@ fn body(body: &Body) -> Result<v1::event::Body, EncodeFault> {
         Body::Attest(one) => B::Attest(attest(one)),
         Body::AcknowledgeAnomaly(one) => B::AcknowledgeAnomaly(acknowledge_anomaly(one)),
         Body::ClaimCredit(one) => B::ClaimCredit(claim_credit(*one)),
-        Body::NotYetSupported(kind) => return Err(EncodeFault::NotYetSupported(*kind)),
-    })
+    }
 }
 
 fn id(raw: &[u8; 16]) -> Bytes {
