@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::client::Client;
+use super::client::{Client, Refused};
 use super::event_json::{SampleIds, SymbolContext, sample_id};
 use super::init::{Founding, party_of};
 use super::output::{bar, hex, print_json, thousands};
@@ -23,7 +23,8 @@ use crate::domain::vocabulary::Substance;
 use crate::domain::{Body, KeyId, PartyId, PublicKey};
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::SigningKey;
-use crate::node::NodeConfig;
+use crate::node::{Clock as _, NodeConfig, SystemClock};
+use crate::wire::v1;
 
 /// Passphrase of the demo's key files: they protect nothing.
 const DEMO_PASSPHRASE: &str = "urbanmine demo";
@@ -40,6 +41,11 @@ const SCRIPTS: &[(&str, &str)] = &[
         "06-corrections-and-holds",
         include_str!("../../samples/jiangxi/06-corrections-and-holds.jsonl"),
     ),
+    (
+        "07-the-rest-of-the-trade",
+        include_str!("../../samples/jiangxi/07-the-rest-of-the-trade.jsonl"),
+    ),
+    ("08-daily-trade", include_str!("../../samples/jiangxi/08-daily-trade.jsonl")),
 ];
 
 /// Start a node with sample data, trace four metals, verify, and stay up.
@@ -112,8 +118,17 @@ async fn show(
         }
     }
     let public = hex(ledger_key.as_bytes());
-    let pins = verify::pins(Some(&sample.origin), Some(&public))?;
-    let judged = verify::check_data(&folder.data(), Some(&folder.guard()), pins)?;
+    let judge = || -> anyhow::Result<_> {
+        let pins = verify::pins(Some(&sample.origin), Some(&public))?;
+        verify::check_data(&folder.data(), Some(&folder.guard()), pins)
+    };
+    let mut judged = judge()?;
+    let mut attested = None;
+    if judged.verdict().exit_code() == 0 {
+        // What the auditor has just checked it says in the ledger, where everybody reads it.
+        attested = Some(attest(&mut client, sample, &folder.receipts()).await?);
+        judged = judge()?;
+    }
     let entries = judged.report.entries.0;
     if args.json {
         print_json(&json!({
@@ -121,6 +136,7 @@ async fn show(
             "data": folder.data(), "guard": folder.guard(), "keys": folder.keys(),
             "receipts": folder.receipts(), "server": server, "events_sent": sent,
             "sending_ms": millis, "verdict": judged.verdict().name(),
+            "attested_entry": attested,
             "showcase": sample.showcase.iter()
                 .map(|name| super::names::id_text(&sample_id(name))).collect::<Vec<_>>(),
         }))?;
@@ -130,9 +146,38 @@ async fn show(
             thousands(entries)
         );
         verify::print(&judged);
+        if let Some(index) = attested {
+            println!(
+                "\nThe auditor had verified the {} entries before, and says so in entry {index}.",
+                thousands(index)
+            );
+        }
         say_where(folder, sample, server, &public, lots);
     }
     Ok(ExitCode::from(judged.verdict().exit_code()))
+}
+
+/// The auditor's word on the latest checkpoint; its entry. It quotes what this ledger has signed,
+/// so it can stand in no file of the sample.
+async fn attest(client: &mut Client, sample: &Sample, receipts: &Path) -> anyhow::Result<u64> {
+    let reply = client.ledger.get_checkpoint(v1::GetCheckpointRequest {}).await;
+    let checkpoint = reply.map_err(|it| Refused::of(&it))?.into_inner().checkpoint;
+    let line = json!({
+        "event_id": "@event/attest/demo", "actor_party_id": "@party/auditor",
+        "occurred_at_ms": SystemClock.now().get(), "occurred_at_offset_min": 480,
+        "attest": {
+            "scope": "all entries, from the journal, offline", "checkpoint": checkpoint,
+            "result": "PASSED",
+        },
+    });
+    let key = sample.keys.get("key/auditor").context("the sample has an auditor")?;
+    let batches = script::read(&line.to_string(), &sample.origin, &super::names::lookup_samples)?;
+    let batch = batches.first().context("an attestation is one event")?;
+    let appended = client.append(sign_all(batch, |_| Ok(key))?).await?;
+    let (event, it) =
+        batch.events.first().zip(appended.first()).context("one event, one answer")?;
+    keep_receipt(receipts, event, &it.receipt)?;
+    Ok(it.entry_index)
 }
 
 fn say_where(folder: &DemoFolder, sample: &Sample, server: &str, public: &str, lots: usize) {
@@ -234,6 +279,8 @@ fn lots_born(batches: &[ScriptBatch]) -> usize {
         Body::OpeningInventory(inventory) => inventory.lots.len(),
         Body::SplitLot(split) => split.children.len(),
         Body::TransformLots(melt) => melt.outputs.len() + melt.residues.len(),
+        Body::DrawCampaign(draw) => draw.outputs.len() + draw.residues.len(),
+        Body::PartlyAcceptTransfer(_) => 1,
         Body::AcceptTransfer(accept) => usize::from(accept.received_lot.is_some()),
         _ => 0,
     };
