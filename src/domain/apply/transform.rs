@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::effects::View;
 use super::super::event::{LotDraw, MergeLots, NewLot, TransformLots};
 use super::super::ids::{LotId, PartyId};
-use super::super::lot::{Contents, Lot};
+use super::super::lot::{Contents, Lot, Tally};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::{OriginKind, OriginKinds, Substance};
@@ -41,7 +41,13 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
     }
     movement.births.push(birth(output, found.clone()));
     movement.output_count = 1;
-    let right = right_by(work, owner, &lots)?;
+    let mut right = right_by(work, owner, &lots)?;
+    let classes: BTreeSet<_> = lots.iter().map(|lot| lot.invoice_class).collect();
+    // R9: what was bought on one class was bought on it still. (Of several, none is said.)
+    right.invoice_class = classes.first().copied().filter(|_| classes.len() == 1).flatten();
+    for (draw, lot) in merge.parents.iter().zip(&lots) {
+        right.tally = right.tally.plus(lot.tally.share(draw.mass, lot.initial_mass));
+    }
     work.bear(output, found.unwrap_or(pooled), right);
     work.effects.movement = Some(movement);
     Ok(())
@@ -74,13 +80,13 @@ pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -
     for (draw, lot) in draws.iter().zip(&lots) {
         work.draw_into(&mut movement, lot.clone(), draw.mass);
     }
-    work.earn(&lots, &into)?;
+    let has_earned = work.earn(&lots, &into)?;
     movement.output_count = melt.outputs.len();
     movement.loss = total(melt.losses.iter().map(|(_, mass)| *mass));
     movement.uptake = total(melt.uptakes.iter().map(|(_, mass)| *mass));
     for (new, contents) in made.iter().zip(found) {
         movement.births.push(birth(new, contents.clone()));
-        let right = right_by(work, owner, &lots)?;
+        let right = BirthRight { has_earned, ..right_by(work, owner, &lots)? };
         work.bear(new, contents.unwrap_or_default(), right);
     }
     work.effects.movement = Some(movement);
@@ -280,6 +286,8 @@ fn right_by<V: View>(
         site: event_site(work)?,
         origin_region: String::new(),
         invoice_class: None,
+        tally: Tally::default(),
+        has_earned: lots.iter().any(|lot| lot.has_earned),
     })
 }
 
