@@ -328,6 +328,16 @@ fn a_merge_does_not_forget_how_its_parents_were_bought() {
     world.must(SMELTER, Body::MergeLots(Box::new(merge)));
     let sale = world.attempt(SMELTER, selling(lot(1), 100, TRADER, InvoiceClass::None));
     assert_eq!(reason(world.judge(&sale)), "INVOICE_CLASS_MISMATCH");
+
+    // A gram of another class does not wash it off.
+    let mut other = collecting(new_lot(lot(2), "CU", 1));
+    other.invoice_class = InvoiceClass::None;
+    world.must(SMELTER, Body::CollectLot(Box::new(other)));
+    let parents = vec![draw(lot(1), 99), draw(lot(2), 1)];
+    let merge = MergeLots { parents, output: made(lot(3), "CU", 100) };
+    world.must(SMELTER, Body::MergeLots(Box::new(merge)));
+    let sale = world.attempt(SMELTER, selling(lot(3), 100, TRADER, InvoiceClass::None));
+    assert_eq!(reason(world.judge(&sale)), "INVOICE_CLASS_MISMATCH");
 }
 
 /// What comes back by a return is as it was before the sale: also when nobody had bought it.

@@ -142,7 +142,7 @@ fn reason<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
 }
 
 fn get_lot(lot: LotId) -> v1::GetLotRequest {
-    v1::GetLotRequest { lot_id: raw(lot.as_bytes()), ..v1::GetLotRequest::default() }
+    v1::GetLotRequest { lot_id: raw(lot.as_bytes()) }
 }
 
 /// A connection of TLS that offers some protocols.

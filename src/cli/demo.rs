@@ -275,12 +275,11 @@ fn keep_receipt(folder: &Path, event: &ScriptEvent, receipt: &str) -> anyhow::Re
 
 fn lots_born(batches: &[ScriptBatch]) -> usize {
     let born = |event: &ScriptEvent| match &event.event.body {
-        Body::CollectLot(_) | Body::MergeLots(_) => 1,
+        Body::CollectLot(_) | Body::MergeLots(_) | Body::PartlyAcceptTransfer(_) => 1,
         Body::OpeningInventory(inventory) => inventory.lots.len(),
         Body::SplitLot(split) => split.children.len(),
         Body::TransformLots(melt) => melt.outputs.len() + melt.residues.len(),
         Body::DrawCampaign(draw) => draw.outputs.len() + draw.residues.len(),
-        Body::PartlyAcceptTransfer(_) => 1,
         Body::AcceptTransfer(accept) => usize::from(accept.received_lot.is_some()),
         _ => 0,
     };

@@ -202,7 +202,7 @@ impl Key {
             }
             Self::LotTransfer(lot, offer) => put_pair(&mut out, lot.as_bytes(), offer.as_bytes()),
             Self::PartyTransfer(party, offer) => {
-                put_pair(&mut out, party.as_bytes(), offer.as_bytes())
+                put_pair(&mut out, party.as_bytes(), offer.as_bytes());
             }
             Self::Waiver(reason_code, subject) => {
                 put_text(&mut out, reason_code, subject.as_bytes());
@@ -222,7 +222,7 @@ impl Key {
                 out.extend(index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
-                put_pair(&mut out, party.as_bytes(), other.as_bytes())
+                put_pair(&mut out, party.as_bytes(), other.as_bytes());
             }
             Self::SiteVersion(site, index) => {
                 out.extend(site.as_bytes());

@@ -163,7 +163,6 @@ fn undo<V: View>(
             Ok(Ok(()))
         }
         Delta::Offered(offer) => undo_offer(work, *offer),
-        Delta::Earned(..) | Delta::Claimed(..) => Ok(Ok(())), // see undo_account
         Delta::AcceptedPart(offer) | Delta::Closed(offer) => reopen(work, record, *offer),
         Delta::ApprovalUsed(id, approval, mass) => {
             let mut lot = work.lot(*id)?;
@@ -181,8 +180,10 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
-        // A campaign is undone by its own rules.
-        Delta::CampaignOpened(_)
+        // A campaign is undone by its own rules, an account by `undo_account`.
+        Delta::Earned(..)
+        | Delta::Claimed(..)
+        | Delta::CampaignOpened(_)
         | Delta::CampaignCharged(..)
         | Delta::CampaignDrawn(..)
         | Delta::CampaignClosed(_) => Ok(Ok(())),

@@ -1,6 +1,6 @@
 //! Lots are made into others: merges and transforms, with mass and elements balanced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::effects::View;
 use super::super::event::{LotDraw, MergeLots, NewLot, TransformLots};
@@ -8,7 +8,7 @@ use super::super::ids::{LotId, PartyId};
 use super::super::lot::{Contents, Lot, Tally};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
-use super::super::vocabulary::{OriginKind, OriginKinds, Substance};
+use super::super::vocabulary::{InvoiceClass, OriginKind, OriginKinds, Substance};
 use super::Verdict;
 use super::lots::{actor_of, birth, check_usable, declared, event_site};
 use super::work::{BirthRight, Work};
@@ -42,15 +42,25 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
     movement.births.push(birth(output, found.clone()));
     movement.output_count = 1;
     let mut right = right_by(work, owner, &lots)?;
-    let classes: BTreeSet<_> = lots.iter().map(|lot| lot.invoice_class).collect();
-    // R9: what was bought on one class was bought on it still. (Of several, none is said.)
-    right.invoice_class = classes.first().copied().filter(|_| classes.len() == 1).flatten();
+    right.invoice_class = class_of_most(&merge.parents, &lots);
     for (draw, lot) in merge.parents.iter().zip(&lots) {
         right.tally = right.tally.plus(lot.tally.share(draw.mass, lot.initial_mass));
     }
     work.bear(output, found.unwrap_or(pooled), right);
     work.effects.movement = Some(movement);
     Ok(())
+}
+
+/// R9: a gram of another class does not change how the rest was bought: it is the class of the most
+/// grams, of equally many that which comes first.
+fn class_of_most(draws: &[LotDraw], lots: &[Lot]) -> Option<InvoiceClass> {
+    let mut grams: BTreeMap<Option<InvoiceClass>, u128> = BTreeMap::new();
+    for (draw, lot) in draws.iter().zip(lots) {
+        *grams.entry(lot.invoice_class).or_default() += u128::from(draw.mass.get());
+    }
+    // Of equal ones the last is taken, so the order is turned round.
+    let most = grams.into_iter().rev().max_by_key(|(_, grams)| *grams);
+    most.and_then(|(class, _)| class)
 }
 
 /// Lots are made into other lots by a process.
