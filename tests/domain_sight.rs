@@ -234,8 +234,8 @@ fn scope(n: u8) -> TransferScope {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whoever has a lot, had it, or is party to a transfer hears of every entry of it in that time,
-    /// and is related to every lot that it ever had.
+    /// Whoever has a lot, had it, or is party to a transfer hears of every entry of it in that
+    /// time, and is related to every lot that it ever had.
     #[test]
     fn nobody_misses_what_is_its_own(choices in vec(any::<(u8, u8, u8, u8)>(), 1..60)) {
         let mut world = World::new();
