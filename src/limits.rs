@@ -140,6 +140,8 @@ pub const MAX_WASTE_CODES: usize = 64;
 pub const MAX_SITE_PROCESSES: usize = 32;
 /// Holds on one lot at a time.
 pub const MAX_HOLDS: usize = 16;
+/// Holds of a lot that its owner placed: it fills half of the room, the rest is an authority's.
+pub const MAX_OWNER_HOLDS: usize = MAX_HOLDS / 2;
 /// Approvals of one lot at a time; one that has ended makes room.
 pub const MAX_APPROVALS: usize = 16;
 /// Parties that may see one lot by a grant; one whose grant has ended makes room.

@@ -19,7 +19,11 @@
 #[path = "common/domain_kit.rs"]
 mod kit;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kit::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use urbanmine::domain::event::{AssayLot, HoldLot};
 use urbanmine::domain::party::Affiliation;
 use urbanmine::domain::sight::{Kinship, Relation, Sight, Turn};
@@ -169,4 +173,112 @@ fn records_concern_the_party_that_they_are_of() {
     };
     let effects = take(&mut world, COORD, Body::RevokeKey(revoke));
     assert_eq!(effects.concerned, [COORD, TRADER]);
+}
+
+// --- any history ---------------------------------------------------------------------------------
+
+/// Something that a party tries; the rules may refuse it.
+fn attempt(world: &World, choice: (u8, u8, u8, u8)) -> (PartyId, Body) {
+    let (what, who, with, which) = choice;
+    let parties = [COLLECTOR, SMELTER, TRADER];
+    let (actor, other) = (parties[usize::from(who) % 3], parties[usize::from(with) % 3]);
+    let pick = |count: usize| usize::from(which) % count.max(1);
+    let lots: Vec<_> = world.state.lots.values().collect();
+    let offers: Vec<_> = world.state.transfers.values().collect();
+    let events: Vec<_> = world.state.events.values().collect();
+    let new = lot(world.serial + 500);
+    let lot = lots.get(pick(lots.len()));
+    let transfer = offers.get(pick(offers.len()));
+    match (what % 7, lot, transfer) {
+        (1, Some(lot), _) => (
+            lot.possessor,
+            Body::OfferTransfer(offering(lot.id, lot.remaining.get(), other, scope(with))),
+        ),
+        (2, Some(lot), _) => {
+            let half = (lot.remaining.get() / 2).max(1);
+            (lot.owner, Body::OfferTransfer(offering(lot.id, half, other, scope(who))))
+        }
+        (3, _, Some(it)) => {
+            let part = (!it.is_whole_lot).then_some(new);
+            let mut body = accept(it.offer, it.mass.get(), part);
+            if let (Body::AcceptTransfer(accepted), false) = (&mut body, it.scope.moves_custody()) {
+                accepted.received = None;
+            }
+            (it.consignee, body)
+        }
+        (4, Some(lot), _) => {
+            let melt = transforming(
+                "MELT",
+                &[draw(lot.id, lot.remaining.get())],
+                &[made(new, "CU", lot.remaining.get())],
+            );
+            (lot.possessor, Body::TransformLots(Box::new(melt)))
+        }
+        (5, Some(lot), _) => {
+            let reason = HoldReason::Quality;
+            (COORD, Body::HoldLot(HoldLot { lot: lot.id, reason, authority: String::new() }))
+        }
+        (6, _, _) if !events.is_empty() => {
+            let target = events[pick(events.len())];
+            (target.actor, error(target.id, &[]))
+        }
+        _ => (actor, collect(new_lot(new, "CU", 1_000 + u64::from(which)))),
+    }
+}
+
+fn scope(n: u8) -> TransferScope {
+    [TransferScope::Custody, TransferScope::Ownership, TransferScope::CustodyAndOwnership]
+        [usize::from(n / 3) % 3]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whoever has a lot, had it, or is party to a transfer hears of every entry of it in that
+    /// time, and is related to every lot that it ever had.
+    #[test]
+    fn nobody_misses_what_is_its_own(choices in vec(any::<(u8, u8, u8, u8)>(), 1..60)) {
+        let mut world = World::new();
+        let mut relations: BTreeMap<(PartyId, LotId), Relation> = BTreeMap::new();
+        let mut ever: BTreeSet<(PartyId, LotId)> = BTreeSet::new();
+        for choice in choices {
+            let before = world.state.clone();
+            let (actor, body) = attempt(&world, choice);
+            let tried = world.attempt(actor, body);
+            let Ok(effects) = world.take(&tried) else { continue };
+            let mut expected = BTreeSet::from([actor]);
+            for link in &effects.links {
+                for state in [&before, &world.state] {
+                    let hands = state.lots.get(&link.lot).map(|lot| [lot.owner, lot.possessor]);
+                    expected.extend(hands.into_iter().flatten());
+                }
+            }
+            for transfer in &effects.transfers {
+                expected.extend([transfer.sender, transfer.consignee]);
+            }
+            for party in &expected {
+                prop_assert!(effects.concerned.contains(party), "{party} misses {:?}", tried.event);
+            }
+            prop_assert!(effects.concerned.is_sorted());
+            for sight in &effects.sights {
+                relations.entry((sight.party, sight.lot)).or_default().take(&sight.turn);
+            }
+            for lot in world.state.lots.values() {
+                ever.extend([(lot.owner, lot.id), (lot.possessor, lot.id)]);
+            }
+        }
+        for (key, relation) in &relations {
+            prop_assert_eq!(relation.arrived.is_some(), ever.contains(key));
+        }
+        for (party, lot) in ever {
+            let relation = &relations[&(party, lot)];
+            let state = &world.state.lots[&lot];
+            let is_gone = state.owner != party && state.possessor != party;
+            // As it left, it was the party's.
+            if is_gone {
+                let stood = relation.left.as_ref().unwrap();
+                prop_assert!(stood.owner == party || stood.possessor == party);
+            }
+        }
+    }
 }

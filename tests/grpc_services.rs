@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use forge::{far_site, party, site};
 use forge_world::{
-    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, collect, collecting,
-    draw, giving_back, leaving, made, new_lot, offering, partly, refine, refining, settling, split,
-    with_copper,
+    CATHODE, COLLECTOR, COORD, COPPER, LAB, PARTIES, SLAG, SMELTER, accept, approving, collect,
+    collecting, draw, giving_back, leaving, made, new_lot, offering, partly, refine, refining,
+    settling, split, with_copper,
 };
 use grpc_kit::{Kit, REFINE, check_receipt, ledger_key, origin, raw, sealed, signed, told};
 use tonic_health::pb::HealthCheckRequest;
@@ -29,12 +29,18 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
-    ChargeCampaign, CloseCampaign, DrawCampaign, HoldLot, MergeLots, OpenCampaign,
+    AcknowledgeAnomaly, Attest, ChargeCampaign, ClaimCredit, CloseCampaign, DrawCampaign, HoldLot,
+    MergeLots, OpenCampaign, RegisterKey, SucceedParty, VisibilityGrant, Waiver,
 };
-use urbanmine::domain::vocabulary::{HoldReason, LossKind};
+use urbanmine::domain::units::Validity;
+use urbanmine::domain::vocabulary::{
+    AttestResult, CustodyModel, HoldReason, LossKind, PartyRole, Substance,
+};
 use urbanmine::domain::{
-    Body, CampaignId, EntryCount, EntryIndex, Event, EventId, Grams, Hash32, LotId, PartyId, tables,
+    Body, CampaignId, EntryCount, EntryIndex, Event, EventId, Grams, Hash32, LotId, PartyId,
+    TimeMs, tables,
 };
 use urbanmine::ledger::hash::{leaf_hash, sha256};
 use urbanmine::ledger::keys::key_id;
@@ -788,5 +794,170 @@ async fn appends_at_the_same_time_each_get_their_receipt() {
         check_receipt(&appended.receipt);
     }
     assert_eq!(kit.checkpoint().await.size, EntryCount(before.0 + 8));
+    kit.stop().await;
+}
+
+// --- waivers, approvals, grants, successions, words, credits -------------------------------------
+
+fn waiver(subject: &str) -> Body {
+    let (reason_code, subject) = ("CREDIT_CODE_INVALID".to_owned(), subject.to_owned());
+    Body::Waiver(Waiver { reason_code, subject, valid_to: None })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waivers_are_listed_in_pages_as_they_stand() {
+    let mut kit = Kit::start().await;
+    let codes = ["91350100M0001TGQXM", "91350203M0001FUE2P", "91350211M0000XUF46"];
+    kit.say(COORD, waiver(codes[0])).await;
+    for code in codes {
+        kit.say(COORD, waiver(code)).await;
+    }
+    let (mut told, mut page_token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let request = v1::ListWaiversRequest { page_size: 2, page_token };
+        let page = kit.registry.list_waivers(request).await.unwrap().into_inner();
+        told.extend(page.waivers.into_iter().map(|it| (it.subject, it.valid_to_ms)));
+        pages += 1;
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(told, codes.map(|code| (code.to_owned(), 0)));
+    assert_eq!(pages, 2);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lot_shows_its_approvals_and_grants_and_a_party_its_successor() {
+    let mut kit = Kit::start().await;
+    let lot = kit.copper(COLLECTOR, 1_000).await;
+    let approved = kit.say(COORD, approving(lot, COLLECTOR, SMELTER, 300)).await;
+    let (reader, depth, valid_to) = (LAB, 4, None);
+    let grant = Body::VisibilityGrant(VisibilityGrant { lot, reader, depth, valid_to });
+    let granted = kit.say(COLLECTOR, grant).await;
+    let told = kit.lot_now(lot).await;
+    let approval = &told.approvals[0];
+    assert_eq!(approval.event_id, approved.as_bytes()[..]);
+    assert_eq!((approval.mass_g, approval.used_g, approval.valid_to_ms), (300, 0, 0));
+    let grant = &told.grants[0];
+    assert_eq!(grant.event_id, granted.as_bytes()[..]);
+    assert_eq!((grant.reader_party_id.as_ref(), grant.depth), (&LAB.as_bytes()[..], 4));
+    assert_eq!(grant.owner_party_id, COLLECTOR.as_bytes()[..]);
+    let lots = kit.node().reader().granted_lots(LAB, None, 10).unwrap();
+    assert_eq!(lots, [lot]);
+
+    let (party, successor) = (COLLECTOR, SMELTER);
+    kit.say(COORD, Body::SucceedParty(SucceedParty { party, successor })).await;
+    let party = |id: PartyId| v1::GetPartyRequest {
+        party_id: raw(id.as_bytes()),
+        ..v1::GetPartyRequest::default()
+    };
+    let left = kit.registry.get_party(party(COLLECTOR)).await.unwrap().into_inner().party.unwrap();
+    assert_eq!(left.successions[0].successor_party_id, SMELTER.as_bytes()[..]);
+    assert_eq!(left.in_force.unwrap().successor_party_id, SMELTER.as_bytes()[..]);
+    let now = kit.registry.get_party(party(SMELTER)).await.unwrap().into_inner().party.unwrap();
+    assert_eq!(now.predecessor_party_ids, [raw(COLLECTOR.as_bytes())]);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_on_the_ledger_are_read() {
+    let mut kit = Kit::start().await;
+    let word = |note: &str| {
+        let (anomaly, note) = ("A2-7".to_owned(), note.to_owned());
+        Body::AcknowledgeAnomaly(AcknowledgeAnomaly { anomaly, note })
+    };
+    kit.say(COLLECTOR, word("seen")).await;
+    kit.say(COORD, word("asked")).await;
+    kit.say(COLLECTOR, word("weighed again")).await;
+    let request = |anomaly: &str| v1::ListAcknowledgementsRequest { anomaly: anomaly.to_owned() };
+    let reply = kit.registry.list_acknowledgements(request("A2-7")).await.unwrap().into_inner();
+    let mut notes: Vec<String> = reply.acknowledgements.into_iter().map(|it| it.note).collect();
+    notes.sort();
+    assert_eq!(notes, ["asked", "weighed again"]);
+    let none = kit.registry.list_acknowledgements(request("A2")).await.unwrap().into_inner();
+    assert!(none.acknowledgements.is_empty());
+    let refused = kit.registry.list_acknowledgements(request("")).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "REQUEST_INVALID");
+
+    // Nobody has attested yet; who is no auditor cannot.
+    let request = v1::ListAttestationsRequest::default();
+    let reply = kit.registry.list_attestations(request).await.unwrap().into_inner();
+    assert!(reply.attestations.is_empty());
+    let checkpoint = kit.checkpoint_text().await;
+    let (scope, result) = ("all".to_owned(), AttestResult::Passed);
+    let attest = Body::Attest(Attest { scope, checkpoint: checkpoint.clone(), result });
+    let by_collector = kit.event(COLLECTOR, attest.clone());
+    let refused = kit.send(vec![signed(&by_collector)]).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "ROLE_NOT_HELD");
+    let auditor = party(9);
+    let record = forge::party_record(auditor, &[PartyRole::Auditor]);
+    kit.say(COORD, Body::RegisterParty(record)).await;
+    let validity = Validity { from: TimeMs::of(0), to: None };
+    let key = RegisterKey { party: auditor, public_key: forge::public(9), validity };
+    kit.say(COORD, Body::RegisterKey(key)).await;
+    let by = kit.say(auditor, attest).await;
+    let request = v1::ListAttestationsRequest::default();
+    let reply = kit.registry.list_attestations(request).await.unwrap().into_inner();
+    let found = &reply.attestations[0];
+    assert_eq!(found.event_id, by.as_bytes()[..]);
+    assert_eq!(found.by_party_id, auditor.as_bytes()[..]);
+    let size = checkpoint.lines().nth(1).unwrap();
+    assert_eq!(found.size.to_string(), size);
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credits_are_told_by_the_month() {
+    let mut kit = Kit::start().await;
+    let lot = kit.lot();
+    let mut new = with_copper(new_lot(lot, COPPER, 1_000), 50_000_000);
+    new.custody_model = CustodyModel::MassBalance;
+    kit.say(COLLECTOR, collect(new)).await;
+    let sent = kit.say(COLLECTOR, Body::OfferTransfer(offering(lot, 1_000, SMELTER))).await;
+    kit.say(SMELTER, accept(sent, 1_000, None)).await;
+    let (out, slag) = (kit.lot(), kit.lot());
+    let cathode = with_copper(made(out, CATHODE, 400), 99_000_000);
+    let mut melt = refining(&[draw(lot, 1_000)], &[cathode], &[made(slag, SLAG, 600)]);
+    melt.process = REFINE.to_owned();
+    let event = kit.event(SMELTER, refine(melt));
+    kit.append(&event).await;
+    let month = Month::of(event.occurred_at);
+    let (site, substance) = (site(SMELTER), Substance::Cu);
+    let (mass, from, to) = (Grams::of(300), month, month.next());
+    kit.say(SMELTER, Body::ClaimCredit(ClaimCredit { site, substance, mass, from, to })).await;
+
+    let request = |from: Month, to: Month| v1::GetCreditBalanceRequest {
+        site_id: raw(site.as_bytes()),
+        substance: substance.number().into(),
+        period_from_ms: from.begin().unwrap().get(),
+        period_to_ms: to.begin().unwrap().get(),
+    };
+    let before = Month::of_number(month.number() - 1);
+    let reply = kit.lots.get_credit_balance(request(before, to)).await.unwrap().into_inner();
+    let told_months: Vec<_> =
+        reply.months.iter().map(|it| (it.month_from_ms, it.earned_g, it.claimed_g)).collect();
+    let begin = |month: Month| month.begin().unwrap().get();
+    assert_eq!(told_months, [(begin(before), 0, 0), (begin(month), 500, 300)]);
+    assert_eq!(reply.available_g, 200);
+
+    let unknown = v1::GetCreditBalanceRequest { site_id: raw(&[0x70; 16]), ..request(month, to) };
+    for (refused, reason) in [
+        (request(to, month), "REQUEST_INVALID"),
+        (request(before, Month::of_number(before.number() + 13)), "REQUEST_INVALID"),
+        (v1::GetCreditBalanceRequest { substance: 1, ..request(month, to) }, "REQUEST_INVALID"),
+        (
+            v1::GetCreditBalanceRequest {
+                site_id: raw(kit.lot().as_bytes()),
+                ..request(month, to)
+            },
+            "NOT_FOUND",
+        ),
+        (unknown, "REQUEST_INVALID"),
+    ] {
+        let status = kit.lots.get_credit_balance(refused).await.unwrap_err();
+        assert_eq!(told(&status).reason, reason);
+    }
     kit.stop().await;
 }

@@ -70,6 +70,7 @@ fn lot(n: u8, owner: u8, possessor: u8) -> Lot {
         holds: vec![],
         ended: None,
         tally: Tally::default(),
+        has_earned: false,
         approvals: vec![],
         grants: vec![],
         retracted_by: None,

@@ -29,7 +29,9 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use urbanmine::api::policy::{POLICY, Rule};
-use urbanmine::domain::event::{AssayLot, CloseTransfer, HoldLot, RegisterKey, ReleaseLot};
+use urbanmine::domain::event::{
+    AssayLot, CloseTransfer, HoldLot, RegisterKey, ReleaseLot, VisibilityGrant,
+};
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{HoldReason, PartyRole, TransferReason};
 use urbanmine::domain::{Body, Event, EventId, LotId, PartyId, TimeMs};
@@ -128,14 +130,24 @@ async fn tell(other: Other) -> Story {
 
     // The supplier's lot goes to both, in parts.
     let shared = kit.copper(SUPPLIER, 20_000).await;
-    let theirs = kit.say(SUPPLIER, forge_world_offer(shared, other.grams, other.party)).await;
-    let ours = kit.say(SUPPLIER, forge_world_offer(shared, 9_000, OURS)).await;
+    let theirs = kit.say(SUPPLIER, offer_to(shared, other.grams, other.party)).await;
+    let ours = kit.say(SUPPLIER, offer_to(shared, 9_000, OURS)).await;
     let their_part = their_lot();
     say(&mut kit, h, he, other.party, accept(theirs, other.grams, Some(their_part))).await;
     let our_part = kit.lot();
     say(&mut kit, o, oe, OURS, accept(ours, 9_000, Some(our_part))).await;
     h.extend([*theirs.as_bytes(), *their_part.as_bytes()]);
     o.extend([*ours.as_bytes(), *our_part.as_bytes(), *shared.as_bytes()]);
+
+    // Of another lot the other buys a part, and we take over what is left, whole.
+    let second = kit.copper(SUPPLIER, 5_000 + other.grams).await;
+    let theirs = kit.say(SUPPLIER, offer_to(second, other.grams, other.party)).await;
+    let part = their_lot();
+    say(&mut kit, h, he, other.party, accept(theirs, other.grams, Some(part))).await;
+    let ours = kit.say(SUPPLIER, offer_to(second, 5_000, OURS)).await;
+    say(&mut kit, o, oe, OURS, accept(ours, 5_000, None)).await;
+    h.extend([*theirs.as_bytes(), *part.as_bytes()]);
+    o.extend([*ours.as_bytes(), *second.as_bytes()]);
 
     // Both split, a laboratory looks at both.
     let (their_a, their_b) = (their_lot(), their_lot());
@@ -176,10 +188,6 @@ async fn tell(other: Other) -> Story {
         hidden_entries,
         own,
     }
-}
-
-fn forge_world_offer(lot: LotId, grams: u64, to: PartyId) -> Body {
-    offer_to(lot, grams, to)
 }
 
 fn offer_to(lot: LotId, grams: u64, to: PartyId) -> Body {
@@ -305,8 +313,8 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
     match (field, kind) {
         // Not the names of things that are recorded; see `bare`.
         (
-            "commitment_sha256" | "fact" | "key_id" | "reader_party_ids" | "salt" | "signature"
-            | "unsigned_only",
+            "anomaly" | "commitment_sha256" | "fact" | "key_id" | "period_from_ms" | "period_to_ms"
+            | "reader_party_ids" | "salt" | "signature" | "unsigned_only",
             _,
         ) => Probe::No,
         (name, Kind::Bytes) if name.ends_with("_id") => Probe::Id,
@@ -329,6 +337,12 @@ fn bare(method: &MethodDescriptor) -> DynamicMessage {
         if method.input().get_field_by_name(name).is_some() {
             request.set_field_by_name(name, Value::Bytes(Bytes::from(vec![7; bytes])));
         }
+    }
+    if method.input().get_field_by_name("period_from_ms").is_some() {
+        // Copper, in June of 2024.
+        request.set_field_by_name("substance", Value::EnumNumber(29));
+        request.set_field_by_name("period_from_ms", Value::U64(1_717_171_200_000));
+        request.set_field_by_name("period_to_ms", Value::U64(1_719_763_200_000));
     }
     request
 }
@@ -738,5 +752,32 @@ async fn a_lot_is_told_as_it_left_and_one_step_away_in_a_few_words() {
     let request = v1::TraceOriginsRequest { lot_id, substance: 0 };
     let refused = lots.trace_origins(asked(SUPPLIER, request.clone())).await.unwrap_err();
     assert_eq!(told(&refused).reason, "NOT_FOUND");
+    story.kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_grant_shows_a_lot_and_so_many_steps_behind_it() {
+    let mut story = tell(REAL).await;
+    let lot = story.own_lot;
+    let mut lots = LotServiceClient::new(story.door.clone());
+    let get = v1::GetLotRequest { lot_id: kit::raw(lot.as_bytes()) };
+    let trace = v1::TraceOriginsRequest { lot_id: kit::raw(lot.as_bytes()), substance: 0 };
+    assert!(lots.get_lot(asked(RIVAL, get.clone())).await.is_err());
+
+    let grant = VisibilityGrant { lot, reader: RIVAL, depth: 1, valid_to: None };
+    story.kit.say(OURS, Body::VisibilityGrant(grant)).await;
+    let seen = lots.get_lot(asked(RIVAL, get)).await.unwrap().into_inner().lot.unwrap();
+    assert_eq!((seen.view(), seen.remaining_mass_g), (v1::LotView::Whole, 5_000));
+    // One step back is the lot that it was split from, and no further: the supplier's lot, of which
+    // the reader has bought a part itself, is a class here.
+    let origins = lots.trace_origins(asked(RIVAL, trace.clone())).await.unwrap().into_inner();
+    assert_eq!((origins.steps.len(), origins.lots.len()), (1, 2));
+    let now = origins.now.unwrap();
+    assert_eq!((now.shares.len(), now.classes.len()), (0, 1));
+    assert_eq!((now.total_g, now.classes[0].mass_g), (Some(5_000), 5_000));
+    // The owner sees its step up by name.
+    let own = lots.trace_origins(asked(OURS, trace)).await.unwrap().into_inner();
+    assert_eq!((own.steps.len(), own.lots.len()), (2, 3));
+    assert_eq!(own.now.unwrap().shares.len(), 1);
     story.kit.stop().await;
 }

@@ -112,7 +112,7 @@ impl<'a> Eyes<'a> {
             Viewer::Party(party) => self.reader.relation(party, id)?,
             Viewer::Overseer | Viewer::Stranger => None,
         };
-        let sight = lot_sight(self.viewer, &lot, relation.as_ref());
+        let sight = lot_sight(self.viewer, &lot, relation.as_ref(), self.reader.now());
         Ok(if sight == LotSight::Hidden { None } else { Some(SeenLot { lot, sight }) })
     }
 
@@ -124,14 +124,18 @@ impl<'a> Eyes<'a> {
             LotSight::Step(kinship, with) => {
                 return Ok(step_of((&seen.lot).into(), *kinship, *with));
             }
+            LotSight::Granted { .. } => {
+                return Ok(v1::Lot { view: v1::LotView::Whole.into(), ..v1::Lot::from(&seen.lot) });
+            }
             LotSight::Hidden => return Ok(v1::Lot::default()),
         };
         let told = v1::Lot { view: view.into(), ..v1::Lot::from(lot) };
         let told = allowances(self.viewer, told);
+        let Viewer::Party(own) = self.viewer else { return Ok(told) };
         if self.sees_entry(lot.born_at)? {
             return Ok(told);
         }
-        let mut told = since_arrival(told, &lot.contents, arrived.unwrap_or(lot.remaining));
+        let mut told = since_arrival(told, own, &lot.contents, arrived.unwrap_or(lot.remaining));
         if let Some(assay) = lot.assayed_by
             && !self.sees_event(assay)?
         {
@@ -160,7 +164,9 @@ impl<'a> Eyes<'a> {
     pub fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, ReadFault> {
         let Some(transfer) = self.reader.transfer(offer)? else { return Ok(None) };
         let lot = self.reader.lot(transfer.lot)?;
-        Ok(sees_transfer(self.viewer, &transfer, lot.as_ref()).then_some(transfer))
+        let is_concerned = self.sees_entry(transfer.offered_at)?;
+        let is_seen = sees_transfer(self.viewer, &transfer, lot.as_ref(), is_concerned);
+        Ok(is_seen.then_some(transfer))
     }
 
     /// How much of a party is seen; hidden when it is not there.
@@ -225,7 +231,7 @@ impl<'a> Eyes<'a> {
                 scanned += 1;
                 last = Some(id);
                 let Some(lot) = self.reader.lot(id)? else { continue };
-                let sight = lot_sight(self.viewer, &lot, Some(&relation));
+                let sight = lot_sight(self.viewer, &lot, Some(&relation), self.reader.now());
                 if passes(filter, &lot, &sight) {
                     seen.lots.push(self.tell_lot(&SeenLot { lot, sight })?);
                     seen.ids.push(id);
@@ -244,7 +250,7 @@ fn passes(filter: &LotFilter, lot: &Lot, sight: &LotSight) -> bool {
     match sight {
         LotSight::Hidden => false,
         LotSight::AsLeft { .. } | LotSight::Step(..) => is_of_material && !asks_how_it_stands,
-        LotSight::Whole { .. } => {
+        LotSight::Whole { .. } | LotSight::Granted { .. } => {
             is_of_material
                 && owner.is_none_or(|owner| lot.owner == owner)
                 && possessor.is_none_or(|possessor| lot.possessor == possessor)

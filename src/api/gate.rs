@@ -2,13 +2,15 @@
 //!
 //! A layer around all services, so no handler can forget it.
 
+use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -36,11 +38,26 @@ use crate::node::clock::{Clock, SystemClock};
 pub struct RequestId(pub u64);
 
 impl RequestId {
-    /// A name that no call of this run has.
+    /// A name that no call of this run has. It does not tell how many calls there were: who calls
+    /// twice would know how often others did in between.
     pub fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(scattered(LAST.fetch_add(1, Ordering::Relaxed) + 1, &*KEYS))
     }
+}
+
+/// A number to each number and to no other (a Feistel network over its halves), by keys that nobody
+/// knows.
+fn scattered(number: u64, keys: &impl BuildHasher) -> u64 {
+    const ROUNDS: u8 = 4;
+    let halves = |number: u64| (number >> 32, number & u64::from(u32::MAX));
+    let (mut left, mut right) = halves(number);
+    for round in 0..ROUNDS {
+        let (_, mixed) = halves(keys.hash_one((round, right)));
+        (left, right) = (right, left ^ mixed);
+    }
+    left << 32 | right
 }
 
 impl fmt::Display for RequestId {
@@ -348,6 +365,18 @@ fn explained(answer: Response<Body>, id: RequestId) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_calls_are_all_different_and_do_not_count() {
+        let keys = RandomState::new();
+        let names: Vec<u64> = (0..10_000).map(|number| scattered(number, &keys)).collect();
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+        // Steps of a counter would all be alike.
+        let steps = names.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+        let different: std::collections::BTreeSet<_> = steps.collect();
+        assert!(different.len() > 9_900, "{}", different.len());
+    }
 
     #[test]
     fn timeouts_are_read_as_grpc_spells_them() {

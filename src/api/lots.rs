@@ -189,7 +189,7 @@ fn existing(eyes: Eyes<'_>, bytes: &[u8]) -> Result<SeenLot, Failure> {
 fn standing(eyes: Eyes<'_>, bytes: &[u8]) -> Result<SeenLot, Failure> {
     let seen = existing(eyes, bytes)?;
     let is_retracted = match &seen.sight {
-        LotSight::Whole { .. } => seen.lot.retracted_by.is_some(),
+        LotSight::Whole { .. } | LotSight::Granted { .. } => seen.lot.retracted_by.is_some(),
         LotSight::AsLeft { stood, .. } => stood.retracted_by.is_some(),
         LotSight::Step(..) | LotSight::Hidden => true,
     };

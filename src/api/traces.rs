@@ -147,12 +147,18 @@ impl Path {
         direction: Direction,
     ) -> Result<Self, Failure> {
         let asked = seen.lot.id;
+        let granted_depth = match seen.sight {
+            LotSight::Granted { depth } => Some(depth),
+            _ => None,
+        };
+        // A grant leads back; where the metal went stays with those who have it.
+        let back = granted_depth.filter(|_| direction == Direction::Back).unwrap_or_default();
         let mut path = Self {
             asked,
             depths: BTreeMap::from([(asked, 0)]),
             entries: BTreeSet::new(),
             direction,
-            knows_birth: eyes.sees_entry(seen.lot.born_at)?,
+            knows_birth: granted_depth.is_some() || eyes.sees_entry(seen.lot.born_at)?,
             sees_all: eyes.viewer == Viewer::Overseer,
         };
         if path.sees_all {
@@ -167,7 +173,7 @@ impl Path {
                 None => eyes.sees_entry(step.index)?,
             };
             known.insert(step.index, is_seen);
-            if is_seen {
+            if is_seen || depth < back {
                 path.entries.insert(step.index);
                 let farther = depth.saturating_add(1);
                 let is_new = !path.depths.contains_key(&far);

@@ -8,7 +8,7 @@ use super::viewer::Viewer;
 use crate::domain::lot::{Contents, Lot, Transfer};
 use crate::domain::party::Party;
 use crate::domain::sight::{Kinship, Relation};
-use crate::domain::{Grams, PartyId};
+use crate::domain::{Grams, PartyId, TimeMs};
 use crate::wire::v1;
 
 /// How much of a lot is seen.
@@ -25,6 +25,11 @@ pub enum LotSight {
         stood: Box<Lot>,
         /// Its mass when it had come to the viewer.
         arrived: Option<Grams>,
+    },
+    /// All of it, as it stands, and so many steps back, by a grant.
+    Granted {
+        /// How many steps.
+        depth: u32,
     },
     /// One step up or down, across a transfer with this counterparty.
     Step(Kinship, PartyId),
@@ -43,8 +48,8 @@ pub enum PartySight {
     Hidden,
 }
 
-/// A lot, by who has it now and by how the viewer is related to it.
-pub fn lot_sight(viewer: Viewer, lot: &Lot, relation: Option<&Relation>) -> LotSight {
+/// A lot, by who has it now, by how the viewer is related to it, and by what it was granted now.
+pub fn lot_sight(viewer: Viewer, lot: &Lot, relation: Option<&Relation>, now: TimeMs) -> LotSight {
     let party = match viewer {
         Viewer::Overseer => return LotSight::Whole { arrived: None },
         Viewer::Stranger => return LotSight::Hidden,
@@ -53,6 +58,9 @@ pub fn lot_sight(viewer: Viewer, lot: &Lot, relation: Option<&Relation>) -> LotS
     let arrived = relation.and_then(|relation| relation.arrived);
     if lot.owner == party || lot.possessor == party {
         return LotSight::Whole { arrived };
+    }
+    if let Some(grant) = lot.grant_to(party, now) {
+        return LotSight::Granted { depth: grant.depth };
     }
     let Some(relation) = relation else { return LotSight::Hidden };
     if let Some(stood) = &relation.left {
@@ -85,26 +93,44 @@ pub fn party_sight(viewer: Viewer, party: &Party, is_acquainted: bool) -> PartyS
     }
 }
 
-/// A transfer, by who is party to it and who has its lot now.
-pub fn sees_transfer(viewer: Viewer, transfer: &Transfer, lot: Option<&Lot>) -> bool {
+/// A transfer, by who is party to it. Whose lot is offered by who has it in its hands sees it too,
+/// while the lot is its: so the offer has to concern it, or whoever takes over the rest of a lot
+/// would see what was sold of it before.
+pub fn sees_transfer(
+    viewer: Viewer,
+    transfer: &Transfer,
+    lot: Option<&Lot>,
+    is_concerned: bool,
+) -> bool {
     match viewer {
         Viewer::Overseer => true,
         Viewer::Stranger => false,
         Viewer::Party(party) => {
             let is_side = transfer.sender == party || transfer.consignee == party;
-            is_side || lot.is_some_and(|lot| lot.owner == party || lot.possessor == party)
+            let has_lot = lot.is_some_and(|lot| lot.owner == party || lot.possessor == party);
+            is_side || (has_lot && is_concerned)
         }
     }
 }
 
 /// What is told of a lot that came from others: not what it was when it was born there, nor how
 /// often it was written about since. `arrived` is its mass when it came.
-pub fn since_arrival(mut told: v1::Lot, contents: &Contents, arrived: Grams) -> v1::Lot {
+pub fn since_arrival(
+    mut told: v1::Lot,
+    viewer: PartyId,
+    contents: &Contents,
+    arrived: Grams,
+) -> v1::Lot {
     told.initial_mass_g = arrived.get();
     told.born_event_id = bytes::Bytes::new();
     told.born_entry_index = 0;
     told.born_occurred_at_ms = 0;
     told.entry_count = 0;
+    // Those of others are about grams that went elsewhere.
+    let own = viewer.as_bytes();
+    let names = |ids: [&bytes::Bytes; 2]| ids.iter().any(|id| id[..] == own[..]);
+    told.approvals.retain(|it| names([&it.from_party_id, &it.to_party_id]));
+    told.grants.retain(|it| names([&it.reader_party_id, &it.owner_party_id]));
     if contents.of_mass > arrived {
         let scaled = |grams: Grams| contents.at_mass(grams, arrived).get();
         for (told, item) in told.contents.iter_mut().zip(&contents.items) {

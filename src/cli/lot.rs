@@ -102,6 +102,17 @@ fn lot_json(lot: &v1::Lot, events: &[v1::LotEvent]) -> Json {
         json!({ "hold_event_id": id_text(&it.hold_event_id),
                 "placed_by_party_id": id_text(&it.placed_by_party_id) })
     };
+    let approval = |it: &v1::LotApproval| {
+        json!({ "event_id": id_text(&it.event_id), "from_party_id": id_text(&it.from_party_id),
+                "to_party_id": id_text(&it.to_party_id), "mass_g": it.mass_g, "used_g": it.used_g,
+                "number": it.number, "valid_from_ms": it.valid_from_ms,
+                "valid_to_ms": it.valid_to_ms })
+    };
+    let grant = |it: &v1::LotGrant| {
+        json!({ "event_id": id_text(&it.event_id), "reader_party_id": id_text(&it.reader_party_id),
+                "depth": it.depth, "owner_party_id": id_text(&it.owner_party_id),
+                "valid_from_ms": it.valid_from_ms, "valid_to_ms": it.valid_to_ms })
+    };
     let flag = |it: &v1::Flag| json!({ "rule": it.rule, "detail": it.detail });
     let event = |it: &v1::LotEvent| {
         json!({ "ordinal": it.ordinal, "entry_index": it.entry_index,
@@ -125,6 +136,8 @@ fn lot_json(lot: &v1::Lot, events: &[v1::LotEvent]) -> Json {
         "contents_mass_g": lot.contents_mass_g,
         "contents": lot.contents.iter().map(content).collect::<Vec<_>>(),
         "holds": lot.holds.iter().map(hold).collect::<Vec<_>>(),
+        "approvals": lot.approvals.iter().map(approval).collect::<Vec<_>>(),
+        "grants": lot.grants.iter().map(grant).collect::<Vec<_>>(),
         "events": events.iter().map(event).collect::<Vec<_>>(),
     })
 }

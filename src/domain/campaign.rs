@@ -70,6 +70,8 @@ pub struct Opening {
     /// The waiver that let it in although no campaign left it; else it is what the campaign before
     /// left.
     pub waived_by: Option<EventId>,
+    /// Whether some of its recycled content is in an account already.
+    pub has_earned: bool,
 }
 
 /// The end of a campaign.
@@ -98,6 +100,8 @@ pub struct Flow {
     pub items: Vec<FlowItem>,
     /// How many of them had an origin kind; ascending by kind, none zero.
     pub kinds: Vec<(OriginKind, u32)>,
+    /// How many of them earned recycled content when they were counted, or had before.
+    pub earned: u32,
 }
 
 /// One substance in many lots.
@@ -163,6 +167,12 @@ impl Campaign {
         self.opening.kinds.union(self.inputs.kinds()).union(self.additions.kinds())
     }
 
+    /// Whether recycled content of what is in it is in an account already: what is drawn of it
+    /// earns no more.
+    pub const fn has_earned(&self) -> bool {
+        self.opening.has_earned || self.inputs.earned > 0 || self.additions.earned > 0
+    }
+
     /// Whether lots were drawn from it.
     pub const fn has_draws(&self) -> bool {
         self.outputs.lots > 0 || self.residues.lots > 0
@@ -210,13 +220,14 @@ impl Flow {
         };
         let items = contents.items.iter().map(item).collect();
         let kinds = kinds.iter().map(|kind| (kind, 1)).collect();
-        self.plus(&Self { lots: 1, mass, items, kinds });
+        self.plus(&Self { lots: 1, mass, items, kinds, earned: 0 });
     }
 
     /// Counts all that another one counts. At most [`crate::limits::MAX_CAMPAIGN_EVENTS`] events
     /// are added up, so nothing saturates.
     pub fn plus(&mut self, other: &Self) {
         self.lots = self.lots.saturating_add(other.lots);
+        self.earned = self.earned.saturating_add(other.earned);
         self.mass = sum(self.mass, other.mass);
         for item in &other.items {
             match self.items.binary_search_by_key(&item.substance, |it| it.substance) {
@@ -240,6 +251,7 @@ impl Flow {
     /// Takes out what was counted before.
     pub fn minus(&mut self, other: &Self) {
         self.lots = self.lots.saturating_sub(other.lots);
+        self.earned = self.earned.saturating_sub(other.earned);
         self.mass = self.mass.checked_sub(other.mass).unwrap_or_default();
         for item in &other.items {
             if let Some(here) = self.items.iter_mut().find(|it| it.substance == item.substance) {

@@ -59,6 +59,9 @@ pub struct Lot {
     pub ended: Option<Ending>,
     /// What stocktakes changed.
     pub tally: Tally,
+    /// Whether its recycled content, or some of it, is in an account since it was used up
+    /// somewhere: the same metal earns once.
+    pub has_earned: bool,
     /// What authorities let happen to it, in the order of their events.
     pub approvals: Vec<LotApproval>,
     /// Who else may see it and what is behind it; at most one for a reader.
@@ -376,15 +379,15 @@ impl Lot {
         self.remaining.checked_sub(self.reserved).unwrap_or_default()
     }
 
-    /// What a reader may see of it at a time by a grant. An owner's word ends when the lot becomes
-    /// another's property.
+    /// What a reader may see of it at a time by a grant: the deepest of its owner's and an
+    /// authority's. An owner's word ends when the lot becomes another's property.
     pub fn grant_to(&self, reader: PartyId, at: TimeMs) -> Option<&LotGrant> {
         let is_given = |grant: &&LotGrant| {
             grant.reader == reader
                 && grant.validity.contains(at)
                 && grant.owner.is_none_or(|owner| owner == self.owner)
         };
-        self.grants.iter().find(is_given)
+        self.grants.iter().filter(is_given).max_by_key(|grant| grant.depth)
     }
 
     /// How it stands. Holds are told before transit: a held lot does not move.
@@ -426,6 +429,31 @@ impl TransferStatus {
             Self::Retracted => "RETRACTED",
             Self::Settled => "SETTLED",
             Self::PartlyAccepted => "PARTLY_ACCEPTED",
+        }
+    }
+}
+
+impl Tally {
+    /// What of it a part of a lot takes along, rounded up: else many parts would be counted as one
+    /// lot is not.
+    #[must_use]
+    pub fn share(self, part: Grams, whole: Grams) -> Self {
+        let share = |grams: Grams| {
+            let product = u128::from(grams.get()) * u128::from(part.get());
+            let grams = product.div_ceil(u128::from(whole.get()).max(1));
+            Grams::of(u64::try_from(grams).unwrap_or(u64::MAX))
+        };
+        Self { at: None, gained: share(self.gained), missing: share(self.missing) }
+    }
+
+    /// What two lots take along into one.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |one: Grams, two: Grams| Grams::of(one.get().saturating_add(two.get()));
+        Self {
+            at: None,
+            gained: sum(self.gained, other.gained),
+            missing: sum(self.missing, other.missing),
         }
     }
 }

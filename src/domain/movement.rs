@@ -9,7 +9,7 @@ use super::event::LotDraw;
 use super::ids::{CampaignId, EntryIndex, EventId, LotId};
 use super::lot::Contents;
 use super::units::Grams;
-use super::vocabulary::EventKind;
+use super::vocabulary::{EventKind, Substance};
 
 /// What one event did to metal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,38 @@ pub struct InProcess {
     pub mass: Grams,
     /// What was fixed to be in it.
     pub contents: Contents,
-    /// At an opening: the campaign that left it; `None` when a waiver let it in, and at a close.
+    /// At an opening: the campaign that left it; `None` when a waiver let all of it in, and at a
+    /// close.
     pub from: Option<CampaignId>,
+    /// At an opening: what that campaign left. What is more of it, a waiver let in.
+    pub left: Contents,
+}
+
+impl InProcess {
+    /// Of so many grams of it, those of a substance or of mass, what the campaign before left.
+    pub fn left_of(&self, substance: Option<Substance>, grams: Grams) -> Grams {
+        let left = match substance {
+            None => self.left.of_mass,
+            Some(it) => self.left.of(it).map_or(Grams::ZERO, |found| found.contained),
+        };
+        if self.from.is_some() { left.min(grams) } else { Grams::ZERO }
+    }
+
+    /// Whether there is more of it, of mass or of a substance, than was left.
+    pub fn is_waived(&self) -> bool {
+        let is_more = |substance, grams| self.left_of(substance, grams) < grams;
+        let mut items = self.contents.items.iter();
+        is_more(None, self.mass) || items.any(|it| is_more(Some(it.substance), it.contained))
+    }
+
+    /// Of what it is at the opening of a campaign, with masses: the pool of the campaign before,
+    /// and stock that a waiver let in.
+    pub fn feeds(&self, campaign: CampaignId) -> Vec<(LotId, Grams)> {
+        let left = self.left_of(None, self.mass);
+        let rest = self.mass.checked_sub(left).unwrap_or_default();
+        let waived = self.is_waived().then_some((LotId::waived_stock(campaign), rest));
+        self.from.map(|before| (LotId::pool(before), left)).into_iter().chain(waived).collect()
+    }
 }
 
 /// A lot that came into being, or was assayed.

@@ -408,7 +408,7 @@ impl Rejection {
     ];
 
     /// The public number.
-    #[expect(clippy::too_many_lines, reason = "one table: a row for each variant and nothing else")]
+    #[expect(clippy::too_many_lines, reason = "a line for each")]
     pub const fn number(&self) -> u16 {
         match self {
             Self::OriginMismatch { .. } => 100,

@@ -200,12 +200,15 @@ impl View for Veil<'_> {
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, StoreFault> {
         let Some(transfer) = self.store.transfer(offer)? else { return Ok(None) };
-        let is_side = match self.onlooker {
-            Onlooker::Everything => true,
-            Onlooker::Nothing => false,
-            Onlooker::Party(own) => transfer.sender == own || transfer.consignee == own,
+        let own = match self.onlooker {
+            Onlooker::Everything => return Ok(Some(transfer)),
+            Onlooker::Nothing => return Ok(None),
+            Onlooker::Party(own) => own,
         };
-        let is_seen = is_side || self.store.lot(transfer.lot)?.is_some_and(|lot| self.has(&lot));
+        let is_side = transfer.sender == own || transfer.consignee == own;
+        let is_seen = is_side
+            || (self.store.concerns(own, transfer.offered_at)?
+                && self.store.lot(transfer.lot)?.is_some_and(|lot| self.has(&lot)));
         Ok(is_seen.then_some(transfer))
     }
 

@@ -9,7 +9,7 @@ use super::{Measure, TraceFault};
 use crate::domain::lot::Contents;
 use crate::domain::movement::{Birth, InProcess, Movement};
 use crate::domain::vocabulary::EventKind;
-use crate::domain::{EntryIndex, Grams, LotId};
+use crate::domain::{CampaignId, EntryIndex, Grams, LotId};
 
 /// What was fixed to be in a mass; what is in less of it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,10 +222,7 @@ impl<'a> Balance<'a> {
         if movement.kind == EventKind::OpenCampaign
             && let (Some(stock), Some(campaign)) = (stock, movement.campaign)
         {
-            let left_by = stock.from.map_or(LotId::waived_stock(campaign), LotId::pool);
-            let origin = self.known_origin(left_by);
-            let grams = self.grams_in(stock);
-            feeds.push(grams.map(|grams| Vector::of(origin, grams)));
+            feeds.push(self.grams_in(stock).map(|grams| self.of_stock(stock, campaign, grams)));
         }
         if is_followed {
             let inflow = self.pools.entry(pool).or_insert_with(Inflow::new);
@@ -249,6 +246,22 @@ impl<'a> Balance<'a> {
             self.accounts.insert(birth.lot, account);
         }
         Ok(())
+    }
+
+    /// Opening stock, of which so many grams are of the measure: what the campaign before left, and
+    /// what a waiver let in beyond it.
+    fn of_stock(&self, stock: &InProcess, campaign: CampaignId, grams: u64) -> Vector {
+        let substance = match self.measure {
+            Measure::Mass => None,
+            Measure::Substance(substance) => Some(substance),
+        };
+        let left = stock.left_of(substance, Grams::of(grams)).get();
+        let waived = self.known_origin(LotId::waived_stock(campaign));
+        let rest = Vector::of(waived, grams.saturating_sub(left));
+        match stock.from {
+            Some(before) => Vector::of(self.known_origin(LotId::pool(before)), left).merged(&rest),
+            None => rest,
+        }
     }
 
     /// An origin as it is counted: what is not followed is the rest, where there is one.

@@ -151,9 +151,9 @@ fn campaign_steps<G: Graph>(
 ) -> Vec<Step> {
     let pool = LotId::pool(campaign);
     let is_opening = movement.kind == EventKind::OpenCampaign;
-    let stock = movement.stock.iter().filter(|_| is_opening).map(|stock| {
-        (stock.from.map_or(LotId::waived_stock(campaign), LotId::pool), pool, stock.mass)
-    });
+    let stock = movement.stock.iter().filter(|_| is_opening);
+    let stock = stock.flat_map(|stock| stock.feeds(campaign));
+    let stock = stock.map(|(from, mass)| (from, pool, mass));
     let draws = movement.draws.iter().map(|draw| (draw.lot, pool, draw.mass));
     let births = movement.births.iter().map(|birth| (pool, birth.lot, birth.mass));
     let edges = stock.chain(draws).chain(births);
@@ -252,9 +252,8 @@ fn feeds_of_pool<G: Graph>(walk: &Walk<'_, G>, campaign: CampaignId) -> Vec<(Lot
     let mut feeds: BTreeMap<LotId, u64> = BTreeMap::new();
     for movement in walk.movements.values().filter(|it| it.campaign == Some(campaign)) {
         let is_opening = movement.kind == EventKind::OpenCampaign;
-        let stock = movement.stock.iter().filter(|_| is_opening).map(|stock| {
-            (stock.from.map_or(LotId::waived_stock(campaign), LotId::pool), stock.mass)
-        });
+        let stock = movement.stock.iter().filter(|_| is_opening);
+        let stock = stock.flat_map(|stock| stock.feeds(campaign));
         let draws = movement.draws.iter().map(|draw| (draw.lot, draw.mass));
         for (from, mass) in stock.chain(draws).chain([(LotId::UPTAKE, movement.uptake)]) {
             *feeds.entry(from).or_default() += mass.get();

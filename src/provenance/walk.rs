@@ -193,7 +193,8 @@ impl<'g, G: Graph> Walk<'g, G> {
             if let Some(stock) = movement.stock.as_ref().filter(|_| is_opening) {
                 if let Some(before) = stock.from {
                     feeds.push(self.pool(before));
-                } else {
+                }
+                if stock.is_waived() {
                     let waived = LotId::waived_stock(campaign);
                     self.waived.insert(waived);
                     feeds.push(waived);

@@ -349,7 +349,7 @@ mod tests {
     fn an_unknown_key_is_told_with_the_nearest() {
         let rows = [
             ("[ledger]\ndat = 'd'", "ledger.dat", Some("ledger.data")),
-            ("[log]\nlisten = 'd'", "log.listen", None),
+            ("[log]\nlisten = 'd'", "log.listen", Some("log.level")),
             ("[ledgr]\ndata = 'd'", "ledgr.data", Some("ledger.data")),
             ("[key]\ndata = 'd'", "key.data", Some("ledger.data")),
             ("data = 'd'", "data", Some("ledger.data")),

@@ -13,7 +13,7 @@ use super::super::event::{
 };
 use super::super::flag::{Flag, Variance};
 use super::super::ids::{CampaignId, LotId, PartyId};
-use super::super::lot::{Contents, Delta, EventRecord, Lot};
+use super::super::lot::{Contents, Delta, EventRecord, Lot, Tally};
 use super::super::movement::InProcess;
 use super::super::rejection::Rejection;
 use super::super::units::{Grams, TimeMs};
@@ -51,12 +51,7 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
     }
 
     let is_empty = opening.stock.of_mass.is_zero();
-    let from = before.as_ref().filter(|_| opening.waived_by.is_none()).map(|before| before.id);
-    let owner = match (&before, opening.waived_by) {
-        _ if is_empty => None,
-        (Some(before), None) => before.owner,
-        _ => Some(work.event.actor),
-    };
+    let owner = opening_owner(work, before.as_ref(), &opening);
     let campaign = Campaign {
         id,
         process: open.process.clone(),
@@ -80,10 +75,14 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
     };
     let mut movement = work.movement();
     movement.campaign = Some(id);
+    // Also where a waiver says that there is more or less: who recalls what was charged before
+    // finds it here.
+    let leaving = before.as_ref().filter(|before| !left_by(Some(before)).of_mass.is_zero());
     movement.stock = (!is_empty).then(|| InProcess {
         mass: campaign.opening.stock.of_mass,
         contents: campaign.opening.stock.clone(),
-        from,
+        from: leaving.map(|before| before.id),
+        left: left_by(before.as_ref()),
     });
     work.effects.movement = Some(movement);
     if let Some(before) = before.as_mut() {
@@ -97,6 +96,21 @@ pub(super) fn open<V: View>(work: &mut Work<'_, V>, open: &OpenCampaign) -> Verd
     Ok(())
 }
 
+/// Whose the opening stock is: of whom it was when the campaign before left it, also when a waiver
+/// says that it is more or less; of stock that nothing left, the actor.
+fn opening_owner<V: View>(
+    work: &Work<'_, V>,
+    before: Option<&Campaign>,
+    opening: &Opening,
+) -> Option<PartyId> {
+    if opening.stock.of_mass.is_zero() {
+        return None;
+    }
+    let leaving = before.filter(|before| !left_by(Some(before)).of_mass.is_zero());
+    let owner = leaving.and_then(|before| before.owner);
+    owner.or_else(|| opening.waived_by.map(|_| work.event.actor))
+}
+
 /// The stock that is in process at the opening: gram by gram what the campaign before left, or what
 /// a coordinator's waiver lets in.
 fn opening<V: View>(
@@ -104,15 +118,16 @@ fn opening<V: View>(
     open: &OpenCampaign,
     before: Option<&Campaign>,
 ) -> Verdict<Opening, V> {
-    let left = before.and_then(|before| before.closing.as_ref()).map(|closing| &closing.stock);
-    let left = left.cloned().unwrap_or_default();
+    let left = left_by(before);
+    let leaves = before.filter(|_| !left.of_mass.is_zero());
+    let kinds_left = leaves.map(Campaign::origin_kinds).unwrap_or_default();
+    let has_earned = leaves.is_some_and(Campaign::has_earned);
     let stated =
         stock_contents(work, open.campaign, open.opening_stock, open.opening_composition.as_ref());
     let differs = difference(open, &left, stated.as_ref().ok().and_then(Option::as_ref));
     let Some((substance, stated_g, expected)) = differs else {
         stated?;
-        let kinds = before.map(Campaign::origin_kinds).filter(|_| !left.of_mass.is_zero());
-        return Ok(Opening { stock: left, kinds: kinds.unwrap_or_default(), waived_by: None });
+        return Ok(Opening { stock: left, kinds: kinds_left, waived_by: None, has_earned });
     };
     let mismatch = Rejection::OpeningStockMismatch {
         campaign: open.campaign,
@@ -125,11 +140,19 @@ fn opening<V: View>(
         return Err(mismatch.into());
     };
     let nothing = Contents { of_mass: open.opening_stock, items: Vec::new() };
-    Ok(Opening {
-        stock: stated?.unwrap_or(nothing),
-        kinds: OriginKinds::of(OriginKind::Unknown),
-        waived_by: Some(waiver),
-    })
+    let stock = stated?.unwrap_or(nothing);
+    // That the grams differ does not make what was left of no origin.
+    let kinds = match stock.of_mass {
+        Grams::ZERO => OriginKinds::default(),
+        _ => kinds_left.union(OriginKinds::of(OriginKind::Unknown)),
+    };
+    Ok(Opening { stock, kinds, waived_by: Some(waiver), has_earned })
+}
+
+/// What a campaign left in process; nothing when there was none.
+fn left_by(before: Option<&Campaign>) -> Contents {
+    let closing = before.and_then(|before| before.closing.as_ref());
+    closing.map(|closing| closing.stock.clone()).unwrap_or_default()
 }
 
 /// Where the stock that is stated differs from what was left: of what, stated and left.
@@ -183,6 +206,7 @@ pub(super) fn charge<V: View>(work: &mut Work<'_, V>, charge: &ChargeCampaign) -
         let tally = if place < charge.inputs.len() { &mut inputs } else { &mut additions };
         let share = work.draw_into(&mut movement, lot.clone(), draw.mass);
         tally.add(&share, draw.mass, kinds_of(work, lot)?);
+        tally.earned += u32::from(lot.has_earned || work.earns(lot, &share)?);
     }
     work.effects.movement = Some(movement);
     campaign.owner = Some(owner);
@@ -271,6 +295,8 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
             site: campaign.site,
             origin_region: String::new(),
             invoice_class: None,
+            tally: Tally::default(),
+            has_earned: campaign.has_earned(),
         };
         work.bear(new, said.unwrap_or_default(), right);
     }
@@ -333,7 +359,8 @@ pub(super) fn close<V: View>(work: &mut Work<'_, V>, close: &CloseCampaign) -> V
     flag_variances(work, &campaign, &stock)?;
     let mut movement = work.movement();
     movement.campaign = Some(campaign.id);
-    movement.stock = Some(InProcess { mass: stock.of_mass, contents: stock.clone(), from: None });
+    let (mass, contents) = (stock.of_mass, stock.clone());
+    movement.stock = Some(InProcess { mass, contents, from: None, left: Contents::default() });
     (movement.loss, movement.uptake) = (loss, uptake);
     work.effects.movement = Some(movement);
     let (event, occurred_at) = (work.event.id, work.at());

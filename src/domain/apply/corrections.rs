@@ -180,7 +180,7 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
-        // Accounts and campaigns are undone before: see undo_account, and campaigns::undo.
+        // A campaign is undone by its own rules, an account by `undo_account`.
         Delta::Earned(..)
         | Delta::Claimed(..)
         | Delta::CampaignOpened(_)

@@ -87,19 +87,20 @@ impl<V: View> Work<'_, V> {
 
     /// The site of the event earns what is contained in recycled lots that are used up there. Only
     /// lots under mass balance: in the other models of ISO 22095 the metal carries its claim
-    /// itself, and would be counted twice.
-    pub(super) fn earn(&mut self, lots: &[Lot], taken: &[(LotId, Contents)]) -> Verdict<(), V> {
-        let recycled = self.tables()?.recycled;
-        let earns = |lot: &Lot| {
-            lot.custody_model == CustodyModel::MassBalance && lot.origin_kinds.are_all_of(recycled)
-        };
+    /// itself, and would be counted twice. Whether what is made of these lots earns no more: what
+    /// was made of metal that earned is the same metal.
+    pub(super) fn earn(&mut self, lots: &[Lot], taken: &[(LotId, Contents)]) -> Verdict<bool, V> {
         let mut earned: BTreeMap<Substance, Grams> = BTreeMap::new();
-        for (_, (_, contents)) in lots.iter().zip(taken).filter(|(lot, _)| earns(lot)) {
+        for (lot, (_, contents)) in lots.iter().zip(taken) {
+            if !self.earns(lot, contents)? {
+                continue;
+            }
             for item in contents.items.iter().filter(|item| !item.contained.is_zero()) {
                 let sum = earned.entry(item.substance).or_default();
                 *sum = sum.checked_add(item.contained).unwrap_or(*sum);
             }
         }
+        let has_earned = !earned.is_empty() || lots.iter().any(|lot| lot.has_earned);
         let (site, month) = (event_site(self)?, Month::of(self.at()));
         for (substance, mass) in earned {
             let mut account = self.account((site, substance, month))?;
@@ -109,6 +110,16 @@ impl<V: View> Work<'_, V> {
             self.delta(Delta::Earned(account.key(), mass));
             self.put_account(account);
         }
-        Ok(())
+        Ok(has_earned)
+    }
+
+    /// Whether grams of a lot earn when they are used up.
+    pub(super) fn earns(&self, lot: &Lot, contents: &Contents) -> Result<bool, Rejection> {
+        let recycled = self.tables()?.recycled;
+        let has_content = contents.items.iter().any(|item| !item.contained.is_zero());
+        Ok(!lot.has_earned
+            && has_content
+            && lot.custody_model == CustodyModel::MassBalance
+            && lot.origin_kinds.are_all_of(recycled))
     }
 }

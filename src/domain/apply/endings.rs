@@ -62,7 +62,7 @@ fn check_tolerance<V: View>(
     counted: Grams,
     gained: Grams,
     missing: Grams,
-) -> Result<(Tally, Option<EventId>), Rejection> {
+) -> Verdict<(Tally, Option<EventId>), V> {
     let tolerance_e8 = work.tables()?.parameters.get(TOLERANCE).copied().unwrap_or_default();
     let whole = u128::from(lot.initial_mass.get()) * u128::from(tolerance_e8);
     let limit = Grams::of(u64::try_from(whole / u128::from(WHOLE_E8)).unwrap_or(u64::MAX));
@@ -79,14 +79,15 @@ fn check_tolerance<V: View>(
     }
     let (actor, at) = (work.event.actor, work.at());
     let approves = |held: &&LotApproval| {
-        let is_count = held.from == actor && held.to == actor && held.mass == counted;
-        is_count && held.used.is_zero() && held.validity.contains(at)
+        held.mass == counted && held.used.is_zero() && held.validity.contains(at)
     };
-    let Some(approval) = lot.approvals.iter().find(approves) else {
-        let booked = lot.remaining;
-        return Err(Rejection::StocktakeBeyondTolerance { lot: lot.id, counted, booked, limit });
-    };
-    Ok((Tally { at: tally.at, ..lot.tally }, Some(approval.event)))
+    for held in lot.approvals.iter().filter(approves) {
+        if work.acting_for(held.from)? == actor && work.acting_for(held.to)? == actor {
+            return Ok((Tally { at: tally.at, ..lot.tally }, Some(held.event)));
+        }
+    }
+    let booked = lot.remaining;
+    Err(Rejection::StocktakeBeyondTolerance { lot: lot.id, counted, booked, limit }.into())
 }
 
 /// R7: hazardous waste goes to who is licensed for it, with a manifest, and across a province with

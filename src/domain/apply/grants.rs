@@ -63,15 +63,21 @@ pub(super) fn approve<V: View>(work: &mut Work<'_, V>, approval: &Approval) -> V
     Ok(())
 }
 
-/// Kept on the lot; one for each reader. To be shown is no use of a lot, so R3 asks only that it
-/// existed.
+/// Kept on the lot; for each reader one by its owner, and one by an authority: neither takes back
+/// what the other shows. To be shown is no use of a lot, so R3 asks only that it existed.
 pub(super) fn grant<V: View>(work: &mut Work<'_, V>, grant: VisibilityGrant) -> Verdict<(), V> {
     work.party(grant.reader)?;
     let validity = validity(work, grant.valid_to)?;
     let mut lot = work.lot(grant.lot)?;
     work.check_not_retracted(std::slice::from_ref(&lot))?;
     work.check_not_earlier(lot.id, lot.born_occurred_at)?;
-    lot.grants.retain(|held| held.reader != grant.reader);
+    let owner = (lot.owner == work.event.actor).then_some(lot.owner);
+    let now = lot.owner;
+    lot.grants.retain(|held| {
+        let is_void = held.owner.is_some_and(|by| by != now);
+        let is_same = held.reader == grant.reader && held.owner.is_some() == owner.is_some();
+        !is_void && !is_same
+    });
     let at = work.at();
     if !make_room(&mut lot.grants, MAX_GRANTS, at, |held| held.validity) {
         let (what, limit) = ("grants", MAX_GRANTS);
@@ -81,7 +87,7 @@ pub(super) fn grant<V: View>(work: &mut Work<'_, V>, grant: VisibilityGrant) -> 
         event: work.event.id,
         reader: grant.reader,
         depth: grant.depth,
-        owner: (lot.owner == work.event.actor).then_some(lot.owner),
+        owner,
         validity,
     });
     work.put(lot);

@@ -8,7 +8,7 @@ use super::Verdict;
 use super::lots::actor_of;
 use super::transfers::is_coordinator;
 use super::work::Work;
-use crate::limits::MAX_HOLDS;
+use crate::limits::{MAX_HOLDS, MAX_OWNER_HOLDS};
 
 /// Nothing of the lot moves or is used until every hold has ended. To be stopped is no use of a
 /// lot, so R3 asks only that it existed; but nothing that uses it later is dated before the hold.
@@ -20,6 +20,11 @@ pub(super) fn hold<V: View>(work: &mut Work<'_, V>, hold: &HoldLot) -> Verdict<(
         return Err(Rejection::TooManyHolds { lot: lot.id, limit: MAX_HOLDS }.into());
     }
     let placed_by = work.event.actor;
+    let own = lot.holds.iter().filter(|held| held.placed_by == placed_by).count();
+    if placed_by == lot.owner && own >= MAX_OWNER_HOLDS {
+        // Room for who stops it against the owner's will.
+        return Err(Rejection::TooManyHolds { lot: lot.id, limit: MAX_OWNER_HOLDS }.into());
+    }
     work.delta(Delta::Held(lot.id, work.event.id));
     lot.holds.push(Hold { event: work.event.id, reason: Some(hold.reason), placed_by });
     work.put_used(lot);

@@ -6,7 +6,7 @@ use super::super::event::{
     AssayLot, CollectLot, Manifest, NewLot, OpeningInventory, SplitLot, Weighing,
 };
 use super::super::ids::{PartyId, SiteId};
-use super::super::lot::{Contents, Delta, Lot};
+use super::super::lot::{Contents, Delta, Lot, Tally};
 use super::super::movement::{Birth, Movement};
 use super::super::party::PartyState;
 use super::super::rejection::Rejection;
@@ -56,6 +56,8 @@ pub(super) fn collect<V: View>(work: &mut Work<'_, V>, collect: &CollectLot) -> 
         site,
         origin_region: collect.origin_region.clone(),
         invoice_class: Some(collect.invoice_class),
+        tally: Tally::default(),
+        has_earned: false,
     };
     work.bear(new, found.unwrap_or_default(), right);
     work.effects.movement = Some(movement);
@@ -96,6 +98,8 @@ pub(super) fn opening_inventory<V: View>(
             site,
             origin_region: String::new(),
             invoice_class: None,
+            tally: Tally::default(),
+            has_earned: false,
         };
         work.bear(new, contents.unwrap_or_default(), right);
     }
@@ -117,14 +121,13 @@ pub(super) fn assay<V: View>(work: &mut Work<'_, V>, assay: &AssayLot) -> Verdic
     let tables = work.tables()?;
     composition_fault(lot.id, &assay.composition, tables)?;
 
-    // A lot that is used up is analysed for the record: nothing is left to rescale.
+    // A lot that is used up is analysed for the record: nothing is left to rescale, until a
+    // correction brings grams back.
     let mass = if lot.remaining.is_zero() { lot.initial_mass } else { lot.remaining };
     let found = contents(&assay.composition, mass, tables);
-    if !lot.remaining.is_zero() {
-        let mut movement = work.movement();
-        movement.assay = Some(Birth { lot: lot.id, mass, contents: Some(found.clone()) });
-        work.effects.movement = Some(movement);
-    }
+    let mut movement = work.movement();
+    movement.assay = Some(Birth { lot: lot.id, mass, contents: Some(found.clone()) });
+    work.effects.movement = Some(movement);
     let before = std::mem::replace(&mut lot.contents, found);
     work.delta(Delta::Assayed(lot.id, before, lot.assayed_by));
     lot.assayed_by = Some(work.event.id);
@@ -179,7 +182,8 @@ pub(super) fn split<V: View>(work: &mut Work<'_, V>, split: &SplitLot) -> Verdic
         let share = parent.contents.drawn(rest, after);
         rest = after;
         movement.births.push(Birth { lot: child.lot, mass: child.mass, contents: None });
-        work.bear(&part_of(&parent, child.lot, child.mass), share, right_of(&parent));
+        let right = right_of(&parent, child.mass);
+        work.bear(&part_of(&parent, child.lot, child.mass), share, right);
     }
     work.draw(parent.clone(), parent.remaining);
     work.effects.movement = Some(movement);
@@ -214,7 +218,7 @@ pub(super) fn part_of(lot: &Lot, id: super::super::ids::LotId, mass: Grams) -> N
 }
 
 /// What a part takes over from its lot.
-pub(super) fn right_of(lot: &Lot) -> BirthRight {
+pub(super) fn right_of(lot: &Lot, mass: Grams) -> BirthRight {
     BirthRight {
         origin_kinds: lot.origin_kinds,
         owner: lot.owner,
@@ -222,6 +226,8 @@ pub(super) fn right_of(lot: &Lot) -> BirthRight {
         site: lot.site,
         origin_region: lot.origin_region.clone(),
         invoice_class: lot.invoice_class,
+        tally: lot.tally.share(mass, lot.initial_mass),
+        has_earned: lot.has_earned,
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::lot::{Arrived, Delta, Hold, Lot, Standing, Transfer, TransferS
 use super::super::party::PartyState;
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
-use super::super::vocabulary::DocumentKind;
+use super::super::vocabulary::{DocumentKind, InvoiceClass};
 use super::Verdict;
 use super::grants::give_back as give_approval_back;
 use super::lots::{actor_of, check_carrier, check_manifest, check_weighing, part_of, right_of};
@@ -396,9 +396,9 @@ fn take_part<V: View>(
     arrival: Arrival,
 ) -> Verdict<(), V> {
     let part = part_of(&lot, new, arrival.booked);
-    let mut right = right_of(&lot);
+    let mut right = right_of(&lot, transfer.sent());
     move_to_consignee(transfer, &mut right.owner, &mut right.possessor, &mut right.site);
-    right.invoice_class = transfer.invoice_class.or(right.invoice_class);
+    right.invoice_class = class_after(transfer, right.invoice_class);
 
     work.delta(Delta::AcceptedPart(transfer.offer));
     lot.reserved = lot.reserved.checked_sub(transfer.mass).unwrap_or_default();
@@ -438,12 +438,22 @@ fn take_whole<V: View>(
     lot.reserved = Grams::ZERO;
     lot.remaining = arrival.booked;
     lot.moved_at = work.moment.index;
-    lot.invoice_class = transfer.invoice_class.or(lot.invoice_class);
+    lot.invoice_class = class_after(transfer, lot.invoice_class);
     move_to_consignee(transfer, &mut lot.owner, &mut lot.possessor, &mut lot.site);
     if arrival.is_discrepant {
         lot.holds.push(discrepancy(work));
     }
     work.put_used(lot);
+}
+
+/// R9: how the consignee bought it. Who is only lent something buys nothing; what comes back is as
+/// it was before it was sold.
+fn class_after(transfer: &Transfer, before: Option<InvoiceClass>) -> Option<InvoiceClass> {
+    match (transfer.scope.moves_ownership(), transfer.returns) {
+        (false, _) => before,
+        (true, Some(_)) => transfer.invoice_class,
+        (true, None) => transfer.invoice_class.or(before),
+    }
 }
 
 fn move_to_consignee(

@@ -1,14 +1,14 @@
 //! Lots are made into others: merges and transforms, with mass and elements balanced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::effects::View;
 use super::super::event::{LotDraw, MergeLots, NewLot, TransformLots};
 use super::super::ids::{LotId, PartyId};
-use super::super::lot::{Contents, Lot};
+use super::super::lot::{Contents, Lot, Tally};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
-use super::super::vocabulary::{OriginKind, OriginKinds, Substance};
+use super::super::vocabulary::{InvoiceClass, OriginKind, OriginKinds, Substance};
 use super::Verdict;
 use super::lots::{actor_of, birth, check_usable, declared, event_site};
 use super::work::{BirthRight, Work};
@@ -41,10 +41,26 @@ pub(super) fn merge<V: View>(work: &mut Work<'_, V>, merge: &MergeLots) -> Verdi
     }
     movement.births.push(birth(output, found.clone()));
     movement.output_count = 1;
-    let right = right_by(work, owner, &lots)?;
+    let mut right = right_by(work, owner, &lots)?;
+    right.invoice_class = class_of_most(&merge.parents, &lots);
+    for (draw, lot) in merge.parents.iter().zip(&lots) {
+        right.tally = right.tally.plus(lot.tally.share(draw.mass, lot.initial_mass));
+    }
     work.bear(output, found.unwrap_or(pooled), right);
     work.effects.movement = Some(movement);
     Ok(())
+}
+
+/// R9: a gram of another class does not change how the rest was bought: it is the class of the most
+/// grams, of equally many that which comes first.
+fn class_of_most(draws: &[LotDraw], lots: &[Lot]) -> Option<InvoiceClass> {
+    let mut grams: BTreeMap<Option<InvoiceClass>, u128> = BTreeMap::new();
+    for (draw, lot) in draws.iter().zip(lots) {
+        *grams.entry(lot.invoice_class).or_default() += u128::from(draw.mass.get());
+    }
+    // Of equal ones the last is taken, so the order is turned round.
+    let most = grams.into_iter().rev().max_by_key(|(_, grams)| *grams);
+    most.and_then(|(class, _)| class)
 }
 
 /// Lots are made into other lots by a process.
@@ -74,13 +90,13 @@ pub(super) fn transform<V: View>(work: &mut Work<'_, V>, melt: &TransformLots) -
     for (draw, lot) in draws.iter().zip(&lots) {
         work.draw_into(&mut movement, lot.clone(), draw.mass);
     }
-    work.earn(&lots, &into)?;
+    let has_earned = work.earn(&lots, &into)?;
     movement.output_count = melt.outputs.len();
     movement.loss = total(melt.losses.iter().map(|(_, mass)| *mass));
     movement.uptake = total(melt.uptakes.iter().map(|(_, mass)| *mass));
     for (new, contents) in made.iter().zip(found) {
         movement.births.push(birth(new, contents.clone()));
-        let right = right_by(work, owner, &lots)?;
+        let right = BirthRight { has_earned, ..right_by(work, owner, &lots)? };
         work.bear(new, contents.unwrap_or_default(), right);
     }
     work.effects.movement = Some(movement);
@@ -280,6 +296,8 @@ fn right_by<V: View>(
         site: event_site(work)?,
         origin_region: String::new(),
         invoice_class: None,
+        tally: Tally::default(),
+        has_earned: lots.iter().any(|lot| lot.has_earned),
     })
 }
 

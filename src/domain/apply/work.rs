@@ -49,6 +49,10 @@ pub(super) struct BirthRight {
     pub(super) site: SiteId,
     pub(super) origin_region: String,
     pub(super) invoice_class: Option<InvoiceClass>,
+    /// What stocktakes found and missed in what it is a part of.
+    pub(super) tally: Tally,
+    /// See [`Lot::has_earned`].
+    pub(super) has_earned: bool,
 }
 
 #[expect(clippy::unused_self, reason = "every check is asked of the judgement")]
@@ -417,7 +421,8 @@ impl<'a, V: View> Work<'a, V> {
             assayed_by: None,
             holds: Vec::new(),
             ended: None,
-            tally: Tally::default(),
+            tally: right.tally,
+            has_earned: right.has_earned,
             approvals: Vec::new(),
             grants: Vec::new(),
             retracted_by: None,

@@ -6,8 +6,8 @@ use crate::domain::vocabulary::OriginKind;
 
 codec_vocabulary!(OriginKind);
 codec_struct!(FlowItem { substance, lots, contained, uncertainty });
-codec_struct!(Flow { lots, mass, items, kinds });
-codec_struct!(Opening { stock, kinds, waived_by });
+codec_struct!(Flow { lots, mass, items, kinds, earned });
+codec_struct!(Opening { stock, kinds, waived_by, has_earned });
 codec_struct!(Closing { event, occurred_at, stock, loss, uptake });
 codec_struct!(Line { last });
 codec_struct!(Campaign {
@@ -46,6 +46,7 @@ pub(super) mod tests {
         let mut tally = Flow::default();
         let kinds = OriginKinds::of(OriginKind::Residue).union(OriginKinds::of(OriginKind::Ore));
         tally.add(&lot::tests::contents(), Grams::of(1_000), kinds);
+        tally.earned = 1;
         tally
     }
 
@@ -73,6 +74,7 @@ pub(super) mod tests {
                 stock: lot::tests::contents(),
                 kinds: OriginKinds::of(OriginKind::Unknown),
                 waived_by: Some(EVENT),
+                has_earned: true,
             },
             inputs: flow(),
             additions: flow(),

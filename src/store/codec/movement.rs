@@ -6,7 +6,7 @@ use crate::domain::movement::{Birth, InProcess, Movement};
 
 codec_struct!(LotDraw { lot, mass });
 codec_struct!(Birth { lot, mass, contents });
-codec_struct!(InProcess { mass, contents, from });
+codec_struct!(InProcess { mass, contents, from, left });
 codec_struct!(Movement {
     index,
     event,
@@ -48,6 +48,7 @@ mod tests {
                 mass: Grams::of(7),
                 contents: lot::tests::contents(),
                 from: Some(CampaignId::from_bytes([4; 16])),
+                left: lot::tests::contents(),
             }),
             gained: Some(LotDraw { lot: id, mass: Grams::of(3) }),
         };

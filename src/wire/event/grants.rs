@@ -53,7 +53,7 @@ fn approval(fields: &mut Fields, approval: &v1::Approval) -> Option<Approval> {
     let lot = fields.id("lot_id", &approval.lot_id, LotId::parse);
     let from = fields.id("from_party_id", &approval.from_party_id, PartyId::parse);
     let to = fields.id("to_party_id", &approval.to_party_id, PartyId::parse);
-    let mass = fields.positive_mass("mass_g", approval.mass_g);
+    let mass = fields.mass("mass_g", approval.mass_g);
     let number = fields.text("number", &approval.number, (1, MAX_SHORT_TEXT_BYTES));
     let valid_to = fields.end("valid_to_ms", approval.valid_to_ms);
     Some(Approval {
