@@ -133,7 +133,8 @@ async fn nothing_is_lost_and_nothing_comes_twice_while_others_write() {
     // Watches begin all along, from the first entry, from the middle, from what is there just then.
     let mut watchers = Vec::new();
     for n in 0..12_u64 {
-        let size = kit.node().reader().size().0;
+        // On a quick machine the last watches begin when everything is written already.
+        let size = kit.node().reader().size().0.min(end - 1);
         let begins_at = [0, before / 2, size][usize::try_from(n % 3).unwrap()];
         let client = kit.ledger.clone();
         watchers.push(tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! How machines talk to the ledger: gRPC, and JSON over HTTP.
 //!
-//! *Owns:* the three services of `urbanmine.v1`, health and reflection; the one port; who calls and
+//! *Owns:* the services of `urbanmine.v1`, health and reflection; the one port; who calls and
 //! who may make which call; how every failure is told; pages; deadlines; the bounds of calls, reads
 //! and connections.
 //!

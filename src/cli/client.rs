@@ -60,7 +60,7 @@ impl Interceptor for Bearer {
     }
 }
 
-/// The three services of one server.
+/// The services of one server.
 #[derive(Clone)]
 pub struct Client {
     /// Entries, receipts, checkpoints.
