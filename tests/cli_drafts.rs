@@ -49,8 +49,8 @@ impl Scene {
     }
 
     fn script(&self, name: &str, lines: &[Json]) {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        fs::write(self.place.path(name), text).unwrap();
+        let lines: Vec<String> = lines.iter().map(Json::to_string).collect();
+        fs::write(self.place.path(name), lines.join("\n")).unwrap();
     }
 
     fn call<'a>(&'a self, args: &[&'a str], files: &[(&'a str, &str)]) -> Vec<&'a str> {
@@ -173,8 +173,8 @@ fn a_commitment_is_made_and_checked_offline() {
     let place = Place { folder: tempfile::tempdir().unwrap() };
     fs::write(place.path("fact"), "卖方：虚构回收站").unwrap();
     let make = ["commitment", "make", place.text("fact")];
-    let made = said(&place.with(&make, &[("--out", "opening")]), 0);
-    let commitment = made.trim();
+    let printed = said(&place.with(&make, &[("--out", "opening")]), 0);
+    let commitment = printed.trim();
     assert_eq!(commitment.len(), 64);
     let mode = fs::metadata(place.path("opening")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -199,8 +199,8 @@ fn an_opening_is_deposited_read_shared_and_erased() {
     let mut scene = Scene::new();
     fs::write(scene.place.path("fact"), "seller 0042 (fictional)").unwrap();
     let make = ["commitment", "make", scene.place.text("fact")];
-    let made = said(&scene.place.with(&make, &[("--out", "opening")]), 0);
-    let commitment = made.trim().to_owned();
+    let printed = said(&scene.place.with(&make, &[("--out", "opening")]), 0);
+    let commitment = printed.trim().to_owned();
     let collect = json!({
         "lot": {
             "lot_id": "@lot/cli-private", "material": "CU_SCRAP_NO2", "form": "WIRE",
