@@ -72,13 +72,14 @@ impl Cabinet {
         let mut file = new_file(&next).map_err(io_at("create", &next))?;
         file.write_all(content).map_err(io_at("write", &next))?;
         file.sync_all().map_err(io_at("sync", &next))?;
+        // The old bytes are reached through this handle when their name is gone.
+        let old = if path.exists() { Some(writable(&path)?) } else { None };
         // A crash here leaves the old file, and an unfinished one that the next opening wipes.
-        if path.exists() {
-            overwrite(&path)?;
-        }
-        // A crash here loses the old file: its content is a wiped one, which `get` reads as none.
         fs::rename(&next, &path).map_err(io_at("rename to", &path))?;
-        files::sync_dir(&self.dir)
+        files::sync_dir(&self.dir)?;
+        // A crash here leaves the new file, and the old bytes unwiped in space that is free: better
+        // than to lose a draft with its signatures.
+        old.map_or(Ok(()), |old| overwrite(old, &path))
     }
 
     /// A file's content; `None` when there is no such file, or only a wiped one.
@@ -156,9 +157,12 @@ fn keep_to_owner(_path: &Path, _mode: u32) -> Result<(), StoreFault> {
     Ok(())
 }
 
+fn writable(path: &Path) -> Result<File, StoreFault> {
+    OpenOptions::new().write(true).open(path).map_err(io_at("open", path))
+}
+
 /// Zeros over a file's bytes, on disk.
-fn overwrite(path: &Path) -> Result<(), StoreFault> {
-    let mut file = OpenOptions::new().write(true).open(path).map_err(io_at("open", path))?;
+fn overwrite(mut file: File, path: &Path) -> Result<(), StoreFault> {
     let length = file.metadata().map_err(io_at("look at", path))?.len();
     let length = usize::try_from(length.min(MAX_CABINET_FILE_BYTES)).unwrap_or(0);
     file.write_all(&vec![0; length]).map_err(io_at("overwrite", path))?;
@@ -167,7 +171,7 @@ fn overwrite(path: &Path) -> Result<(), StoreFault> {
 
 /// Overwrites and unlinks. A crash between leaves zeros, which read as nothing.
 fn wipe(path: &Path) -> Result<(), StoreFault> {
-    overwrite(path)?;
+    overwrite(writable(path)?, path)?;
     fs::remove_file(path).map_err(io_at("remove", path))
 }
 
