@@ -419,6 +419,15 @@ pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
 /// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside
 /// the message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
 pub const MAX_ERROR_TEXT_BYTES: usize = 768;
+/// *Format.* Entries of a bundle: the story of a lot with a hundred thousand ancestors, and what it
+/// rests on.
+pub const MAX_BUNDLE_ENTRIES: usize = 500_000;
+/// *Format.* Bytes of a bundle. Usual entries take 1.6 kB each with their proofs, so that the most
+/// entries fit.
+pub const MAX_BUNDLE_BYTES: usize = 1 << 30;
+/// Entries that a verification takes apart on all cores while it judges as many: 1,024 of the
+/// largest are 64 MiB, and two such pieces are in hand.
+pub const PIECE_ENTRIES: usize = 1_024;
 /// Findings that one verification tells; more are counted, not told.
 pub const MAX_FINDINGS: usize = 1_000;
 /// Checkpoints that a verification holds until their entries have come: the latest, and a few

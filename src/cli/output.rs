@@ -35,6 +35,21 @@ pub fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Puts a file in place of another, durably and whole: whoever reads it meanwhile gets the old one or
+/// the new one. *A crash leaves the old one, and perhaps the unnamed new one beside it.*
+pub fn replace_file(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let mut unnamed = path.as_os_str().to_owned();
+    unnamed.push(".next");
+    let mut file = std::fs::File::create(&unnamed)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&unnamed, path)?;
+    std::fs::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
 /// A table with its head, without lines around it.
 pub fn table(head: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();

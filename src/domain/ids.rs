@@ -175,7 +175,7 @@ bytes32_type!(
 );
 
 /// Position of an entry; the genesis is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryIndex(pub u64);
 
 impl EntryIndex {
@@ -194,7 +194,7 @@ impl fmt::Display for EntryIndex {
 }
 
 /// How many entries; the size of the tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryCount(pub u64);
 
 impl fmt::Display for EntryCount {

@@ -24,6 +24,7 @@ pub mod movement;
 pub mod party;
 pub mod rejection;
 pub mod sight;
+pub mod subject;
 pub mod tables;
 pub mod units;
 pub mod vocabulary;

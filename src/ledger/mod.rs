@@ -9,6 +9,7 @@
 //! *See:* `docs/FORMAT.md`, which specifies all of it for a stranger.
 
 pub mod base64;
+pub mod bundle;
 pub mod checkpoint;
 pub mod entry;
 pub mod envelope;
@@ -20,6 +21,7 @@ pub mod receipt;
 pub mod tree;
 
 pub use base64::Base64Fault;
+pub use bundle::{Bundle, BundleFault, BundledEntry};
 pub use checkpoint::{Checkpoint, CheckpointFault, SignedCheckpoint};
 pub use entry::{Draft, Entry, EntryFault, EntryKind, Position, SealFault, Sealed};
 pub use envelope::{

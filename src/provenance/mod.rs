@@ -11,6 +11,7 @@
 //! the same answer; `domain::movement` for what is walked.
 
 mod balance;
+mod memory;
 mod origins;
 mod pools;
 mod share;
@@ -24,6 +25,7 @@ use crate::domain::vocabulary::Substance;
 use crate::domain::{CampaignId, EntryIndex, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 
+pub use memory::GraphRecorder;
 pub use origins::{Holding, Origins, origins};
 pub use trace::{Direction, Step, Trace, TraceNode, trace};
 

@@ -8,72 +8,114 @@ use crate::domain::{EntryCount, EntryIndex, PublicKey};
 use crate::ledger::{Checkpoint, CheckpointFault, SignedCheckpoint};
 use crate::limits::MAX_PENDING_CHECKPOINTS;
 
+/// Where a checkpoint comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// With the entries.
+    Ledger,
+    /// From the reader's own memory: the ledger that it checked another time.
+    Reader,
+}
+
+/// One whose entries have not all come.
+#[derive(Debug, Clone)]
+struct Pending {
+    size: EntryCount,
+    whose: Whose,
+    text: Vec<u8>,
+}
+
 /// The checkpoints of one verification.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Checkpoints {
-    /// Of sizes that have not been reached, with their texts.
-    pending: Vec<(EntryCount, Vec<u8>)>,
+    /// Of sizes that have not been reached.
+    pending: Vec<Pending>,
     /// Whether a checkpoint of the head was given at all, good or bad.
     is_head_given: bool,
-    /// The largest one that holds.
-    held: Option<Checkpoint>,
-    /// The keys under which one holds: at most as many as a ledger has.
-    heard: Vec<PublicKey>,
+    /// The largest one that holds, and its text.
+    held: Option<(Checkpoint, SignedCheckpoint)>,
+    /// The reader's own, once it holds.
+    remembered: Option<EntryCount>,
+    /// The keys under which one holds, at most as many as a ledger has, each with its last.
+    heard: Vec<(PublicKey, SignedCheckpoint)>,
 }
 
 impl Checkpoints {
     /// The largest one that holds.
     pub(super) fn held(&self) -> Option<&Checkpoint> {
-        self.held.as_ref()
+        self.held.as_ref().map(|(held, _)| held)
+    }
+
+    /// Its text.
+    pub(super) fn held_text(&self) -> Option<&SignedCheckpoint> {
+        self.held.as_ref().map(|(_, text)| text)
+    }
+
+    /// How many entries the reader's own covers, when it holds.
+    pub(super) fn remembered(&self) -> Option<EntryCount> {
+        self.remembered
     }
 
     /// Whether one holds that this key signed.
     pub(super) fn is_heard(&self, key: &PublicKey) -> bool {
-        self.heard.contains(key)
+        self.heard.iter().any(|(heard, _)| heard == key)
     }
 
-    /// Takes one of the head. It is judged when as many entries have come as it speaks of.
+    /// The last that holds of each key, in the order in which they signed.
+    pub(super) fn heard(&self) -> &[(PublicKey, SignedCheckpoint)] {
+        &self.heard
+    }
+
+    /// Takes one, and answers of how many entries it is. It is judged when as many have come.
     pub(super) fn take(
         &mut self,
         text: &[u8],
+        whose: Whose,
         roots: &RootStack,
         trusted: Option<&Identity>,
         findings: &mut Findings,
-    ) {
-        self.is_head_given = true;
-        let (claimed, _) = match SignedCheckpoint::parse(text) {
-            Ok(parsed) => parsed,
-            Err(fault) => return findings.overall(kind_of(&fault), told(&fault)),
+    ) -> Option<EntryCount> {
+        self.is_head_given |= whose == Whose::Ledger;
+        let size = match SignedCheckpoint::parse(text) {
+            Ok((claimed, _)) => claimed.size,
+            Err(fault) => {
+                findings.overall(whose.kind(kind_of(&fault)), told(&fault));
+                return None;
+            }
         };
-        if claimed.size == EntryCount(0) {
-            let detail = "the checkpoint of the head is of 0 entries, and says nothing about any";
-            return findings.overall(FindingKind::CheckpointEmpty, detail);
+        if size == EntryCount(0) {
+            let detail = "a checkpoint of 0 entries says nothing about any";
+            findings.overall(whose.kind(FindingKind::CheckpointEmpty), detail);
+            return None;
         }
-        match claimed.size.cmp(&roots.size()) {
-            std::cmp::Ordering::Equal => self.judge(text, roots, trusted, findings),
+        match size.cmp(&roots.size()) {
+            std::cmp::Ordering::Equal => self.judge(text, whose, roots, trusted, findings),
             std::cmp::Ordering::Less => {
                 let detail = format!(
-                    "a checkpoint of {} entries, given after {}: its root is not known any more",
-                    claimed.size,
+                    "a checkpoint of {size} entries, given after {}: its root is not known any \
+                     more",
                     roots.size()
                 );
                 findings.overall(FindingKind::CheckpointLate, detail);
+                return None;
             }
             std::cmp::Ordering::Greater if self.pending.len() < MAX_PENDING_CHECKPOINTS => {
-                self.pending.push((claimed.size, text.to_vec()));
+                self.pending.push(Pending { size, whose, text: text.to_vec() });
             }
             std::cmp::Ordering::Greater => {
                 let detail = format!(
                     "more than {MAX_PENDING_CHECKPOINTS} checkpoints wait for their entries"
                 );
                 findings.overall(FindingKind::CheckpointUnchecked, detail);
+                return None;
             }
         }
+        Some(size)
     }
 
     /// Whether one is of exactly the entries that have come.
     pub(super) fn is_due(&self, roots: &RootStack) -> bool {
-        self.pending.iter().any(|(pending, _)| *pending == roots.size())
+        self.pending.iter().any(|pending| pending.size == roots.size())
     }
 
     /// Judges those whose entries have all come.
@@ -86,10 +128,10 @@ impl Checkpoints {
         let size = roots.size();
         let (due, later) = std::mem::take(&mut self.pending)
             .into_iter()
-            .partition::<Vec<_>, _>(|(pending, _)| *pending == size);
+            .partition::<Vec<_>, _>(|pending| pending.size == size);
         self.pending = later;
-        for (_, text) in due {
-            self.judge(&text, roots, trusted, findings);
+        for Pending { text, whose, .. } in due {
+            self.judge(&text, whose, roots, trusted, findings);
         }
     }
 
@@ -97,11 +139,12 @@ impl Checkpoints {
     pub(super) fn judge(
         &mut self,
         text: &[u8],
+        whose: Whose,
         roots: &RootStack,
         trusted: Option<&Identity>,
         findings: &mut Findings,
     ) {
-        let Some(checkpoint) = open(text, trusted, findings) else { return };
+        let Some((checkpoint, text)) = open(text, whose, trusted, findings) else { return };
         if checkpoint.size != roots.size() {
             let detail = format!(
                 "a checkpoint of {} entries, where {} have come",
@@ -110,25 +153,48 @@ impl Checkpoints {
             );
             return findings.overall(FindingKind::GroupMalformed, detail);
         }
-        if checkpoint.root == roots.root() {
-            if let Some(Identity { ledger_key, .. }) = trusted
-                && !self.is_heard(ledger_key)
-            {
-                self.heard.push(*ledger_key);
-            }
-            self.held = Some(checkpoint);
-            return;
+        if checkpoint.root != roots.root() {
+            return self.tell_other_root(&checkpoint, whose, roots, findings);
         }
-        let proven = self.held.as_ref().map_or(0, |held| held.size.0);
-        let detail = format!(
-            "the ledger signed root {} over {} entries, these give {}; the last root before that \
-             holds is over {proven} entries, so the change lies in entries {proven} to {}",
-            checkpoint.root,
-            checkpoint.size,
-            roots.root(),
-            checkpoint.size.0.saturating_sub(1)
-        );
-        findings.overall(FindingKind::RootMismatch, detail);
+        if let Some(Identity { ledger_key, .. }) = trusted {
+            self.heard.retain(|(heard, _)| heard != ledger_key);
+            self.heard.push((*ledger_key, text.clone()));
+        }
+        if whose == Whose::Reader {
+            self.remembered = Some(checkpoint.size);
+        }
+        self.held = Some((checkpoint, text));
+    }
+
+    fn tell_other_root(
+        &self,
+        checkpoint: &Checkpoint,
+        whose: Whose,
+        roots: &RootStack,
+        findings: &mut Findings,
+    ) {
+        let Checkpoint { size, root, .. } = checkpoint;
+        let (found, last) = (roots.root(), size.0.saturating_sub(1));
+        let proven = self.held().map_or(0, |held| held.size.0);
+        let (kind, detail) = match whose {
+            Whose::Ledger => {
+                let detail = format!(
+                    "the ledger signed root {root} over {size} entries, these give {found}; the \
+                     last root before that holds is over {proven} entries, so the change lies in \
+                     entries {proven} to {last}"
+                );
+                (FindingKind::RootMismatch, detail)
+            }
+            Whose::Reader => {
+                let detail = format!(
+                    "root {root} over {size} entries was remembered, signed by the ledger's key, \
+                     and these {size} give {found}: the ledger shows another history, and the \
+                     change lies in entries {proven} to {last}"
+                );
+                (FindingKind::Forked, detail)
+            }
+        };
+        findings.overall(kind, detail);
     }
 
     /// No more entries come.
@@ -138,44 +204,68 @@ impl Checkpoints {
         trusted: Option<&Identity>,
         findings: &mut Findings,
     ) {
-        for (_, text) in std::mem::take(&mut self.pending) {
-            let Some(checkpoint) = open(&text, trusted, findings) else { continue };
-            let (signed, came) = (checkpoint.size, roots.size());
-            let detail = format!("the ledger signed for {signed} entries, and {came} came");
-            findings.at(EntryIndex(came.0), FindingKind::EntriesMissing, detail);
+        let came = roots.size();
+        for Pending { text, whose, .. } in std::mem::take(&mut self.pending) {
+            let Some((checkpoint, _)) = open(&text, whose, trusted, findings) else { continue };
+            let signed = checkpoint.size;
+            let (kind, detail) = match whose {
+                Whose::Ledger => {
+                    let detail = format!("the ledger signed for {signed} entries, and {came} came");
+                    (FindingKind::EntriesMissing, detail)
+                }
+                Whose::Reader => {
+                    let detail = format!(
+                        "the ledger had {signed} entries when it was last checked, and {came} came"
+                    );
+                    (FindingKind::RolledBack, detail)
+                }
+            };
+            findings.at(EntryIndex(came.0), kind, detail);
         }
         if !self.is_head_given {
             let detail =
                 "no checkpoint of the head was given, so nobody signs for the last entries";
             findings.overall(FindingKind::CheckpointMissing, detail);
         }
-        let covered = self.held.as_ref().map_or(0, |held| held.size.0);
-        let came = roots.size().0;
-        if covered > 0 && covered < came {
+        let covered = self.held().map_or(0, |held| held.size.0);
+        if covered > 0 && covered < came.0 {
             let detail = format!(
                 "entries {covered} to {} are after the last checkpoint that holds: the ledger has \
                  not signed for them",
-                came - 1
+                came.0 - 1
             );
             findings.at(EntryIndex(covered), FindingKind::TailUncovered, detail);
         }
     }
 }
 
+impl Whose {
+    /// A text of the reader's own that is no checkpoint accuses nobody.
+    const fn kind(self, kind: FindingKind) -> FindingKind {
+        match self {
+            Self::Ledger => kind,
+            Self::Reader => FindingKind::RememberedUnusable,
+        }
+    }
+}
+
 /// Opens one under the trusted name and key; says why not.
-fn open(text: &[u8], trusted: Option<&Identity>, findings: &mut Findings) -> Option<Checkpoint> {
+fn open(
+    text: &[u8],
+    whose: Whose,
+    trusted: Option<&Identity>,
+    findings: &mut Findings,
+) -> Option<(Checkpoint, SignedCheckpoint)> {
     let Some(Identity { origin, ledger_key }) = trusted else {
         let detail = "it is not known who signs: no key is pinned and no genesis was read";
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };
-    match SignedCheckpoint::open(text, origin, ledger_key) {
-        Ok((checkpoint, _)) => Some(checkpoint),
-        Err(fault) => {
-            findings.overall(kind_of(&fault), told(&fault));
-            None
-        }
+    let opened = SignedCheckpoint::open(text, origin, ledger_key);
+    if let Err(fault) = &opened {
+        findings.overall(whose.kind(kind_of(fault)), told(fault));
     }
+    opened.ok()
 }
 
 /// Whether a text is no checkpoint, or one that the ledger did not sign, or the given key is of no

@@ -25,6 +25,11 @@ impl LedgerKeys {
         self.chain.iter().any(|(known, _)| known == key)
     }
 
+    /// How many keys were before it; `None` for a stranger.
+    pub(super) fn place_of(&self, key: &PublicKey) -> Option<usize> {
+        self.chain.iter().position(|(known, _)| known == key)
+    }
+
     /// How often one key followed another.
     pub(super) fn rotations(&self) -> usize {
         self.chain.len().saturating_sub(1)

@@ -37,8 +37,11 @@
 //! and the replayed state ([`crate::domain::memory::MemoryState`]), which grows with parties, lots
 //! and events.
 
+mod bundle;
 mod checkpoints;
+mod history;
 mod keys;
+mod prepare;
 mod receipt;
 mod replay;
 mod report;
@@ -46,10 +49,13 @@ mod roots;
 mod sequence;
 mod verifier;
 
+pub use bundle::{BundleReport, verify_bundle};
+pub use history::{Measured, Story};
+pub use prepare::{Ahead, KnownKeys, Prepared, prepare};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Report, Verdict, Weight};
-pub use verifier::{GroupInput, Pins, Progress, Verifier};
+pub use verifier::{GroupInput, Pins, Progress, Remembered, Verifier};
 
 /// An error with what caused it, on one line.
 fn told(fault: &dyn std::error::Error) -> String {

@@ -95,7 +95,7 @@ fn claimed(receipt: &Receipt) -> Option<Checkpoint> {
 }
 
 /// The receipt of a statement by the newest key so far, in which it names the next one.
-fn follow(
+pub(super) fn follow(
     bytes: &[u8],
     origin: &Origin,
     keys: &mut LedgerKeys,

@@ -1,27 +1,32 @@
 //! The replay: every event judged again, by the state that the events before it made.
 
-use std::collections::BTreeMap;
+use std::cell::LazyCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::history::{self, Measured, Rests, Story};
 use super::keys::LedgerKeys;
+use super::prepare::{KnownKeys, Parsed, Payload};
 use super::report::{FindingKind, Findings};
 use super::told;
 use super::verifier::Pins;
 use crate::domain::apply::{RULES_VERSION, Refusal, rotate_ledger_key};
 use crate::domain::effects::{Effects, LotLink};
 use crate::domain::event::Genesis;
+use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
+use crate::domain::subject::{Recorder, Subject};
 use crate::domain::{
-    Body, EntryIndex, Event, KeyId, Moment, Origin, PublicKey, Rejection, Signed, Tables, apply,
+    Body, EntryCount, EntryIndex, Event, KeyId, LotId, Moment, Origin, PublicKey, Rejection,
+    Signed, Tables, apply,
 };
 use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::envelope::pae;
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::key_id;
-use crate::ledger::{Entry, EntryKind, Envelope, StrictKey};
-use crate::wire::statement::StatementBody;
-use crate::wire::{DecodeFault, decode_event, decode_statement, encode_possession};
+use crate::ledger::{Entry, EntryKind, StrictKey};
+use crate::wire::statement::{Statement, StatementBody};
+use crate::wire::{DecodeFault, encode_possession};
 
 /// Who a ledger says it is, in its genesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +46,8 @@ pub(super) struct Replay {
     state: MemoryState,
     /// The tables that judge; `None` until those of the genesis are published.
     tables: Option<Arc<Tables>>,
-    /// Keys that were parsed; `None` for a key that is not sound.
-    keys: BTreeMap<KeyId, Option<StrictKey>>,
+    /// Keys that were parsed.
+    keys: KnownKeys,
     claims: Option<Identity>,
     /// The keys that the ledger itself had; none while no genesis holds.
     ledger_keys: LedgerKeys,
@@ -51,6 +56,11 @@ pub(super) struct Replay {
     stopped_at: Option<EntryIndex>,
     replayed: u64,
     signatures: u64,
+    /// The signatures of so many entries were checked another time.
+    trusted: EntryCount,
+    signatures_trusted: u64,
+    /// What entries rest on; kept when a story is to be told, with the movements of metal.
+    rests: Option<Rests>,
 }
 
 impl Replay {
@@ -84,6 +94,50 @@ impl Replay {
         self.signatures
     }
 
+    /// Signatures that were checked another time.
+    pub(super) fn signatures_trusted(&self) -> u64 {
+        self.signatures_trusted
+    }
+
+    /// Every key that was put in force so far.
+    pub(super) fn known_keys(&self) -> &KnownKeys {
+        &self.keys
+    }
+
+    /// Keeps what entries rest on, from now on.
+    pub(super) fn keep_history(&mut self) {
+        self.rests.get_or_insert_default();
+    }
+
+    /// What stands behind a lot; needs the history.
+    pub(super) fn story(&self, lot: LotId) -> Result<Story, String> {
+        match &self.rests {
+            Some(rests) => history::story(&self.state, rests, lot),
+            None => Err("the history was not kept".to_owned()),
+        }
+    }
+
+    /// Where the grams of a lot come from; needs the history.
+    pub(super) fn measure(&self, lot: LotId) -> Result<Vec<Measured>, String> {
+        history::measure(&self.state, &self.state, lot)
+    }
+
+    /// A lot as it stands.
+    pub(super) fn lot(&self, lot: LotId) -> Option<&Lot> {
+        self.state.lots.get(&lot)
+    }
+
+    /// Whether the signatures of an entry were checked another time.
+    pub(super) fn is_trusted(&self, index: EntryIndex) -> bool {
+        index.0 < self.trusted.0
+    }
+
+    /// The signatures of so many entries were checked another time, over the same bytes: whether
+    /// they are the same, the tree tells.
+    pub(super) fn trust_signatures(&mut self, entries: EntryCount) {
+        self.trusted = entries;
+    }
+
     /// From here on the state is not known.
     pub(super) fn stop(&mut self, at: EntryIndex) {
         self.stopped_at.get_or_insert(at);
@@ -93,27 +147,19 @@ impl Replay {
     pub(super) fn judge(
         &mut self,
         at: EntryIndex,
-        entry: &Entry,
+        parsed: &Parsed,
         pins: &Pins,
         findings: &mut Findings,
     ) {
-        let envelope = match Envelope::parse(&entry.envelope) {
-            Ok(envelope) => envelope,
-            Err(fault) => {
-                // The entry's own parser asks the same, so this is for entries from anywhere else.
-                findings.at(at, FindingKind::EntryMalformed, told(&fault));
-                return self.stop(at);
-            }
-        };
         // The ledger's own words rest on its keys alone, so they are followed without a state.
-        let is_event = entry.kind == EntryKind::Event;
+        let is_event = matches!(parsed.payload, Payload::Event(_));
         let has_no_keys = self.ledger_keys.current().is_none();
         if self.stopped_at.is_some() && (is_event || has_no_keys) {
-            return self.check_without_state(at, entry.kind, &envelope, findings);
+            return self.check_without_state(at, parsed, findings);
         }
-        let verdict = match entry.kind {
-            EntryKind::Event => self.event(at, entry, &envelope, pins, findings),
-            EntryKind::Statement => self.statement(at, entry, &envelope, findings),
+        let verdict = match &parsed.payload {
+            Payload::Event(event) => self.event(at, parsed, event, pins, findings),
+            Payload::Statement(statement) => self.statement(at, parsed, statement, findings),
         };
         match verdict {
             Ok(()) if self.stopped_at.is_some() => {}
@@ -123,39 +169,31 @@ impl Replay {
     }
 
     /// What an entry shows without any state: form, and signatures under keys that are known.
-    fn check_without_state(
-        &mut self,
-        at: EntryIndex,
-        kind: EntryKind,
-        envelope: &Envelope,
-        findings: &mut Findings,
-    ) {
-        let fault = match kind {
-            EntryKind::Event => decode_event(&envelope.payload).err(),
-            EntryKind::Statement => decode_statement(&envelope.payload).err(),
-        };
-        if let Some(fault) = fault {
-            findings.at(at, decode_kind(&fault), told(&fault));
+    fn check_without_state(&mut self, at: EntryIndex, parsed: &Parsed, findings: &mut Findings) {
+        if let Some(fault) = parsed.payload.fault() {
+            findings.at(at, decode_kind(fault), told(fault));
         }
-        self.check_known_signers(at, kind, envelope, findings);
+        self.check_known_signers(at, parsed, findings);
     }
 
     /// Where a batch ends, or the ledger itself speaks, nothing announced may be missing.
     /// From then on the rules would ask every event for them, so the replay ends there.
     pub(super) fn check_no_correctives_missing(&mut self, at: EntryIndex, findings: &mut Findings) {
-        if self.stopped_at.is_some() {
-            return;
-        }
-        let Some(ledger) = &self.state.ledger else { return };
-        if let Some((expected, _)) = ledger.expected_correctives.first() {
-            let count = ledger.expected_correctives.len();
-            let detail = format!(
-                "{count} correctives that a declared error announced did not follow it directly, \
-                 in its batch; the next would be event {expected}"
-            );
+        if let Some(detail) = self.missing_correctives() {
             findings.at(at, FindingKind::CorrectivesMissing, detail);
             self.stop(at);
         }
+    }
+
+    /// What a declared error announced and did not come, in words.
+    pub(super) fn missing_correctives(&self) -> Option<String> {
+        let ledger = self.state.ledger.as_ref().filter(|_| self.stopped_at.is_none())?;
+        let (expected, _) = ledger.expected_correctives.first()?;
+        let count = ledger.expected_correctives.len();
+        Some(format!(
+            "{count} correctives that a declared error announced did not follow it directly, in \
+             its batch; the next would be event {expected}"
+        ))
     }
 
     // --- events ----------------------------------------------------------------------------------
@@ -163,27 +201,28 @@ impl Replay {
     fn event(
         &mut self,
         at: EntryIndex,
-        entry: &Entry,
-        envelope: &Envelope,
+        parsed: &Parsed,
+        event: &Result<Box<Event>, DecodeFault>,
         pins: &Pins,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
+        let entry = &parsed.entry;
         self.check_judged_by(at, entry, findings);
-        let event = match decode_event(&envelope.payload) {
+        let event = match event {
             Ok(event) => event,
             Err(fault) => {
-                findings.at(at, decode_kind(&fault), told(&fault));
+                findings.at(at, decode_kind(fault), told(fault));
                 // Who changed signed bytes left a signature that does not hold: that is told, too.
-                self.check_known_signers(at, entry.kind, envelope, findings);
+                self.check_known_signers(at, parsed, findings);
                 return Err(Stop);
             }
         };
         if self.state.ledger.is_none()
             && let Body::Genesis(genesis) = &event.body
         {
-            self.meet_genesis(at, entry, &event, genesis, pins, findings)?;
+            self.meet_genesis(at, entry, event, genesis, pins, findings)?;
         }
-        let signers = self.check_signers(at, entry.kind, envelope, findings)?;
+        let signers = self.check_signers(at, parsed, findings)?;
         if self.ledger_keys.current().is_none()
             && let Some(claims) = &self.claims
         {
@@ -193,11 +232,14 @@ impl Replay {
         if let Body::RegisterKey(new) = &event.body {
             self.check_new_key(at, &new.public_key, findings);
         }
-        let payload_hash = sha256(&envelope.payload);
-        let signed = Signed { event: &event, payload_hash, signers: &signers };
+        let payload_hash = parsed.payload_hash;
+        let signed = Signed { event, payload_hash, signers: &signers };
         let effects = self.apply(at, entry, signed, findings)?;
         check_links(at, &entry.links, &effects.links, findings);
         self.state.absorb(&effects, event.id);
+        if self.rests.is_none() {
+            history::forget(&mut self.state);
+        }
         if let Some(tables) = effects.activated_tables {
             self.tables = Some(tables);
         }
@@ -238,7 +280,7 @@ impl Replay {
 
     /// Asks the rules again, with the time and place of the entry.
     fn apply(
-        &self,
+        &mut self,
         at: EntryIndex,
         entry: &Entry,
         signed: Signed<'_>,
@@ -254,7 +296,17 @@ impl Replay {
             sha256,
             checkpoint: read_checkpoint,
         };
-        apply(&self.state, signed, moment).map_err(|refusal: Refusal<Infallible>| {
+        let view = Recorder::new(&self.state);
+        let judged = match &self.rests {
+            None => apply(&self.state, signed, moment),
+            Some(_) => apply(&view, signed, moment),
+        };
+        if let (Some(rests), Ok(effects)) = (&mut self.rests, &judged) {
+            let mut read = view.into_read();
+            read.extend(signed.signers.iter().map(|key| Subject::Key(*key)));
+            rests.note(at, read, effects.subjects(signed.event.id));
+        }
+        judged.map_err(|refusal: Refusal<Infallible>| {
             let Refusal::Rejected(rejection) = refusal;
             let event = signed.event;
             let detail = format!(
@@ -275,40 +327,46 @@ impl Replay {
     fn check_signers(
         &mut self,
         at: EntryIndex,
-        kind: EntryKind,
-        envelope: &Envelope,
+        parsed: &Parsed,
         findings: &mut Findings,
     ) -> Result<Vec<KeyId>, Stop> {
+        let signatures = &parsed.envelope.signatures;
         // Before the genesis nobody is registered. An entry 0 that is none breaks that rule first.
         let has_registry = self.state.ledger.is_some() || self.claims.is_some();
-        let unknown =
-            envelope.signatures.iter().find(|signature| !self.keys.contains_key(&signature.key));
+        let unknown = signatures.iter().find(|signature| !self.keys.contains(&signature.key));
         if has_registry && let Some(unknown) = unknown {
             let detail = format!("R4: signed by key {}, which is not registered", unknown.key);
             findings.at(at, FindingKind::SignerUnknown, detail);
             return Err(Stop);
         }
-        if !self.check_known_signers(at, kind, envelope, findings) {
+        if !self.check_known_signers(at, parsed, findings) {
             return Err(Stop);
         }
-        Ok(envelope.signatures.iter().map(|signature| signature.key).collect())
+        Ok(signatures.iter().map(|signature| signature.key).collect())
     }
 
     /// Checks the signatures under keys that are known, and gives whether all of those hold.
     fn check_known_signers(
         &mut self,
         at: EntryIndex,
-        kind: EntryKind,
-        envelope: &Envelope,
+        parsed: &Parsed,
         findings: &mut Findings,
     ) -> bool {
-        let message = pae(kind.payload_type(), &envelope.payload);
+        let is_trusted = self.is_trusted(at);
+        let message =
+            LazyCell::new(|| pae(parsed.entry.kind.payload_type(), &parsed.envelope.payload));
         let mut do_all_hold = true;
-        for signature in &envelope.signatures {
+        for (signature, verdict) in parsed.envelope.signatures.iter().zip(&parsed.verdicts) {
             let Some(key) = self.keys.get(&signature.key) else { continue };
+            let holds = match verdict {
+                Some(holds) => *holds,
+                None if is_trusted => {
+                    self.signatures_trusted = self.signatures_trusted.saturating_add(1);
+                    continue;
+                }
+                None => key.is_some_and(|key| key.verify(&message, &signature.signature).is_ok()),
+            };
             self.signatures = self.signatures.saturating_add(1);
-            let holds =
-                key.as_ref().is_some_and(|key| key.verify(&message, &signature.signature).is_ok());
             if !holds {
                 let detail = format!("R4: the signature under key {} does not hold", signature.key);
                 findings.at(at, FindingKind::SignatureInvalid, detail);
@@ -335,15 +393,16 @@ impl Replay {
     fn statement(
         &mut self,
         at: EntryIndex,
-        entry: &Entry,
-        envelope: &Envelope,
+        parsed: &Parsed,
+        statement: &Result<Box<Statement>, DecodeFault>,
         findings: &mut Findings,
     ) -> Result<(), Stop> {
+        let entry = &parsed.entry;
         if self.stopped_at.is_none() {
             self.check_judged_by(at, entry, findings);
             self.check_no_correctives_missing(at, findings);
             if self.stopped_at.is_some() {
-                self.check_known_signers(at, entry.kind, envelope, findings);
+                self.check_known_signers(at, parsed, findings);
                 return Err(Stop);
             }
         }
@@ -353,28 +412,29 @@ impl Replay {
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Err(Stop);
         };
-        let statement = match decode_statement(&envelope.payload) {
+        let statement = match statement {
             Ok(statement) => statement,
             Err(fault) => {
-                findings.at(at, decode_kind(&fault), told(&fault));
-                self.check_known_signers(at, entry.kind, envelope, findings);
+                findings.at(at, decode_kind(fault), told(fault));
+                self.check_known_signers(at, parsed, findings);
                 return Ok(()); // a statement that says nothing changes nothing
             }
         };
-        let signers: Vec<KeyId> = envelope.signatures.iter().map(|it| it.key).collect();
+        let signatures = parsed.envelope.signatures.iter();
+        let signers: Vec<KeyId> = signatures.map(|it| it.key).collect();
         if signers != [key_id(&in_force)] {
             let detail =
                 format!("signed by {} keys, not by the ledger key in force alone", signers.len());
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Ok(());
         }
-        let holds = self.check_known_signers(at, entry.kind, envelope, findings);
+        let holds = self.check_known_signers(at, parsed, findings);
         if statement.origin != ledger.origin {
             let detail = format!("a statement of {}, not of {}", statement.origin, ledger.origin);
             findings.at(at, FindingKind::StatementInvalid, detail);
             return Ok(());
         }
-        match statement.body {
+        match &statement.body {
             StatementBody::RestartNote { .. } => Ok(()),
             StatementBody::LotStateRoot { .. } => {
                 let detail = "the ledger states a root of lot states, which is not recomputed by \
@@ -385,7 +445,7 @@ impl Replay {
             // A next key that the old one did not sign for is not followed.
             StatementBody::LedgerKeyRotation { .. } if !holds => Ok(()),
             StatementBody::LedgerKeyRotation { next_key, possession } => {
-                if let Err(detail) = self.follow(at, entry, &ledger.origin, next_key, &possession) {
+                if let Err(detail) = self.follow(at, entry, &ledger.origin, *next_key, possession) {
                     findings.at(at, FindingKind::StatementInvalid, detail);
                 }
                 Ok(())
@@ -412,7 +472,7 @@ impl Replay {
             return Err(format!("key {next} is or was the ledger's own, and cannot follow"));
         }
         let id = key_id(&next);
-        if self.keys.contains_key(&id) {
+        if self.keys.contains(&id) {
             return Err(format!("key {id} is registered for a party, and cannot follow"));
         }
         let key = StrictKey::parse(&next).map_err(|fault| told(&fault))?;
@@ -425,6 +485,10 @@ impl Replay {
         {
             let Ok(after) = rotate_ledger_key(&self.state, &ledger, next, entry.index, sha256);
             self.state.ledger = Some(after.map_err(|fault| fault.to_string())?);
+            if let Some(rests) = &mut self.rests {
+                let read = [Subject::Ledger, Subject::Key(id)].into();
+                rests.note(at, read, std::iter::once(Subject::Ledger));
+            }
         }
         self.keys.insert(id, Some(key));
         self.ledger_keys.push(next, at);

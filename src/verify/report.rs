@@ -5,7 +5,7 @@ use std::fmt;
 use super::replay::Identity;
 use super::verifier::Progress;
 use crate::domain::{EntryCount, EntryIndex, PublicKey};
-use crate::ledger::Checkpoint;
+use crate::ledger::{Checkpoint, SignedCheckpoint};
 use crate::limits::MAX_FINDINGS;
 
 /// What a finding weighs. Ordered: the heaviest decides the verdict.
@@ -45,6 +45,12 @@ macro_rules! finding_kinds {
 finding_kinds! {
     /// A batch does not begin, continue or end where it says.
     BatchBroken = "batch-broken" Tampered,
+    /// The bundle does not hold the whole story.
+    BundleIncomplete = "bundle-incomplete" Tampered,
+    /// The text is no bundle.
+    BundleMalformed = "bundle-malformed" Tampered,
+    /// The story of another lot than the one that was asked for.
+    BundleOfOther = "bundle-of-other" Tampered,
     /// The entry does not repeat the chain value of the entry before it.
     ChainBroken = "chain-broken" Tampered,
     /// The latest checkpoint is of no entries: it says nothing.
@@ -67,11 +73,17 @@ finding_kinds! {
     EntryMalformed = "entry-malformed" Tampered,
     /// The fields of an event or statement break their rules.
     EventMalformed = "event-malformed" Tampered,
+    /// The ledger begins otherwise than it did when the reader last checked it, under its own
+    /// signature: two histories.
+    Forked = "forked" Tampered,
     /// A format version that this software does not read.
     FormatUnknown = "format-unknown" Undetermined,
     /// A commit group does not begin where the one before it ended, is empty, or has no checkpoint
     /// of it.
     GroupMalformed = "group-malformed" Tampered,
+    /// The entry's proof does not lead to the checkpoint's root: it is not in that tree, or not
+    /// there.
+    InclusionUnproven = "inclusion-unproven" Tampered,
     /// The index is not the next one.
     IndexWrong = "index-wrong" Tampered,
     /// A key of the registry under which no signature can be trusted.
@@ -95,8 +107,12 @@ finding_kinds! {
     ReceiptMalformed = "receipt-malformed" Tampered,
     /// The receipt's proof does not lead to the checkpoint's root.
     ReceiptUnproven = "receipt-unproven" Tampered,
+    /// What the reader remembers is no checkpoint of this ledger.
+    RememberedUnusable = "remembered-unusable" Undetermined,
     /// From this entry on the state is not known, so rules and lot links are not checked.
     ReplayStopped = "replay-stopped" Undetermined,
+    /// The ledger has fewer entries than when the reader last checked it.
+    RolledBack = "rolled-back" Tampered,
     /// The entries do not give the root that the ledger signed.
     RootMismatch = "root-mismatch" Tampered,
     /// The rules do not let the event in.
@@ -216,6 +232,10 @@ pub struct Report {
     pub findings_left_out: u64,
     /// The largest checkpoint that the ledger's key signed and that the entries bear out.
     pub checkpoint: Option<Checkpoint>,
+    /// Its text, verbatim: what a reader keeps until the next time.
+    pub signed_checkpoint: Option<SignedCheckpoint>,
+    /// Entries under the checkpoint that the reader remembered, when the ledger still begins so.
+    pub remembered: Option<EntryCount>,
     /// Who the ledger says it is, in its genesis: what there is to pin, not a proof of it.
     pub claims: Option<Identity>,
     /// The ledger key in force after the last entry; another than that of `claims` when it was
@@ -228,7 +248,7 @@ pub struct Report {
 }
 
 /// Findings as they gather, bounded; the verdict counts all of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
     left_out: u64,

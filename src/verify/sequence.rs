@@ -12,7 +12,7 @@ pub(super) enum Continuity {
 }
 
 /// Where the entries have got to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sequence {
     next: EntryIndex,
     chain: ChainValue,

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, Whose};
+use super::history::Story;
+use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, prepare};
 use super::replay::{Identity, Replay};
 use super::report::{FindingKind, Findings, Report};
 use super::roots::RootStack;
 use super::sequence::{Continuity, Sequence};
 use super::told;
-use crate::domain::{EntryIndex, Origin, PublicKey};
-use crate::ledger::hash::leaf_hash;
-use crate::ledger::{ChainValue, Entry, EntryFault};
+use crate::domain::{EntryIndex, LotId, Origin, PublicKey};
+use crate::ledger::{ChainValue, EntryFault, SignedCheckpoint};
 
 /// Who the ledger must be, from a source that is not the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,16 @@ impl Pins {
     }
 }
 
+/// What a remembered checkpoint is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// The ledger must still begin as it did then.
+    Consistency,
+    /// Besides, everything was checked then, so signatures before it are not checked again. Should
+    /// the ledger not begin as it did, the report says that a full check is needed.
+    Checked,
+}
+
 /// One commit group of a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupInput<'a> {
@@ -66,6 +77,9 @@ pub struct Progress {
     pub replayed: u64,
     /// Signatures of entries that were checked.
     pub signatures: u64,
+    /// Signatures that were not checked again, because the remembered checkpoint was kept after
+    /// they had been.
+    pub signatures_trusted: u64,
     /// Findings so far.
     pub findings: u64,
 }
@@ -100,13 +114,47 @@ impl Verifier {
         }
     }
 
+    /// Keeps what entries rest on and what they did to metal, for [`Verifier::story`]. To be asked
+    /// before the first entry.
+    pub fn keep_history(&mut self) {
+        self.replay.keep_history();
+    }
+
+    /// What stands behind a lot; in words, why that cannot be said.
+    pub fn story(&self, lot: LotId) -> Result<Story, String> {
+        self.replay.story(lot)
+    }
+
+    /// The last checkpoint of each ledger key that holds, in the order in which they signed.
+    pub fn last_checkpoints(&self) -> &[(PublicKey, SignedCheckpoint)] {
+        self.checkpoints.heard()
+    }
+
+    /// The keys known so far, for [`prepare`].
+    pub fn known_keys(&self) -> KnownKeys {
+        self.replay.known_keys().clone()
+    }
+
+    /// Whether the signatures of an entry are to be checked.
+    pub fn ahead(&self, index: EntryIndex) -> Ahead {
+        if self.replay.is_trusted(index) { Ahead::Nothing } else { Ahead::Signatures }
+    }
+
     /// The next commit group of a journal, with its boundaries.
     pub fn feed_group(&mut self, group: &GroupInput<'_>) {
+        let keys = self.known_keys();
+        let prepared = group.entries.iter().map(|bytes| prepare(bytes, &keys, Ahead::Nothing));
+        self.feed_group_of(group, prepared.collect());
+    }
+
+    /// As [`Verifier::feed_group`], with its entries taken apart before.
+    pub fn feed_group_of(&mut self, group: &GroupInput<'_>, entries: Vec<Prepared>) {
         self.check_group(group);
-        for entry in group.entries {
+        let count = entries.len();
+        for entry in entries {
             let at = self.position();
-            self.feed_entry(entry);
-            if self.replay.rotated_at() == Some(at) && group.entries.len() > 1 {
+            self.feed(entry);
+            if self.replay.rotated_at() == Some(at) && count > 1 {
                 let detail = "it names a next ledger key, and is no commit group of its own";
                 self.findings.at(at, FindingKind::StatementInvalid, detail);
             }
@@ -116,6 +164,11 @@ impl Verifier {
 
     /// The next entry.
     pub fn feed_entry(&mut self, bytes: &Bytes) {
+        self.feed(prepare(bytes, self.replay.known_keys(), Ahead::Nothing));
+    }
+
+    /// The next entry, taken apart before.
+    pub fn feed(&mut self, prepared: Prepared) {
         let at = self.position();
         if let Some(rotated) = self.awaits_checkpoint() {
             let detail = format!(
@@ -124,11 +177,11 @@ impl Verifier {
             );
             self.findings.at(rotated, FindingKind::RotationUncovered, detail);
         }
-        let chain = ChainValue::of_entry(bytes);
-        self.roots.push(leaf_hash(bytes));
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        match Entry::parse(bytes) {
-            Ok(entry) => self.check_entry(at, &entry, chain),
+        let Prepared { length, chain, leaf, parsed } = prepared;
+        self.roots.push(leaf);
+        self.bytes = self.bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        match parsed {
+            Ok(parsed) => self.check_entry(at, &parsed, chain),
             Err(fault) => {
                 let kind = match fault {
                     EntryFault::UnknownVersion { .. } => FindingKind::FormatUnknown,
@@ -150,7 +203,20 @@ impl Verifier {
     /// when as many entries have come as it speaks of.
     pub fn checkpoint(&mut self, text: &[u8]) {
         let trusted = self.trusted();
-        self.checkpoints.take(text, &self.roots, trusted.as_ref(), &mut self.findings);
+        let findings = &mut self.findings;
+        self.checkpoints.take(text, Whose::Ledger, &self.roots, trusted.as_ref(), findings);
+    }
+
+    /// The checkpoint that the reader kept when it last checked this ledger; given before the
+    /// first entry.
+    pub fn remember(&mut self, text: &[u8], remembered: Remembered) {
+        let trusted = self.trusted();
+        let findings = &mut self.findings;
+        let size =
+            self.checkpoints.take(text, Whose::Reader, &self.roots, trusted.as_ref(), findings);
+        if let (Some(size), Remembered::Checked) = (size, remembered) {
+            self.replay.trust_signatures(size);
+        }
     }
 
     /// The entry just fed, when it names a next ledger key and no checkpoint that ends with it came
@@ -169,19 +235,69 @@ impl Verifier {
             bytes: self.bytes,
             replayed: self.replay.replayed(),
             signatures: self.replay.signatures(),
+            signatures_trusted: self.replay.signatures_trusted(),
             findings: self.findings.count(),
         }
     }
 
     /// No more entries come.
-    pub fn finish(mut self) -> Report {
-        self.end_batch("the ledger ends");
-        let trusted = self.trusted();
+    pub fn finish(self) -> Report {
+        self.report()
+    }
+
+    /// What is to be said if no more entries come. More may.
+    pub fn report(&self) -> Report {
+        let mut findings = self.findings.clone();
         let entries = self.roots.size();
-        if entries.0 == 0 {
-            self.findings.overall(FindingKind::NoEntries, "no entries came: nothing was verified");
+        self.check_end(&mut findings);
+        let checkpoints = self.check_checkpoints(&mut findings);
+        let is_pin_met = self.check_pinned_key(&checkpoints, &mut findings);
+        if let Some(missing) = self.pins.missing() {
+            let detail = format!(
+                "consistent with itself at best: {missing} was pinned, so another ledger could \
+                 have been shown"
+            );
+            findings.overall(FindingKind::PinsMissing, detail);
         }
-        self.checkpoints.finish(&self.roots, trusted.as_ref(), &mut self.findings);
+        let progress = Progress { findings: findings.count(), ..self.progress() };
+        let (verdict, first_bad) = (findings.verdict(), findings.first_bad());
+        let (findings, findings_left_out) = findings.into_kept();
+        // One that another ledger's key signed is nothing to go by.
+        let held = checkpoints.held_text().filter(|_| is_pin_met);
+        Report {
+            verdict,
+            entries,
+            first_bad,
+            findings,
+            findings_left_out,
+            checkpoint: checkpoints.held().filter(|_| is_pin_met).cloned(),
+            signed_checkpoint: held.cloned(),
+            remembered: checkpoints.remembered(),
+            ledger_key: self.replay.keys().current(),
+            rotations: self.replay.keys().rotations(),
+            claims: self.replay.claims().cloned(),
+            progress,
+        }
+    }
+
+    /// What must not be under way where the ledger ends.
+    fn check_end(&self, findings: &mut Findings) {
+        let (entries, at) = (self.roots.size(), self.position());
+        let mut sequence = self.sequence.clone();
+        let is_broken = sequence.is_in_batch();
+        sequence.end_batch(at, "the ledger ends", findings);
+        if is_broken && let Some(detail) = self.replay.missing_correctives() {
+            findings.at(at, FindingKind::CorrectivesMissing, detail);
+        }
+        if entries.0 == 0 {
+            findings.overall(FindingKind::NoEntries, "no entries came: nothing was verified");
+        }
+    }
+
+    fn check_checkpoints(&self, findings: &mut Findings) -> Checkpoints {
+        let entries = self.roots.size();
+        let mut checkpoints = self.checkpoints.clone();
+        checkpoints.finish(&self.roots, self.trusted().as_ref(), findings);
         if let Some(stopped) = self.replay.stopped_at()
             && stopped.0.saturating_add(1) < entries.0
         {
@@ -190,32 +306,9 @@ impl Verifier {
                  were not checked",
                 stopped.next()
             );
-            self.findings.at(stopped.next(), FindingKind::ReplayStopped, detail);
+            findings.at(stopped.next(), FindingKind::ReplayStopped, detail);
         }
-        let is_pin_met = self.check_pinned_key();
-        if let Some(missing) = self.pins.missing() {
-            let detail = format!(
-                "consistent with itself at best: {missing} was pinned, so another ledger could \
-                 have been shown"
-            );
-            self.findings.overall(FindingKind::PinsMissing, detail);
-        }
-        let progress = self.progress();
-        let (verdict, first_bad) = (self.findings.verdict(), self.findings.first_bad());
-        let (findings, findings_left_out) = self.findings.into_kept();
-        Report {
-            verdict,
-            entries,
-            first_bad,
-            findings,
-            findings_left_out,
-            // One that another ledger's key signed is nothing to go by.
-            checkpoint: self.checkpoints.held().filter(|_| is_pin_met).cloned(),
-            ledger_key: self.replay.keys().current(),
-            rotations: self.replay.keys().rotations(),
-            claims: self.replay.claims().cloned(),
-            progress,
-        }
+        checkpoints
     }
 
     /// Under whose name and key a checkpoint of the entries so far stands; `None` when that is not
@@ -228,19 +321,19 @@ impl Verifier {
     /// The pinned key is one of the ledger's, and vouches. A key that followed vouches by a
     /// checkpoint of its own: that somebody named it, and that it once said to be held, can be
     /// copied into another ledger.
-    fn check_pinned_key(&mut self) -> bool {
+    fn check_pinned_key(&self, checkpoints: &Checkpoints, findings: &mut Findings) -> bool {
         let Some(pinned) = self.pins.ledger_key else { return true };
         let Some(claims) = self.replay.claims() else { return true };
         let (keys, said) = (self.replay.keys(), claims.ledger_key);
         let is_claimed = keys.current().is_none() && said == pinned;
         if !keys.contains(&pinned) && !is_claimed {
             let detail = format!("pinned is {pinned}, the genesis says {said}, and none followed");
-            self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
+            findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
             return false;
         }
-        if self.replay.keys().rotations() > 0 && !self.checkpoints.is_heard(&pinned) {
+        if keys.rotations() > 0 && !checkpoints.is_heard(&pinned) {
             let detail = format!("no checkpoint that the pinned key {pinned} signed holds");
-            self.findings.overall(FindingKind::PinUnvouched, detail);
+            findings.overall(FindingKind::PinUnvouched, detail);
         }
         true
     }
@@ -250,12 +343,12 @@ impl Verifier {
         EntryIndex(self.roots.size().0)
     }
 
-    fn check_entry(&mut self, at: EntryIndex, entry: &Entry, chain: ChainValue) {
-        let continuity = self.sequence.check(at, entry, chain, &mut self.findings);
+    fn check_entry(&mut self, at: EntryIndex, parsed: &Parsed, chain: ChainValue) {
+        let continuity = self.sequence.check(at, &parsed.entry, chain, &mut self.findings);
         if continuity == Continuity::Broken {
             self.replay.stop(at);
         }
-        self.replay.judge(at, entry, &self.pins, &mut self.findings);
+        self.replay.judge(at, parsed, &self.pins, &mut self.findings);
         if !self.sequence.is_in_batch() {
             self.replay.check_no_correctives_missing(at, &mut self.findings);
         }
@@ -287,7 +380,8 @@ impl Verifier {
             (false, false) => {
                 let trusted = self.trusted();
                 let (roots, findings) = (&self.roots, &mut self.findings);
-                self.checkpoints.judge(previous, roots, trusted.as_ref(), findings);
+                let whose = Whose::Ledger;
+                self.checkpoints.judge(previous, whose, roots, trusted.as_ref(), findings);
             }
         }
     }

@@ -1,0 +1,107 @@
+//! All cores at one verification: while the judge replays a piece of the ledger, the others read
+//! the next one and take it apart.
+//!
+//! Memory: two pieces of at most [`PIECE_ENTRIES`] entries and one commit group more.
+
+use anyhow::Result;
+use bytes::Bytes;
+use indicatif::ProgressBar;
+use rayon::prelude::*;
+
+use crate::domain::EntryIndex;
+use crate::limits::{MAX_GROUP_ENTRIES, PIECE_ENTRIES};
+use crate::verify::{GroupInput, Prepared, Verifier, prepare};
+
+/// Neighbouring entries, as they lie where they come from.
+#[derive(Debug, Default)]
+pub(in super::super) struct Piece {
+    /// The index of the first, as its carrier says.
+    pub first: EntryIndex,
+    /// Their bytes.
+    pub entries: Vec<Bytes>,
+    /// For a commit group of a journal: the checkpoint of the group before it, as it stands there.
+    pub group: Option<Bytes>,
+    /// Checkpoints that end inside, right after entries that name a next ledger key.
+    pub rotations: Vec<(EntryIndex, Vec<u8>)>,
+}
+
+/// Where entries come from.
+pub(in super::super) trait Source: Send {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> Result<Option<Piece>>;
+}
+
+/// A piece with its entries taken apart.
+struct Ready {
+    piece: Piece,
+    entries: Vec<Prepared>,
+}
+
+/// Feeds a verifier with all that a source has.
+pub(in super::super) fn judge(
+    verifier: &mut Verifier,
+    source: &mut dyn Source,
+    progress: &ProgressBar,
+) -> Result<()> {
+    let mut ready = Vec::new();
+    // Each turn takes a piece from the source, which ends.
+    loop {
+        let (keys, reached) = (verifier.known_keys(), verifier.progress().entries);
+        let coming: usize = ready.iter().map(|it: &Ready| it.entries.len()).sum();
+        let next = EntryIndex(reached.saturating_add(coming as u64));
+        let ahead = verifier.ahead(next);
+        let (told, read) = rayon::join(
+            || feed(verifier, std::mem::take(&mut ready)),
+            || {
+                let pieces = gather(source)?;
+                let prepared = pieces.into_par_iter().map(|piece| {
+                    let entries = piece.entries.par_iter().with_min_len(8);
+                    let entries = entries.map(|bytes| prepare(bytes, &keys, ahead)).collect();
+                    Ready { piece, entries }
+                });
+                Ok::<_, anyhow::Error>(prepared.collect::<Vec<_>>())
+            },
+        );
+        progress.set_position(told);
+        ready = read?;
+        if ready.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Pieces until there is enough for all cores.
+fn gather(source: &mut dyn Source) -> Result<Vec<Piece>> {
+    let (mut pieces, mut entries) = (Vec::new(), 0);
+    while entries < PIECE_ENTRIES {
+        let Some(piece) = source.next()? else { break };
+        // An empty group still counts, so that a source of nothing but those is bounded.
+        entries += piece.entries.len().max(1);
+        pieces.push(piece);
+    }
+    debug_assert!(entries < PIECE_ENTRIES + MAX_GROUP_ENTRIES, "a piece is at most a group");
+    Ok(pieces)
+}
+
+/// The judge's own work, in order; answers how far it got.
+fn feed(verifier: &mut Verifier, pieces: Vec<Ready>) -> u64 {
+    for Ready { piece, entries } in pieces {
+        let Piece { first, entries: bytes, group, rotations } = piece;
+        if let Some(previous) = group {
+            let previous_checkpoint = Some(&previous[..]);
+            let input = GroupInput { first, entries: &bytes, previous_checkpoint };
+            verifier.feed_group_of(&input, entries);
+            continue;
+        }
+        let mut rotations = rotations.into_iter();
+        for entry in entries {
+            verifier.feed(entry);
+            if let Some(rotated) = verifier.awaits_checkpoint()
+                && let Some((_, text)) = rotations.find(|(index, _)| *index == rotated)
+            {
+                verifier.checkpoint(&text);
+            }
+        }
+    }
+    verifier.progress().entries
+}

@@ -1,0 +1,242 @@
+//! A bundle, judged without the ledger: one lot's story, and all that it rests on.
+//!
+//! The entries of a bundle are judged by the same replay as a whole ledger. That is enough: an
+//! event is judged by the values that it reads, a bundle holds the entries that last wrote them,
+//! and every entry is proven to stand in the tree of the ledger's checkpoint. What is left out
+//! inside a lot's life shows in the lot links; what is left out at its end shows where the ledger
+//! states how many events the lot has.
+
+use std::collections::BTreeSet;
+
+use super::checkpoints::kind_of;
+use super::history::Measured;
+use super::keys::LedgerKeys;
+use super::prepare::{Ahead, KnownKeys, prepare};
+use super::receipt::follow;
+use super::replay::Replay;
+use super::report::{Finding, FindingKind, Findings, Verdict};
+use super::told;
+use super::verifier::{Pins, Progress};
+use crate::domain::lot::Lot;
+use crate::domain::{EntryIndex, LotId, PublicKey};
+use crate::ledger::hash::leaf_hash;
+use crate::ledger::tree::verify_inclusion;
+use crate::ledger::{Bundle, BundledEntry, ChainValue, Checkpoint, SignedCheckpoint};
+
+/// What the judge says of a bundle.
+#[derive(Debug, Clone)]
+pub struct BundleReport {
+    /// In one word.
+    pub verdict: Verdict,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Findings beyond [`MAX_FINDINGS`](crate::limits::MAX_FINDINGS); they count in the verdict.
+    pub findings_left_out: u64,
+    /// The first entry with which something is wrong.
+    pub first_bad: Option<EntryIndex>,
+    /// Whose story it is, as the bundle says.
+    pub lot: Option<LotId>,
+    /// The lot as it stands after the bundle's entries; `None` when they do not bring it into
+    /// being.
+    pub state: Option<Lot>,
+    /// Where its grams come from, recomputed; empty when the story does not hold together.
+    pub measured: Vec<Measured>,
+    /// Entries that link the lot, ascending.
+    pub life: Vec<EntryIndex>,
+    /// The checkpoint that the entries are proven under, when the ledger's key signed it.
+    pub checkpoint: Option<Checkpoint>,
+    /// How much was done.
+    pub progress: Progress,
+}
+
+/// Judges a bundle. `lot`: whose story the reader asked for.
+pub fn verify_bundle(bytes: &[u8], lot: Option<LotId>, pins: &Pins) -> BundleReport {
+    let mut judge = Judge::default();
+    let bundle = match Bundle::parse(bytes) {
+        Ok(bundle) => Some(bundle),
+        Err(fault) => {
+            judge.findings.overall(FindingKind::BundleMalformed, told(&fault));
+            None
+        }
+    };
+    let mut checkpoint = None;
+    if let Some(bundle) = &bundle {
+        checkpoint = judge.judge(bundle, lot, pins);
+    }
+    if let Some(missing) = pins.missing() {
+        let detail = format!("{missing} was pinned, so another ledger could have vouched");
+        judge.findings.overall(FindingKind::PinsMissing, detail);
+    }
+    judge.report(bundle.map(|bundle| bundle.lot), checkpoint)
+}
+
+#[derive(Default)]
+struct Judge {
+    replay: Replay,
+    findings: Findings,
+    life: Vec<EntryIndex>,
+    measured: Vec<Measured>,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Judge {
+    fn judge(&mut self, bundle: &Bundle, lot: Option<LotId>, pins: &Pins) -> Option<Checkpoint> {
+        if let Some(asked) = lot
+            && asked != bundle.lot
+        {
+            let detail = format!("asked was lot {asked}, this is the story of lot {}", bundle.lot);
+            self.findings.overall(FindingKind::BundleOfOther, detail);
+        }
+        self.replay.keep_history();
+        self.replay_entries(bundle, pins);
+        let checkpoint = self.open_checkpoint(bundle, pins)?;
+        self.check_proofs(bundle, &checkpoint);
+        self.tell_story(bundle);
+        Some(checkpoint)
+    }
+
+    /// In the order of the ledger, as if there were no others between them.
+    fn replay_entries(&mut self, bundle: &Bundle, pins: &Pins) {
+        let mut before: Option<(EntryIndex, ChainValue)> = None;
+        let keys = KnownKeys::default();
+        for BundledEntry { index, entry: bytes, .. } in &bundle.entries {
+            let prepared = prepare(bytes, &keys, Ahead::Nothing);
+            self.entries += 1;
+            self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+            let parsed = match prepared.parsed {
+                Ok(parsed) => parsed,
+                Err(fault) => {
+                    self.findings.at(*index, FindingKind::EntryMalformed, told(&fault));
+                    self.replay.stop(*index);
+                    before = None;
+                    continue;
+                }
+            };
+            let entry = &parsed.entry;
+            if entry.index != *index {
+                let detail = format!("the bundle says entry {index}, its bytes {}", entry.index);
+                self.findings.at(*index, FindingKind::IndexWrong, detail);
+                self.replay.stop(*index);
+            }
+            if let Some((neighbour, chain)) = before
+                && neighbour.next() == *index
+                && entry.previous != chain
+            {
+                let detail = format!("it does not repeat the chain value of entry {neighbour}");
+                self.findings.at(*index, FindingKind::ChainBroken, detail);
+            }
+            if entry.links.iter().any(|link| link.lot == bundle.lot) {
+                self.life.push(*index);
+            }
+            self.replay.judge(*index, &parsed, pins, &mut self.findings);
+            before = Some((*index, prepared.chain));
+        }
+        if self.entries == 0 {
+            self.findings.overall(FindingKind::NoEntries, "a bundle without entries");
+        }
+    }
+
+    /// The head under the key whose turn it is, and the keys from the pinned one to it.
+    fn open_checkpoint(&mut self, bundle: &Bundle, pins: &Pins) -> Option<Checkpoint> {
+        let text = bundle.checkpoint.as_bytes();
+        let claimed = SignedCheckpoint::parse(text).ok().map(|(claimed, _)| claimed)?;
+        let Some(claims) = self.replay.claims().cloned() else {
+            let detail = "it holds no genesis, so it is not known whose ledger it is";
+            self.findings.overall(FindingKind::BundleIncomplete, detail);
+            return None;
+        };
+        let pinned = pins.ledger_key.unwrap_or(claims.ledger_key);
+        let origin = pins.origin.as_ref().unwrap_or(&claims.origin);
+        let mut keys = LedgerKeys::begin(pinned);
+        let from = self.replay.keys().place_of(&pinned);
+        if from.is_none() {
+            let detail = format!("pinned is {pinned}, the genesis says {}", claims.ledger_key);
+            self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
+            return None;
+        }
+        for receipt in bundle.rotations.iter().skip(from.unwrap_or_default()) {
+            if let Err((kind, detail)) = follow(receipt, origin, &mut keys) {
+                self.findings.overall(kind, format!("receipt of a rotation: {detail}"));
+                return None;
+            }
+        }
+        self.check_rotations(bundle);
+        let signer: PublicKey = keys.signer_of(claimed.size)?;
+        match SignedCheckpoint::open(text, origin, &signer) {
+            Ok((checkpoint, _)) => Some(checkpoint),
+            Err(fault) => {
+                self.findings.overall(kind_of(&fault), told(&fault));
+                None
+            }
+        }
+    }
+
+    /// Each key of the replay that was followed comes with the receipt of the statement.
+    fn check_rotations(&mut self, bundle: &Bundle) {
+        let (rotations, receipts) = (self.replay.keys().rotations(), bundle.rotations.len());
+        if rotations != receipts {
+            let detail = format!(
+                "{rotations} entries name a next ledger key, and {receipts} receipts of those came"
+            );
+            self.findings.overall(FindingKind::RotationUncovered, detail);
+        }
+    }
+
+    fn check_proofs(&mut self, bundle: &Bundle, checkpoint: &Checkpoint) {
+        for BundledEntry { index, entry, proof } in &bundle.entries {
+            let leaf = leaf_hash(entry);
+            let (size, root) = (checkpoint.size, &checkpoint.root);
+            if let Err(fault) = verify_inclusion(&leaf, *index, size, proof, root) {
+                self.findings.at(*index, FindingKind::InclusionUnproven, told(&fault));
+            }
+        }
+    }
+
+    /// The lot's life is whole as far as its links tell, and its grams are recomputed.
+    fn tell_story(&mut self, bundle: &Bundle) {
+        let lot = bundle.lot;
+        if self.replay.lot(lot).is_none() {
+            let detail = format!("its entries do not bring lot {lot} into being");
+            return self.findings.overall(FindingKind::BundleIncomplete, detail);
+        }
+        match self.replay.measure(lot) {
+            Ok(measured) => self.measured = measured,
+            Err(detail) => self.findings.overall(FindingKind::BundleIncomplete, detail),
+        }
+        if let Ok(story) = self.replay.story(lot) {
+            let came: BTreeSet<EntryIndex> = bundle.entries.iter().map(|it| it.index).collect();
+            let missing = story.entries.iter().find(|index| !came.contains(index));
+            if let Some(missing) = missing {
+                let detail = format!("entry {missing} stands behind the lot and is not there");
+                self.findings.overall(FindingKind::BundleIncomplete, detail);
+            }
+        }
+    }
+
+    fn report(self, lot: Option<LotId>, checkpoint: Option<Checkpoint>) -> BundleReport {
+        let progress = Progress {
+            entries: self.entries,
+            bytes: self.bytes,
+            replayed: self.replay.replayed(),
+            signatures: self.replay.signatures(),
+            signatures_trusted: 0,
+            findings: self.findings.count(),
+        };
+        let (verdict, first_bad) = (self.findings.verdict(), self.findings.first_bad());
+        let state = lot.and_then(|lot| self.replay.lot(lot)).cloned();
+        let (findings, findings_left_out) = self.findings.into_kept();
+        BundleReport {
+            verdict,
+            findings,
+            findings_left_out,
+            first_bad,
+            lot,
+            state,
+            measured: self.measured,
+            life: self.life,
+            checkpoint,
+            progress,
+        }
+    }
+}

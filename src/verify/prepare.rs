@@ -1,0 +1,121 @@
+//! What can be said of an entry without the entries before it.
+//!
+//! Parsing, hashing, decoding and checking a signature under a key are pure: what they answer does
+//! not depend on when they are asked. So they are done by as many cores as there are, ahead of the
+//! one judge who knows the state; see [`Prepared`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::{Event, Hash32, KeyId};
+use crate::ledger::envelope::pae;
+use crate::ledger::hash::{leaf_hash, sha256};
+use crate::ledger::{ChainValue, Entry, EntryFault, EntryKind, Envelope, StrictKey};
+use crate::wire::statement::Statement;
+use crate::wire::{DecodeFault, decode_event, decode_statement};
+
+/// The keys that a ledger has put in force so far, by id; `None` for one that is not sound. An id
+/// is the hash of its key, so an id means the same key for ever: a verdict under it never changes.
+#[derive(Debug, Clone, Default)]
+pub struct KnownKeys(Arc<BTreeMap<KeyId, Option<StrictKey>>>);
+
+impl KnownKeys {
+    pub(super) fn get(&self, id: &KeyId) -> Option<Option<&StrictKey>> {
+        self.0.get(id).map(Option::as_ref)
+    }
+
+    pub(super) fn contains(&self, id: &KeyId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    pub(super) fn insert(&mut self, id: KeyId, key: Option<StrictKey>) {
+        Arc::make_mut(&mut self.0).insert(id, key);
+    }
+}
+
+/// An entry that was taken apart and hashed, with the verdicts on those of its signatures whose
+/// keys were known. Only [`prepare`] makes one.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) length: usize,
+    pub(super) chain: ChainValue,
+    pub(super) leaf: Hash32,
+    pub(super) parsed: Result<Box<Parsed>, EntryFault>,
+}
+
+/// An entry whose bytes keep the rules of one entry.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) entry: Entry,
+    pub(super) envelope: Envelope,
+    pub(super) payload: Payload,
+    pub(super) payload_hash: Hash32,
+    /// One for each signature of the envelope: whether it holds; `None` when it was not asked.
+    pub(super) verdicts: Vec<Option<bool>>,
+}
+
+/// What was signed.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Event(Result<Box<Event>, DecodeFault>),
+    Statement(Result<Box<Statement>, DecodeFault>),
+}
+
+impl Payload {
+    /// Why it does not read.
+    pub(super) fn fault(&self) -> Option<&DecodeFault> {
+        match self {
+            Self::Event(event) => event.as_ref().err(),
+            Self::Statement(statement) => statement.as_ref().err(),
+        }
+    }
+}
+
+/// Whether signatures are to be checked ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// Those under known keys.
+    Signatures,
+    /// None: the judge asks for those that it needs.
+    Nothing,
+}
+
+/// Takes an entry apart.
+pub fn prepare(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Prepared {
+    Prepared {
+        length: bytes.len(),
+        chain: ChainValue::of_entry(bytes),
+        leaf: leaf_hash(bytes),
+        parsed: parse(bytes, keys, ahead).map(Box::new),
+    }
+}
+
+fn parse(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Result<Parsed, EntryFault> {
+    let entry = Entry::parse(bytes)?;
+    let offset = bytes.len() - entry.envelope.len();
+    let envelope =
+        Envelope::parse(&entry.envelope).map_err(|fault| EntryFault::Envelope { offset, fault })?;
+    let payload = match entry.kind {
+        EntryKind::Event => Payload::Event(decode_event(&envelope.payload).map(Box::new)),
+        EntryKind::Statement => {
+            Payload::Statement(decode_statement(&envelope.payload).map(Box::new))
+        }
+    };
+    let verdicts = match ahead {
+        Ahead::Signatures => verdicts(entry.kind, &envelope, keys),
+        Ahead::Nothing => vec![None; envelope.signatures.len()],
+    };
+    let payload_hash = sha256(&envelope.payload);
+    Ok(Parsed { entry, envelope, payload, payload_hash, verdicts })
+}
+
+fn verdicts(kind: EntryKind, envelope: &Envelope, keys: &KnownKeys) -> Vec<Option<bool>> {
+    let message = pae(kind.payload_type(), &envelope.payload);
+    let verdict = |key: Option<&StrictKey>, signature| {
+        key.is_some_and(|key| key.verify(&message, signature).is_ok())
+    };
+    let signatures = envelope.signatures.iter();
+    signatures.map(|it| keys.get(&it.key).map(|key| verdict(key, &it.signature))).collect()
+}
