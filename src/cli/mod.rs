@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod bundle;
 pub mod campaign;
 pub mod cert;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod pages;
 pub mod rebuild;
 pub mod rotate_key;
 pub mod script;
+mod second_look;
 pub mod serve;
 pub mod submit;
 pub mod token;
@@ -82,6 +84,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Write one lot's story, with its proofs, into a file.
+    Bundle(bundle::BundleArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -149,6 +153,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Bundle(args) => bundle::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);

@@ -1,7 +1,7 @@
 //! Checkpoints held against the entries: who signed, and whether the root is theirs.
 
 use super::replay::Identity;
-use super::report::{FindingKind, Findings};
+use super::report::{FindingKind, Findings, Fork};
 use super::roots::RootStack;
 use super::told;
 use crate::domain::{EntryCount, EntryIndex, PublicKey};
@@ -36,6 +36,8 @@ pub(super) struct Checkpoints {
     held: Option<(Checkpoint, SignedCheckpoint)>,
     /// The reader's own, once it holds.
     remembered: Option<EntryCount>,
+    /// The reader's own, when it does not.
+    fork: Option<Fork>,
     /// The keys under which one holds, at most as many as a ledger has, each with its last.
     heard: Vec<(PublicKey, SignedCheckpoint)>,
 }
@@ -49,6 +51,11 @@ impl Checkpoints {
     /// Its text.
     pub(super) fn held_text(&self) -> Option<&SignedCheckpoint> {
         self.held.as_ref().map(|(_, text)| text)
+    }
+
+    /// What the reader remembers, when the ledger begins otherwise.
+    pub(super) fn fork(&self) -> Option<&Fork> {
+        self.fork.as_ref()
     }
 
     /// How many entries the reader's own covers, when it holds.
@@ -154,6 +161,10 @@ impl Checkpoints {
             return findings.overall(FindingKind::GroupMalformed, detail);
         }
         if checkpoint.root != roots.root() {
+            if whose == Whose::Reader {
+                let (size, found) = (checkpoint.size, roots.root());
+                self.fork = Some(Fork { remembered: text, size, found });
+            }
             return self.tell_other_root(&checkpoint, whose, roots, findings);
         }
         if let Some(Identity { ledger_key, .. }) = trusted {

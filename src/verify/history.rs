@@ -32,6 +32,11 @@ impl Rests {
         }
     }
 
+    /// The entry that last wrote a value.
+    pub(super) fn writer(&self, subject: &Subject) -> Option<EntryIndex> {
+        self.writers.get(subject).copied()
+    }
+
     /// These entries, with all that they rest on.
     fn closure(&self, from: BTreeSet<EntryIndex>) -> BTreeSet<EntryIndex> {
         let mut closed = BTreeSet::new();

@@ -39,6 +39,8 @@
 
 mod bundle;
 mod checkpoints;
+mod evidence;
+mod explain;
 mod history;
 mod keys;
 mod prepare;
@@ -50,11 +52,13 @@ mod sequence;
 mod verifier;
 
 pub use bundle::{BundleReport, verify_bundle};
+pub use evidence::{Evidence, EvidenceReport, verify_evidence};
+pub use explain::Step;
 pub use history::{Measured, Story};
 pub use prepare::{Ahead, KnownKeys, Prepared, prepare};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
-pub use report::{Finding, FindingKind, Report, Verdict, Weight};
+pub use report::{Finding, FindingKind, Fork, Report, Verdict, Weight};
 pub use verifier::{GroupInput, Pins, Progress, Remembered, Verifier};
 
 /// An error with what caused it, on one line.

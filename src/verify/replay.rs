@@ -4,6 +4,7 @@ use std::cell::LazyCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::explain::{self, Explained, Step};
 use super::history::{self, Measured, Rests, Story};
 use super::keys::LedgerKeys;
 use super::prepare::{KnownKeys, Parsed, Payload};
@@ -61,6 +62,8 @@ pub(super) struct Replay {
     signatures_trusted: u64,
     /// What entries rest on; kept when a story is to be told, with the movements of metal.
     rests: Option<Rests>,
+    /// The entry that is told step by step.
+    explained: Option<Explained>,
 }
 
 impl Replay {
@@ -107,6 +110,22 @@ impl Replay {
     /// Keeps what entries rest on, from now on.
     pub(super) fn keep_history(&mut self) {
         self.rests.get_or_insert_default();
+    }
+
+    /// Tells one entry step by step, when it comes.
+    pub(super) fn explain(&mut self, at: EntryIndex) {
+        self.keep_history();
+        self.explained = Some(Explained { at, steps: Vec::new() });
+    }
+
+    /// The entry that is told, and its steps so far.
+    pub(super) fn explained(&mut self) -> Option<(EntryIndex, &mut Vec<Step>)> {
+        self.explained.as_mut().map(|it| (it.at, &mut it.steps))
+    }
+
+    /// The steps of the entry that was told.
+    pub(super) fn steps(&self) -> &[Step] {
+        self.explained.as_ref().map_or(&[], |it| &it.steps)
     }
 
     /// What stands behind a lot; needs the history.
@@ -304,6 +323,10 @@ impl Replay {
         if let (Some(rests), Ok(effects)) = (&mut self.rests, &judged) {
             let mut read = view.into_read();
             read.extend(signed.signers.iter().map(|key| Subject::Key(*key)));
+            if let Some(explained) = self.explained.as_mut().filter(|it| it.at == at) {
+                let steps = explain::of_rules(&self.state, rests, &read, effects);
+                explained.steps.extend(steps);
+            }
             rests.note(at, read, effects.subjects(signed.event.id));
         }
         judged.map_err(|refusal: Refusal<Infallible>| {
@@ -367,6 +390,9 @@ impl Replay {
                 None => key.is_some_and(|key| key.verify(&message, &signature.signature).is_ok()),
             };
             self.signatures = self.signatures.saturating_add(1);
+            if let Some(explained) = self.explained.as_mut().filter(|it| it.at == at) {
+                explained.steps.push(explain::of_signature(&signature.key, holds));
+            }
             if !holds {
                 let detail = format!("R4: the signature under key {} does not hold", signature.key);
                 findings.at(at, FindingKind::SignatureInvalid, detail);

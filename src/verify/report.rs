@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::explain::Step;
 use super::replay::Identity;
 use super::verifier::Progress;
-use crate::domain::{EntryCount, EntryIndex, PublicKey};
+use crate::domain::{EntryCount, EntryIndex, Hash32, PublicKey};
 use crate::ledger::{Checkpoint, SignedCheckpoint};
 use crate::limits::MAX_FINDINGS;
 
@@ -73,6 +74,8 @@ finding_kinds! {
     EntryMalformed = "entry-malformed" Tampered,
     /// The fields of an event or statement break their rules.
     EventMalformed = "event-malformed" Tampered,
+    /// The text proves no fork of the pinned ledger.
+    EvidenceUnusable = "evidence-unusable" Undetermined,
     /// The ledger begins otherwise than it did when the reader last checked it, under its own
     /// signature: two histories.
     Forked = "forked" Tampered,
@@ -236,6 +239,8 @@ pub struct Report {
     pub signed_checkpoint: Option<SignedCheckpoint>,
     /// Entries under the checkpoint that the reader remembered, when the ledger still begins so.
     pub remembered: Option<EntryCount>,
+    /// The ledger begins otherwise than the reader remembers.
+    pub fork: Option<Fork>,
     /// Who the ledger says it is, in its genesis: what there is to pin, not a proof of it.
     pub claims: Option<Identity>,
     /// The ledger key in force after the last entry; another than that of `claims` when it was
@@ -243,8 +248,21 @@ pub struct Report {
     pub ledger_key: Option<PublicKey>,
     /// How often the ledger key was rotated.
     pub rotations: usize,
+    /// The entry that was to be explained, step by step; empty when none was, or it did not come.
+    pub steps: Vec<Step>,
     /// How much was done.
     pub progress: Progress,
+}
+
+/// Two histories: what was remembered, and what the same number of entries gives now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The remembered checkpoint.
+    pub remembered: SignedCheckpoint,
+    /// Its size.
+    pub size: EntryCount,
+    /// The root over so many entries of those that came.
+    pub found: Hash32,
 }
 
 /// Findings as they gather, bounded; the verdict counts all of them.

@@ -51,6 +51,11 @@ impl Sequence {
         self.next
     }
 
+    /// The chain value that the next entry repeats.
+    pub(super) fn chain(&self) -> ChainValue {
+        self.chain
+    }
+
     /// Whether a batch has begun and not ended.
     pub(super) fn is_in_batch(&self) -> bool {
         self.batch.is_some()

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::checkpoints::{Checkpoints, Whose};
+use super::explain::{self, Step};
 use super::history::Story;
 use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, prepare};
 use super::replay::{Identity, Replay};
@@ -10,7 +11,7 @@ use super::report::{FindingKind, Findings, Report};
 use super::roots::RootStack;
 use super::sequence::{Continuity, Sequence};
 use super::told;
-use crate::domain::{EntryIndex, LotId, Origin, PublicKey};
+use crate::domain::{EntryIndex, Hash32, LotId, Origin, PublicKey};
 use crate::ledger::{ChainValue, EntryFault, SignedCheckpoint};
 
 /// Who the ledger must be, from a source that is not the ledger.
@@ -120,6 +121,11 @@ impl Verifier {
         self.replay.keep_history();
     }
 
+    /// Tells one entry step by step: [`Report::steps`]. To be asked before the first entry.
+    pub fn explain(&mut self, index: EntryIndex) {
+        self.replay.explain(index);
+    }
+
     /// What stands behind a lot; in words, why that cannot be said.
     pub fn story(&self, lot: LotId) -> Result<Story, String> {
         self.replay.story(lot)
@@ -181,7 +187,7 @@ impl Verifier {
         self.roots.push(leaf);
         self.bytes = self.bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         match parsed {
-            Ok(parsed) => self.check_entry(at, &parsed, chain),
+            Ok(parsed) => self.check_entry(at, &parsed, chain, leaf),
             Err(fault) => {
                 let kind = match fault {
                     EntryFault::UnknownVersion { .. } => FindingKind::FormatUnknown,
@@ -273,9 +279,11 @@ impl Verifier {
             checkpoint: checkpoints.held().filter(|_| is_pin_met).cloned(),
             signed_checkpoint: held.cloned(),
             remembered: checkpoints.remembered(),
+            fork: checkpoints.fork().cloned(),
             ledger_key: self.replay.keys().current(),
             rotations: self.replay.keys().rotations(),
             claims: self.replay.claims().cloned(),
+            steps: self.replay.steps().to_vec(),
             progress,
         }
     }
@@ -343,7 +351,15 @@ impl Verifier {
         EntryIndex(self.roots.size().0)
     }
 
-    fn check_entry(&mut self, at: EntryIndex, parsed: &Parsed, chain: ChainValue) {
+    fn check_entry(&mut self, at: EntryIndex, parsed: &Parsed, chain: ChainValue, leaf: Hash32) {
+        let before = self.sequence.chain();
+        if let Some((_, steps)) = self.replay.explained().filter(|(told, _)| *told == at) {
+            steps.push(Step::new("tree", "leaf (SHA-256)", leaf.to_string()));
+            let root = self.roots.root().to_string();
+            let name = format!("root over {} entries", at.next());
+            steps.push(Step::new("tree", name, root));
+            steps.extend(explain::of_bytes(parsed, chain, before));
+        }
         let continuity = self.sequence.check(at, &parsed.entry, chain, &mut self.findings);
         if continuity == Continuity::Broken {
             self.replay.stop(at);

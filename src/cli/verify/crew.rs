@@ -14,7 +14,7 @@ use crate::verify::{GroupInput, Prepared, Verifier, prepare};
 
 /// Neighbouring entries, as they lie where they come from.
 #[derive(Debug, Default)]
-pub(in super::super) struct Piece {
+pub(in crate::cli) struct Piece {
     /// The index of the first, as its carrier says.
     pub first: EntryIndex,
     /// Their bytes.
@@ -26,7 +26,7 @@ pub(in super::super) struct Piece {
 }
 
 /// Where entries come from.
-pub(in super::super) trait Source: Send {
+pub(in crate::cli) trait Source: Send {
     /// The next piece; `None` at the end.
     fn next(&mut self) -> Result<Option<Piece>>;
 }
@@ -38,7 +38,7 @@ struct Ready {
 }
 
 /// Feeds a verifier with all that a source has.
-pub(in super::super) fn judge(
+pub(in crate::cli) fn judge(
     verifier: &mut Verifier,
     source: &mut dyn Source,
     progress: &ProgressBar,

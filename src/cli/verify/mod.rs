@@ -3,7 +3,8 @@
 pub(super) mod crew;
 mod print;
 pub(super) mod remembered;
-mod source;
+pub(super) mod source;
+mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,8 +14,9 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::client::AccessArgs;
+use super::names::id_bytes;
 use super::output::{bar, print_json, unhex32};
-use crate::domain::{EntryIndex, Origin, PublicKey};
+use crate::domain::{EntryIndex, LotId, Origin, PublicKey};
 use crate::verify::{Pins, Remembered, Report, Verdict, Verifier, verify_receipt_after};
 use crew::Source;
 pub(super) use print::print;
@@ -39,23 +41,32 @@ pub struct VerifyArgs {
     /// A receipt.
     #[arg(long, value_name = "FILE", group = "what")]
     receipt: Option<PathBuf>,
+    /// A bundle: one lot's story (see bundle).
+    #[arg(long, value_name = "FILE", group = "what")]
+    bundle: Option<PathBuf>,
+    /// The lot whose story the bundle has to be: a UUID, or @name of the sample.
+    #[arg(long, value_name = "LOT", requires = "bundle")]
+    lot: Option<String>,
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle"])]
     guard: Option<PathBuf>,
     #[command(flatten)]
     pins: PinArgs,
     /// For a receipt that a later key signed: the receipt of the rotation that followed the pinned
     /// key (see rotate-key); again for each further one, in their order.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server", "bundle"])]
     rotation: Vec<PathBuf>,
     /// What you remember of this ledger: the last checkpoint that passed a whole check. The ledger
     /// must still begin so; signatures before it are not checked again. Kept anew when all is well;
     /// made when it is not there.
-    #[arg(long, value_name = "FILE", conflicts_with = "receipt")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle"])]
     state: Option<PathBuf>,
     /// Check every signature again, also those from before the remembered checkpoint.
     #[arg(long, requires = "state")]
     full: bool,
+    /// Tell one entry step by step: each hash, what the rules read, and what follows.
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle"])]
+    explain: Option<u64>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -83,6 +94,11 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let pins = args.pins.parse()?;
     if let Some(file) = &args.receipt {
         return check_receipt(file, &args.rotation, &pins, args.json);
+    }
+    if let Some(file) = &args.bundle {
+        let asked = args.lot.as_deref().map(id_bytes).transpose()?;
+        let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
+        return story::check(file, asked, &pins, args.json);
     }
     let memory = match &args.state {
         Some(file) => remembered::read(file)?,
@@ -125,6 +141,9 @@ fn check(
     if let Some(memory) = memory {
         verifier.remember(memory, mode);
     }
+    if let Some(index) = args.explain {
+        verifier.explain(EntryIndex(index));
+    }
     match (&args.data, &args.server) {
         (Some(data), _) => judge_data(data, args.guard.as_deref(), verifier),
         (None, Some(server)) => {
@@ -133,7 +152,7 @@ fn check(
             let size = source.size;
             Ok(Judged::of(judge(verifier, &mut source, size)?))
         }
-        (None, None) => bail!("say what to verify: --data, --server or --receipt"),
+        (None, None) => bail!("say what to verify: --data, --server, --receipt or --bundle"),
     }
 }
 

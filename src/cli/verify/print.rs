@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::output::thousands;
 use super::Judged;
 use crate::ledger::checkpoint::Checkpoint;
-use crate::verify::Finding;
+use crate::verify::{Finding, Step};
 
 pub(super) fn finding_json(finding: &Finding) -> Json {
     json!({ "index": finding.index.map(|it| it.0), "kind": finding.kind.name(),
@@ -39,12 +39,18 @@ pub(super) fn report_json(judged: &Judged) -> Json {
         "ledger_key": report.ledger_key.map(|key| key.to_string()),
         "ledger_key_rotations": report.rotations,
         "checks": checks,
+        "steps": steps_json(&report.steps),
         "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
     })
 }
 
+fn steps_json(steps: &[Step]) -> Json {
+    let step = |it: &Step| json!({ "part": it.part, "name": it.name, "value": it.value });
+    steps.iter().map(step).collect()
+}
+
 /// The report as a person reads it.
-pub(in super::super) fn print(judged: &Judged) {
+pub(in crate::cli) fn print(judged: &Judged) {
     let report = &judged.report;
     println!("{}", judged.verdict());
     let (entries, signatures) = (report.entries.0, report.progress.signatures);
@@ -83,10 +89,22 @@ pub(in super::super) fn print(judged: &Judged) {
     if report.findings_left_out > 0 {
         println!("  and {} more", report.findings_left_out);
     }
+    print_steps(&report.steps);
     if judged.unsigned > 0 {
         println!(
             "  {} entries at the end are not signed yet and were not checked",
             judged.unsigned
         );
+    }
+}
+
+fn print_steps(steps: &[Step]) {
+    let mut part = "";
+    for step in steps {
+        if step.part != part {
+            part = step.part;
+            println!("\n{part}");
+        }
+        println!("  {}: {}", step.name, step.value);
     }
 }

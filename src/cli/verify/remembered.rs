@@ -10,7 +10,7 @@ use crate::limits::MAX_CHECKPOINT_BYTES;
 use crate::verify::{FindingKind, Report, Verdict};
 
 /// The remembered checkpoint, verbatim; `None` when the file is not there yet.
-pub(in super::super) fn read(file: &Path) -> Result<Option<Vec<u8>>> {
+pub(in crate::cli) fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     let length = match std::fs::metadata(file) {
         Ok(metadata) => metadata.len(),
         Err(absent) if absent.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -25,7 +25,7 @@ pub(in super::super) fn read(file: &Path) -> Result<Option<Vec<u8>>> {
 
 /// Keeps the checkpoint of a report that found nothing wrong with a pinned ledger; answers whether
 /// it did. *A crash before the rename leaves the old one, which is as good.*
-pub(in super::super) fn keep(file: &Path, report: &Report) -> Result<bool> {
+pub(in crate::cli) fn keep(file: &Path, report: &Report) -> Result<bool> {
     let is_pinned = !report.findings.iter().any(|it| it.kind == FindingKind::PinsMissing);
     let is_good = matches!(report.verdict, Verdict::Verified | Verdict::Warnings);
     let Some(checkpoint) = report.signed_checkpoint.as_ref().filter(|_| is_pinned && is_good)
@@ -39,6 +39,6 @@ pub(in super::super) fn keep(file: &Path, report: &Report) -> Result<bool> {
 
 /// Whether signatures were passed over because of a memory that does not hold: then all has to be
 /// checked again, to say which entry it is.
-pub(in super::super) fn needs_full_check(report: &Report) -> bool {
+pub(in crate::cli) fn needs_full_check(report: &Report) -> bool {
     report.progress.signatures_trusted > 0 && report.remembered.is_none()
 }

@@ -19,23 +19,23 @@ use crate::wire::statement::StatementBody;
 use crate::wire::{decode_statement, v1};
 
 /// The journal of a data directory, up to what the ledger has signed. Takes no lock.
-pub(super) struct Journal {
+pub(in crate::cli) struct Journal {
     groups: Groups,
     /// The signed head, as the guard has it.
-    pub(super) head: Option<Bytes>,
+    pub(in crate::cli) head: Option<Bytes>,
     /// Entries that are under a checkpoint.
-    pub(super) covered: u64,
+    pub(in crate::cli) covered: u64,
     last: Option<Group>,
     is_done: bool,
     /// The journal itself is damaged: before which entry, and how.
-    pub(super) damage: Option<(EntryIndex, String)>,
+    pub(in crate::cli) damage: Option<(EntryIndex, String)>,
     /// Entries after the last signed checkpoint.
-    pub(super) unsigned: u64,
+    pub(in crate::cli) unsigned: u64,
 }
 
 impl Journal {
     /// Reads the guard first: what is appended meanwhile is newer than it, never older.
-    pub(super) fn open(data: &Path, guard: Option<&Path>) -> Result<Self> {
+    pub(in crate::cli) fn open(data: &Path, guard: Option<&Path>) -> Result<Self> {
         let head = read_guard(&guard_of(data, guard)).context("the head guard cannot be read")?;
         let said = head.as_ref().map(|text| SignedCheckpoint::parse(text));
         let covered = said.and_then(Result::ok).map_or(0, |(head, _)| head.size.0);
@@ -86,18 +86,18 @@ impl Source for Journal {
 }
 
 /// Every entry of a server, up to its last checkpoint.
-pub(super) struct Server {
+pub(in crate::cli) struct Server {
     runtime: tokio::runtime::Runtime,
     client: Client,
     /// The signed head.
-    pub(super) head: String,
+    pub(in crate::cli) head: String,
     /// Entries under it, as it says.
-    pub(super) size: u64,
+    pub(in crate::cli) size: u64,
     next: u64,
 }
 
 impl Server {
-    pub(super) fn open(server: &str, access: &AccessArgs) -> Result<Self> {
+    pub(in crate::cli) fn open(server: &str, access: &AccessArgs) -> Result<Self> {
         let runtime = runtime()?;
         let mut client = runtime.block_on(Client::connect_with(server, access))?;
         let request = v1::GetCheckpointRequest {};
@@ -148,7 +148,7 @@ impl Source for Server {
 }
 
 /// The entries that name a next ledger key, as they say.
-pub(super) fn naming_keys(first: EntryIndex, entries: &[Bytes]) -> Vec<EntryIndex> {
+pub(in crate::cli) fn naming_keys(first: EntryIndex, entries: &[Bytes]) -> Vec<EntryIndex> {
     let names_key = |bytes: &Bytes| {
         let entry = Entry::parse(bytes).ok().filter(|it| it.kind == EntryKind::Statement)?;
         let envelope = Envelope::parse(&entry.envelope).ok()?;
