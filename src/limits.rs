@@ -428,6 +428,8 @@ pub const MAX_BUNDLE_BYTES: usize = 1 << 30;
 /// Entries that a verification takes apart on all cores while it judges as many: 1,024 of the
 /// largest are 64 MiB, and two such pieces are in hand.
 pub const PIECE_ENTRIES: usize = 1_024;
+/// Seconds between two looks of a monitor, unless it is told otherwise.
+pub const MONITOR_SECONDS: u64 = 30;
 /// Findings that one verification tells; more are counted, not told.
 pub const MAX_FINDINGS: usize = 1_000;
 /// Checkpoints that a verification holds until their entries have come: the latest, and a few

@@ -22,6 +22,7 @@ pub mod keyfile;
 pub mod keygen;
 mod log;
 pub mod lot;
+pub mod monitor;
 pub mod names;
 pub mod output;
 pub mod pages;
@@ -84,6 +85,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Follow a ledger, check every new entry, and keep evidence of a fork.
+    Monitor(monitor::MonitorArgs),
     /// Write one lot's story, with its proofs, into a file.
     Bundle(bundle::BundleArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
@@ -120,7 +123,7 @@ pub fn run() -> ExitCode {
         log::start(&config::settings::LogSettings::default());
     }
     keep_quiet_about_stdout();
-    let is_verify = matches!(cli.command, Command::Verify(_));
+    let is_verify = matches!(cli.command, Command::Verify(_) | Command::Monitor(_));
     // Where stdout is full or gone a print panics, and a panic's own exit code is in no contract.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command)));
     let done = done.unwrap_or_else(|told| Err(fault_of(told.as_ref())));
@@ -153,6 +156,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Bundle(args) => bundle::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {

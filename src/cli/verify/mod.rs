@@ -1,7 +1,8 @@
 //! `urbanmine verify`: the judge's findings, for people and scripts.
 
 pub(super) mod crew;
-mod print;
+pub(super) mod evidence;
+pub(super) mod print;
 pub(super) mod remembered;
 pub(super) mod source;
 mod story;
@@ -41,6 +42,9 @@ pub struct VerifyArgs {
     /// A receipt.
     #[arg(long, value_name = "FILE", group = "what")]
     receipt: Option<PathBuf>,
+    /// Evidence of a fork (see --fork-evidence and monitor); exit code 1 says that it proves one.
+    #[arg(long, value_name = "FILE", group = "what")]
+    evidence: Option<PathBuf>,
     /// A bundle: one lot's story (see bundle).
     #[arg(long, value_name = "FILE", group = "what")]
     bundle: Option<PathBuf>,
@@ -48,24 +52,27 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "LOT", requires = "bundle")]
     lot: Option<String>,
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle", "evidence"])]
     guard: Option<PathBuf>,
     #[command(flatten)]
     pins: PinArgs,
     /// For a receipt that a later key signed: the receipt of the rotation that followed the pinned
     /// key (see rotate-key); again for each further one, in their order.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server", "bundle"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server", "bundle", "evidence"])]
     rotation: Vec<PathBuf>,
     /// What you remember of this ledger: the last checkpoint that passed a whole check. The ledger
     /// must still begin so; signatures before it are not checked again. Kept anew when all is well;
     /// made when it is not there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle", "evidence"])]
     state: Option<PathBuf>,
     /// Check every signature again, also those from before the remembered checkpoint.
     #[arg(long, requires = "state")]
     full: bool,
+    /// Where evidence goes when the ledger tells two histories.
+    #[arg(long, value_name = "FILE", requires = "state")]
+    fork_evidence: Option<PathBuf>,
     /// Tell one entry step by step: each hash, what the rules read, and what follows.
-    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle"])]
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle", "evidence"])]
     explain: Option<u64>,
     /// Print JSON.
     #[arg(long)]
@@ -95,6 +102,9 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.receipt {
         return check_receipt(file, &args.rotation, &pins, args.json);
     }
+    if let Some(file) = &args.evidence {
+        return evidence::check(file, &pins, args.json);
+    }
     if let Some(file) = &args.bundle {
         let asked = args.lot.as_deref().map(id_bytes).transpose()?;
         let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
@@ -110,6 +120,11 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         eprintln!("what is remembered does not hold: every signature is checked");
         judged = check(args, &pins, memory.as_deref(), Remembered::Consistency)?;
     }
+    if let Some(file) = &args.fork_evidence
+        && evidence::write(file, &judged.report, &mut *source_of(args)?)?
+    {
+        eprintln!("the evidence is in {}", file.display());
+    }
     if args.json {
         print_json(&report_json(&judged))?;
     } else {
@@ -119,6 +134,15 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         tell_kept(file, judged.verdict(), &judged.report)?;
     }
     Ok(ExitCode::from(judged.verdict().exit_code()))
+}
+
+/// What is verified, to be read once more.
+fn source_of(args: &VerifyArgs) -> anyhow::Result<Box<dyn Source>> {
+    Ok(match (&args.data, &args.server) {
+        (Some(data), _) => Box::new(Journal::open(data, args.guard.as_deref())?),
+        (None, Some(server)) => Box::new(Server::open(server, &args.access)?),
+        (None, None) => bail!("say what to verify"),
+    })
 }
 
 fn tell_kept(file: &Path, verdict: Verdict, report: &Report) -> anyhow::Result<()> {
@@ -188,7 +212,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    fn of(report: Report) -> Self {
+    pub(super) fn of(report: Report) -> Self {
         Self { report, told: Vec::new(), checks: Vec::new(), unsigned: 0 }
     }
 

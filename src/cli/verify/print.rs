@@ -17,7 +17,7 @@ pub(super) fn checkpoint_json(checkpoint: &Checkpoint) -> Json {
             "root": checkpoint.root.to_string() })
 }
 
-pub(super) fn report_json(judged: &Judged) -> Json {
+pub(in crate::cli) fn report_json(judged: &Judged) -> Json {
     let report = &judged.report;
     let mut findings: Vec<Json> = report.findings.iter().map(finding_json).collect();
     for told in &judged.told {

@@ -99,12 +99,20 @@ pub(in crate::cli) struct Server {
 impl Server {
     pub(in crate::cli) fn open(server: &str, access: &AccessArgs) -> Result<Self> {
         let runtime = runtime()?;
-        let mut client = runtime.block_on(Client::connect_with(server, access))?;
+        let client = runtime.block_on(Client::connect_with(server, access))?;
+        let mut server = Self { runtime, client, head: String::new(), size: 0, next: 0 };
+        server.refresh()?;
+        Ok(server)
+    }
+
+    /// Asks for the latest checkpoint.
+    pub(in crate::cli) fn refresh(&mut self) -> Result<()> {
         let request = v1::GetCheckpointRequest {};
-        let reply = runtime.block_on(client.ledger.get_checkpoint(request));
-        let head = reply.map_err(|it| Refused::of(&it))?.into_inner().checkpoint;
-        let size = SignedCheckpoint::parse(head.as_bytes()).map_or(u64::MAX, |(it, _)| it.size.0);
-        Ok(Self { runtime, client, head, size, next: 0 })
+        let reply = self.runtime.block_on(self.client.ledger.get_checkpoint(request));
+        self.head = reply.map_err(|it| Refused::of(&it))?.into_inner().checkpoint;
+        let said = SignedCheckpoint::parse(self.head.as_bytes());
+        self.size = said.map_or(u64::MAX, |(it, _)| it.size.0);
+        Ok(())
     }
 
     /// The checkpoint in the receipt of an entry: where the entry names a next ledger key, the old
