@@ -72,18 +72,19 @@ pub(super) fn story(state: &MemoryState, rests: &Rests, lot: LotId) -> Result<St
         return Err(format!("the history of lot {lot} is longer than one walk may be"));
     }
     let (mut seen, mut lots) = recorder.into_seen();
+    lots.insert(lot);
     let lives = lots.iter().flat_map(|lot| {
         let life = state.lives.range((*lot, 0)..=(*lot, u32::MAX));
         life.filter_map(|(_, event)| state.events.get(event)).map(|record| record.index)
     });
     seen.extend(lives.collect::<Vec<_>>());
-    lots.insert(lot);
     let mut entries = rests.closure(seen);
     entries.insert(EntryIndex(0));
     Ok(Story { entries: entries.into_iter().collect(), lots: lots.into_iter().collect() })
 }
 
-/// Where the grams of a lot come from: its mass, and each substance that was found in it.
+/// Where the grams of a lot come from: its mass, and each substance that was found in it; nothing
+/// for one whose birth was declared an error.
 pub(super) fn measure<G>(
     graph: &G,
     state: &MemoryState,
@@ -94,6 +95,9 @@ where
     G::Fault: std::fmt::Debug + std::fmt::Display + 'static,
 {
     let known = state.lots.get(&lot).ok_or_else(|| format!("there is no lot {lot}"))?;
+    if known.retracted_by.is_some() {
+        return Ok(Vec::new()); // its birth was an error: it holds nothing
+    }
     let substances = known.contents.items.iter().map(|it| Measure::Substance(it.substance));
     let measures = std::iter::once(Measure::Mass).chain(substances);
     let of = |measure| {
