@@ -129,7 +129,7 @@ async fn show(
         attested = Some(attest(&mut client, sample, &folder.receipts()).await?);
         judged = judge()?;
     }
-    let entries = judged.report.entries.0;
+    let entries = judged.report().entries.0;
     if args.json {
         print_json(&json!({
             "origin": sample.origin, "ledger_key": public, "entries": entries, "lots": lots,

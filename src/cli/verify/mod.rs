@@ -194,6 +194,7 @@ pub(super) fn pins(origin: Option<&str>, ledger_key: Option<&str>) -> anyhow::Re
 }
 
 /// Something that the carrier of the entries tells of itself, beside the judge.
+#[derive(Debug)]
 pub(super) struct Told {
     pub(super) index: Option<EntryIndex>,
     pub(super) kind: &'static str,
@@ -202,8 +203,9 @@ pub(super) struct Told {
 }
 
 /// The judge's report, and what the carrier of the entries adds to it.
-pub(super) struct Judged {
-    pub(super) report: Report,
+#[derive(Debug)]
+pub struct Judged {
+    report: Report,
     told: Vec<Told>,
     /// Checks beside the judge's: what was looked at, and what came of it.
     checks: Vec<(&'static str, String)>,
@@ -216,13 +218,19 @@ impl Judged {
         Self { report, told: Vec::new(), checks: Vec::new(), unsigned: 0 }
     }
 
+    /// What the judge said.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// The worse of all that was said.
-    pub(super) fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         let told = self.told.iter().map(|told| told.verdict);
         told.fold(self.report.verdict, Verdict::max)
     }
 
-    fn first_bad(&self) -> Option<EntryIndex> {
+    /// The first entry with which something is wrong.
+    pub fn first_bad(&self) -> Option<EntryIndex> {
         let told = self.told.iter().filter(|told| told.verdict == Verdict::Tampered);
         let places = told.filter_map(|told| told.index);
         places.chain(self.report.first_bad).min()
@@ -230,7 +238,7 @@ impl Judged {
 }
 
 /// Reads the journal and the guard's checkpoint; takes no lock.
-pub(super) fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
+pub fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
     judge_data(data, guard, Verifier::new(pins))
 }
 
