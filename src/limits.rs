@@ -521,3 +521,31 @@ pub const MAX_WATCH_SECONDS: u64 = 1_500;
 pub const WATCH_RETRY_MS: u64 = 250;
 /// See [`WATCH_RETRY_MS`].
 pub const MAX_WATCH_RETRY_MS: u64 = 15_000;
+
+/// Bytes of the name of a key that signs notes: an origin has at most 128, witnesses' names are
+/// their hosts with a path.
+pub const MAX_KEY_NAME_BYTES: usize = 256;
+/// Bytes of a verifier key: name, plus, 8 hex digits, plus, 33 bytes in base64.
+pub const MAX_VKEY_BYTES: usize = MAX_KEY_NAME_BYTES + 1 + 8 + 1 + 44;
+/// Signature lines of a note whose cosignatures are judged: C2SP signed-note asks for 16 at least;
+/// a ledger's own, and one of each witness of the longest policy, are 33.
+pub const MAX_NOTE_SIGNATURES: usize = 64;
+/// Bytes of one cosignature line: mark 4, name, space, 76 bytes in base64, newline.
+pub const MAX_COSIGNATURE_LINE_BYTES: usize = 4 + MAX_KEY_NAME_BYTES + 1 + 104 + 1;
+/// Logs of one policy: as many as a ledger may have keys, each is a line.
+pub const MAX_POLICY_LOGS: usize = MAX_LEDGER_KEYS;
+/// Witnesses of one policy; C2SP tlog-policy asks for 32 at least. Each is a thread of a node that
+/// collects.
+pub const MAX_POLICY_WITNESSES: usize = 32;
+/// Groups of one policy; 32 at least are asked for.
+pub const MAX_POLICY_GROUPS: usize = 64;
+/// Bytes of a policy file: (64 logs + 32 witnesses) x (310 of key + 256 of name and URL) are 54 kB;
+/// the rest is for groups and comments.
+pub const MAX_POLICY_BYTES: usize = 128 * 1024;
+
+const _: () = assert!(MAX_POLICY_WITNESSES < MAX_NOTE_SIGNATURES);
+const _: () = assert!(
+    MAX_CHECKPOINT_TEXT_BYTES + MAX_POLICY_WITNESSES * MAX_COSIGNATURE_LINE_BYTES
+        <= MAX_CHECKPOINT_BYTES,
+    "a checkpoint with the cosignatures of the longest policy is one that every reader takes"
+);

@@ -29,7 +29,7 @@
 //! # What it cannot tell
 //!
 //! Whether what a party signed is true, and whether another auditor was shown another ledger:
-//! compare checkpoints for that.
+//! compare checkpoints for that, or demand the cosignatures of witnesses ([`judge_cosignatures`]).
 //!
 //! # Memory
 //!
@@ -38,6 +38,7 @@
 //! and events.
 
 mod checkpoints;
+mod cosignatures;
 mod keys;
 mod receipt;
 mod replay;
@@ -46,6 +47,7 @@ mod roots;
 mod sequence;
 mod verifier;
 
+pub use cosignatures::{CosignaturesJudged, judge_cosignatures};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Report, Verdict, Weight};
