@@ -34,6 +34,7 @@ pub mod trace;
 pub mod transfers;
 pub mod verify;
 pub mod watch;
+pub mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -82,6 +83,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Run a witness: cosign the checkpoints of logs that only grow.
+    Witness(Box<witness::WitnessArgs>),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -149,6 +152,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Witness(args) => witness::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);

@@ -324,7 +324,7 @@ mod tests {
         let list = signed_note::VerifierList::new(vec![Box::new(verifier)]);
         let (known, unknown) = note.verify(&list).unwrap();
         assert_eq!((known.len(), unknown.len()), (1, 1));
-        assert_eq!(unknown[0].name().as_str(), "witness.example/w9");
+        assert_eq!(unknown[0].name(), "witness.example/w9");
         assert_eq!(note.to_bytes(), cosigned.as_bytes());
     }
 }
