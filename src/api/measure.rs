@@ -215,7 +215,7 @@ fn install() -> Result<PrometheusHandle, MeasureFault> {
     for (name, says) in ALL {
         match name {
             APPENDS_TOTAL | CALLS_TOTAL | REFUSALS_TOTAL | WITNESS_ANSWERS_TOTAL => {
-                metrics::describe_counter!(name, says)
+                metrics::describe_counter!(name, says);
             }
             APPEND_SECONDS | CALL_SECONDS | COMMIT_SECONDS | JOURNAL_SYNC_SECONDS
             | GROUP_ENTRIES => metrics::describe_histogram!(name, says),

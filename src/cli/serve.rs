@@ -14,6 +14,7 @@ use super::output::hex;
 use super::{runtime, witness};
 use crate::api::Doors;
 use crate::api::measure::{Measure, MeasureFault, Reach};
+use crate::ledger::checkpoint::vkey;
 use crate::node::{Node, NodeConfig};
 
 /// Serve a ledger over gRPC. Settings come from a file, the environment and these flags; see
@@ -166,6 +167,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let ledger = node.reader().ledger()?;
         eprintln!("ledger {} with {} entries", ledger.origin, node.reader().size());
         eprintln!("ledger key {public}");
+        eprintln!("verifier key {}", vkey(&ledger.origin, &ledger.ledger_key));
         if let Some(measure) = measure {
             eprintln!("metrics on http://{}/metrics", measure.address());
             // Ends with the runtime.

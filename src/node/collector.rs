@@ -106,7 +106,7 @@ impl Node {
             let asked = can_answer.iter().filter(|can| **can).count();
             return Err(CollectFault::NoQuorum { asked });
         }
-        let shelf = self.cosigned_shelf()?;
+        let kept = self.cosigned_shelf()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (answers, answered) = sync_channel(policy.witnesses().len().max(1));
         let mut witnesses = Vec::new();
@@ -117,7 +117,7 @@ impl Node {
                 .map_err(|fault| CollectFault::Url { witness: name.clone(), fault })?;
             witnesses.push(Asked::start(name, place, worker, answers.clone())?);
         }
-        let desk = Desk { reader, policy, shelf, witnesses, round: None, last: None };
+        let desk = Desk { reader, policy, kept, witnesses, round: None, last: None };
         desk.take_up()?;
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("collector".to_owned());
@@ -198,7 +198,7 @@ struct Last {
 struct Desk {
     reader: Reader,
     policy: Policy,
-    shelf: Shelf,
+    kept: Shelf,
     witnesses: Vec<Asked>,
     round: Option<Round>,
     last: Option<Last>,
@@ -207,7 +207,7 @@ struct Desk {
 impl Desk {
     /// Publishes what an earlier run kept, if it still meets the policy and is of this history.
     fn take_up(&self) -> Result<(), CollectFault> {
-        let Some(text) = self.shelf.read(FILE)? else { return Ok(()) };
+        let Some(text) = self.kept.read(FILE)? else { return Ok(()) };
         let is_met = self.policy.judge(&text).is_ok_and(|report| report.is_quorum_met);
         let Ok((said, checkpoint)) = SignedCheckpoint::parse(&text) else {
             warn!("the cosigned checkpoint that was kept does not parse; it is collected again");
@@ -304,7 +304,7 @@ impl Desk {
                     info!(witness = witness.name, "the witness cosigns again");
                 }
                 witness.failures = 0;
-                self.cosigned(&target, held);
+                self.cosigned(&target, *held);
             }
             // It has a newer one of ours: the next round brings it.
             Outcome::Ahead => witness.pause_after_failure(0),
@@ -339,7 +339,7 @@ impl Desk {
         match with_cosignatures(&target.checkpoint, &last.held) {
             Ok(checkpoint) => {
                 // A crash before: what was kept before is there, or nothing; it is collected again.
-                if let Err(fault) = self.shelf.replace(FILE, checkpoint.as_bytes()) {
+                if let Err(fault) = self.kept.replace(FILE, checkpoint.as_bytes()) {
                     warn!(%fault, "a cosigned checkpoint is not kept; a restart collects it again");
                 }
                 let (size, lines) = (target.size, last.held.len());

@@ -24,7 +24,7 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A cosignature that was checked.
-    Cosigned(Held),
+    Cosigned(Box<Held>),
     /// The witness has cosigned a larger tree of ours.
     Ahead,
     /// No cosignature.
@@ -182,7 +182,7 @@ impl Worker {
         match held_of(&target.checkpoint, lines, &self.key) {
             Ok(held) => {
                 self.stands = target.size;
-                Outcome::Cosigned(held)
+                Outcome::Cosigned(Box::new(held))
             }
             Err(why) => Outcome::Trouble(Trouble::BadAnswer(why)),
         }

@@ -165,9 +165,10 @@ impl Witness {
         for (origin, keys) in by_origin {
             let file = sha256(origin.as_bytes()).to_string();
             let latest = load(&shelf, &cosigner, &origin, &keys, &file)?;
-            match &latest {
-                Some(latest) => info!(origin, size = latest.size.0, "a log is followed on"),
-                None => warn!(origin, "nothing was ever cosigned of this log: its first is taken"),
+            if let Some(Latest { size, .. }) = &latest {
+                info!(origin, size = size.0, "a log is followed on");
+            } else {
+                warn!(origin, "nothing was ever cosigned of this log: its first is taken");
             }
             let record = Mutex::new(Record { latest, is_poisoned: false });
             logs.insert(origin, Log { keys, file, record });
