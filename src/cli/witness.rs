@@ -78,8 +78,9 @@ pub(super) fn run(args: &WitnessArgs) -> anyhow::Result<()> {
         if args.json {
             println!("{}", json!({ "url": url, "vkey": vkey.to_string() }));
         } else {
-            // In one write: a reader that has the first line may close.
-            println!("{url}\n{vkey}");
+            // One text, so one write: a reader that has the first line may close.
+            let lines = format!("{url}\n{vkey}\n");
+            print!("{lines}");
         }
         eprintln!("in a policy: witness NAME {vkey} {url}");
         server::serve(witness, listener, interrupted).await;
