@@ -40,7 +40,7 @@ const NOW_S: u64 = 1_770_000_000;
 const LOG: &str = "log.example/a";
 const LOG_SEED: u8 = 70;
 
-// --- a log, with a tree as RFC 6962 defines it, by recursion --------------------------------------
+// --- a log, with a tree as RFC 6962 defines it, by recursion -------------------------------------
 
 #[derive(Clone)]
 struct Log {
@@ -113,7 +113,7 @@ fn cosigner(seed: u8) -> Cosigner {
     Cosigner::new(&format!("w{seed}.example"), secret(seed)).unwrap()
 }
 
-// --- witnesses ------------------------------------------------------------------------------------
+// --- witnesses -----------------------------------------------------------------------------------
 
 /// A witness in this process, over HTTP.
 struct Stand {
@@ -420,7 +420,7 @@ fn whoever_asks_too_much_is_held_off() {
     assert_eq!(post(&witness.url, log.body(0, 5).as_bytes()).status, 200);
 }
 
-// --- a node that collects -------------------------------------------------------------------------
+// --- a node that collects ------------------------------------------------------------------------
 
 type Lie = Box<dyn Fn(&str) -> (u16, &'static str, String) + Send>;
 
@@ -661,7 +661,7 @@ async fn a_policy_that_cannot_be_met_or_is_of_others_is_refused_at_once() {
     assert!(matches!(fault, CollectFault::Url { .. }), "{fault}");
 }
 
-// --- the judge ------------------------------------------------------------------------------------
+// --- the judge -----------------------------------------------------------------------------------
 
 #[test]
 fn the_judge_demands_what_the_policy_says() {
@@ -702,7 +702,7 @@ fn the_judge_demands_what_the_policy_says() {
     assert_eq!(elsewhere, (Verdict::Undetermined, vec![PolicyLogUnknown]));
 }
 
-// --- with the binary ------------------------------------------------------------------------------
+// --- with the binary -----------------------------------------------------------------------------
 
 /// A witness of its own process, killed when dropped.
 fn witness_process(place: &Place, name: &str, log: &str) -> place::Server {

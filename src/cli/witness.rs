@@ -18,19 +18,24 @@ use crate::limits::MAX_POLICY_BYTES;
 use crate::node::{Clock as _, SystemClock};
 use crate::witness::{Witness, server};
 
-/// Run a witness (C2SP tlog-witness): it cosigns a checkpoint of a log only when it continues the
-/// last one that it cosigned of that log, and keeps it before the cosignature leaves.
-///
-/// Plain HTTP: put it behind a proxy that speaks TLS where others reach it. Nothing here is secret,
-/// and everything is signed.
-///
-/// A log whose key is rotated: give its next key as a further --log behind the one before, and
-/// start again. From the first checkpoint that the next key signed on, the older one counts no
-/// more. The order of the keys of one log is the order in which they followed each other.
-///
-/// Never restore the state from a backup: the witness would forget what it saw. One that lost its
-/// state takes a new name and key.
+/// What an operator of a witness has to know, under its help.
+const HELP: &str = "\
+It cosigns a checkpoint of a log only when it continues the last one that it cosigned of that log,
+and keeps it on disk before the cosignature leaves (C2SP tlog-witness).
+
+Plain HTTP: put it behind a proxy that speaks TLS where others reach it. Nothing here is secret, and
+everything is signed.
+
+A log whose key is rotated: give its next key as a further --log behind the one before, and start
+again. From the first checkpoint that the next key signed on, the older one counts no more. The
+order of the keys of one log is the order in which they followed each other.
+
+Never restore the state from a backup: the witness would forget what it saw. One that lost its state
+takes a new name and key.";
+
+/// Run a witness: cosign the checkpoints of logs that only grow.
 #[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
 pub struct WitnessArgs {
     /// Key file of the witness (see keygen). The key must sign nothing else.
     #[arg(long, value_name = "FILE")]

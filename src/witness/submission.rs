@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::domain::{EntryCount, Hash32};
-use crate::ledger::base64;
+use crate::ledger::base64::encode as to_base64;
 use crate::ledger::checkpoint::{CheckpointFault, parse_decimal, parse_hash};
 use crate::ledger::log_checkpoint::LogCheckpoint;
 use crate::limits::{MAX_CONSISTENCY_LINES, MAX_SUBMISSION_BYTES};
@@ -75,7 +75,7 @@ impl Submission {
         let mut body = format!("old {old}\n");
         for hash in proof {
             // Writing to a String does not fail.
-            let _ = writeln!(body, "{}", base64::encode(hash.as_bytes()));
+            let _ = writeln!(body, "{}", to_base64(hash.as_bytes()));
         }
         body.push('\n');
         body.push_str(checkpoint);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn each_rule_broken_once_is_told_as_such() {
         let checkpoint = EXAMPLE.split_once("\n\n").unwrap().1;
-        let line = base64::encode(&sha256(b"x").0);
+        let line = to_base64(&sha256(b"x").0);
         let of = |head: &str| Submission::parse(format!("{head}\n\n{checkpoint}").as_bytes());
         let lines = |count: usize| format!("old 1{}", format!("\n{line}").repeat(count));
         assert!(of(&lines(63)).is_ok());
