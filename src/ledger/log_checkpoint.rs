@@ -154,7 +154,7 @@ mod tests {
         for (name, seed) in signers {
             let signature = SigningKey::from_seed([*seed; 32]).sign(text.as_bytes());
             let bytes = [&vkey(name, *seed).id()[..], &signature].concat();
-            whole.push_str(&format!("{SIGNATURE_MARK}{name} {}\n", base64::encode(&bytes)));
+            whole = whole + SIGNATURE_MARK + name + " " + &base64::encode(&bytes) + "\n";
         }
         whole
     }

@@ -405,7 +405,7 @@ mod tests {
     fn of(rest: &str) -> Result<Policy, PolicyFault> {
         let mut text = format!("# a policy\n\n  log {} https://log.example/\n", log_vkey(1));
         for (name, seed) in ["X1", "X2", "X3", "Y1", "Y2", "Y3"].into_iter().zip(11_u8..) {
-            text.push_str(&format!("\twitness  {name}\t{} \n", witness(seed).vkey()));
+            text = text + "\twitness  " + name + "\t" + &witness(seed).vkey().to_string() + " \n";
         }
         text.push_str(rest);
         Policy::parse(text.as_bytes())
@@ -541,8 +541,8 @@ mod tests {
         for (text, line, rule) in rows {
             assert_eq!(of(text), Err(PolicyFault { line, rule }), "{text:?}");
         }
-        let long = vec![b'#'; MAX_POLICY_BYTES + 1];
-        assert!(matches!(Policy::parse(&long).unwrap_err().rule, PolicyRule::TooLong(_)));
+        let endless = vec![b'#'; MAX_POLICY_BYTES + 1];
+        assert!(matches!(Policy::parse(&endless).unwrap_err().rule, PolicyRule::TooLong(_)));
     }
 
     #[test]
