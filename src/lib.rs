@@ -11,6 +11,7 @@
 //! | [`provenance`] | where did this metal come from, where did it go? |
 //! | [`verify`] | how does a stranger check us? |
 //! | [`store`] | where does it lie on disk? |
+//! | [`witness`] | who else sees that we do not fork? |
 //! | [`node`] | who decides the order? |
 //! | [`api`] | how do machines talk to it? |
 //! | [`cli`] | how do operators and auditors drive it? |
@@ -25,3 +26,4 @@ pub mod provenance;
 pub mod store;
 pub mod verify;
 pub mod wire;
+pub mod witness;

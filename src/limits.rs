@@ -532,3 +532,75 @@ pub const MAX_WATCH_SECONDS: u64 = 1_500;
 pub const WATCH_RETRY_MS: u64 = 250;
 /// See [`WATCH_RETRY_MS`].
 pub const MAX_WATCH_RETRY_MS: u64 = 15_000;
+
+/// Bytes of the name of a key that signs notes: an origin has at most 128, witnesses' names are
+/// their hosts with a path.
+pub const MAX_KEY_NAME_BYTES: usize = 256;
+/// Bytes of a verifier key: name, plus, 8 hex digits, plus, 33 bytes in base64.
+pub const MAX_VKEY_BYTES: usize = MAX_KEY_NAME_BYTES + 1 + 8 + 1 + 44;
+/// Signature lines of a note whose cosignatures are judged: C2SP signed-note asks for 16 at least;
+/// a ledger's own, and one of each witness of the longest policy, are 33.
+pub const MAX_NOTE_SIGNATURES: usize = 64;
+/// Bytes of one cosignature line: mark 4, name, space, 76 bytes in base64, newline.
+pub const MAX_COSIGNATURE_LINE_BYTES: usize = 4 + MAX_KEY_NAME_BYTES + 1 + 104 + 1;
+/// Logs of one policy: as many as a ledger may have keys, each is a line.
+pub const MAX_POLICY_LOGS: usize = MAX_LEDGER_KEYS;
+/// Witnesses of one policy; C2SP tlog-policy asks for 32 at least. Each is a thread of a node that
+/// collects.
+pub const MAX_POLICY_WITNESSES: usize = 32;
+/// Groups of one policy; 32 at least are asked for.
+pub const MAX_POLICY_GROUPS: usize = 64;
+/// Bytes of a policy file: (64 logs + 32 witnesses) x (310 of key + 256 of name and URL) are 54 kB;
+/// the rest is for groups and comments.
+pub const MAX_POLICY_BYTES: usize = 128 * 1024;
+
+const _: () = assert!(MAX_POLICY_WITNESSES < MAX_NOTE_SIGNATURES);
+const _: () = assert!(
+    MAX_CHECKPOINT_TEXT_BYTES + MAX_POLICY_WITNESSES * MAX_COSIGNATURE_LINE_BYTES
+        <= MAX_CHECKPOINT_BYTES,
+    "a checkpoint with the cosignatures of the longest policy is one that every reader takes"
+);
+
+/// Origins that one witness watches; each has a file and at most one checkpoint in memory.
+pub const MAX_WITNESSED_LOGS: usize = 64;
+/// Proof lines of one submission to a witness (C2SP tlog-witness).
+pub const MAX_CONSISTENCY_LINES: usize = 63;
+/// Bytes of one submission to a witness: the old size (4 + 20 + 1), the proof, an empty line, and
+/// the checkpoint.
+pub const MAX_SUBMISSION_BYTES: usize =
+    (4 + 20 + 1) + MAX_CONSISTENCY_LINES * 45 + 1 + MAX_CHECKPOINT_BYTES;
+/// Bytes of a witness's answer that are read: some cosignature lines, or a sentence.
+pub const MAX_WITNESS_ANSWER_BYTES: usize = 16 * 1024;
+/// Connections to a witness at a time. What they can make it hold: 64 x (130 KiB of body + 16 KiB
+/// of headers) < 10 MiB.
+pub const MAX_WITNESS_CONNECTIONS: usize = 64;
+/// Of these, from one address (of IPv6: from one network of 64 bits).
+pub const MAX_WITNESS_CONNECTIONS_PER_ADDRESS: usize = 16;
+/// Submissions of one address in a second, twice as many at once. A log of a group each second
+/// needs one or two.
+pub const WITNESS_CALLS_PER_SECOND: u32 = 10;
+/// How long a submission may take to arrive: its headers, and then its body.
+pub const MAX_SUBMISSION_SECONDS: u64 = 10;
+/// How long a connection to a witness may last; its caller comes back over a new one.
+pub const MAX_WITNESS_CONNECTION_SECONDS: u64 = 600;
+/// The same checkpoint again within this gets the cosignature of before, so that repeating a public
+/// checkpoint at a witness costs it no write.
+pub const RECOSIGN_SECONDS: u64 = 10;
+/// A witness's clock that is further behind its own last cosignature than this cosigns nothing.
+pub const MAX_WITNESS_STEP_BACK_SECONDS: u64 = 5;
+/// How long a node waits for one answer of a witness, connecting included.
+pub const WITNESS_ANSWER_SECONDS: u64 = 10;
+/// Tries of one submission: the first tells how far the witness is, the second has the proof, and
+/// one more in case that another submission came between.
+pub const MAX_SUBMISSION_TRIES: usize = 3;
+/// Between two looks of the collector at whether the ledger grew.
+pub const COLLECT_TICK_MS: u64 = 200;
+/// Between the beginnings of two rounds of a ledger that grows.
+pub const COLLECT_PAUSE_MS: u64 = 1_000;
+/// A ledger that does not grow has its checkpoint cosigned anew after this, so that who asks for a
+/// fresh cosignature finds one.
+pub const COLLECT_RENEW_SECONDS: u64 = 3_600;
+/// After a failure a witness is asked again after this at first; each further one doubles it.
+pub const WITNESS_RETRY_MS: u64 = 1_000;
+/// See [`WITNESS_RETRY_MS`]. A quarter more or less by chance, so that not all come at once.
+pub const MAX_WITNESS_RETRY_MS: u64 = 60_000;

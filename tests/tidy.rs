@@ -24,7 +24,7 @@ struct Room {
 }
 
 /// The direction rule. An arrow never turns.
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room { name: "domain", rooms: &[], crates: &["thiserror", "uuid"], is_pure: true },
     Room {
         name: "wire",
@@ -62,8 +62,25 @@ const ROOMS: [Room; 10] = [
         is_pure: false,
     },
     Room {
+        name: "witness",
+        rooms: &["domain", "ledger", "store"],
+        crates: &[
+            "bytes",
+            "governor",
+            "http",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "ureq",
+        ],
+        is_pure: false,
+    },
+    Room {
         name: "node",
-        rooms: &["domain", "wire", "ledger", "provenance", "store"],
+        rooms: &["domain", "wire", "ledger", "provenance", "store", "witness"],
         crates: &["bytes", "metrics", "rand", "thiserror", "tokio", "tracing"],
         is_pure: false,
     },
@@ -114,7 +131,18 @@ const ROOMS: [Room; 10] = [
     },
     Room {
         name: "cli",
-        rooms: &["domain", "wire", "ledger", "provenance", "verify", "store", "node", "api", "web"],
+        rooms: &[
+            "domain",
+            "wire",
+            "ledger",
+            "provenance",
+            "verify",
+            "store",
+            "witness",
+            "node",
+            "api",
+            "web",
+        ],
         crates: &["*"],
         is_pure: false,
     },

@@ -415,7 +415,8 @@ async fn all_answers(story: &Story) -> BTreeMap<String, String> {
     let mut answers = BTreeMap::new();
     for method in methods() {
         // Entries and receipts hold chain values and proofs, which hang on every entry.
-        let holds_hashes = ["GetEntry", "GetReceipt", "ListEntries"].contains(&method.name());
+        let hashed = ["GetCosignedReceipt", "GetEntry", "GetReceipt", "ListEntries"];
+        let holds_hashes = hashed.contains(&method.name());
         if is_elsewhere(&method) || rule_of(&method) == Rule::Public {
             continue;
         }

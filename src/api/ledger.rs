@@ -117,6 +117,19 @@ impl LedgerService for LedgerDesk {
         answer(id_of(&request), read.await)
     }
 
+    async fn get_cosigned_checkpoint(
+        &self,
+        request: Request<v1::GetCosignedCheckpointRequest>,
+    ) -> Answer<v1::GetCosignedCheckpointResponse> {
+        let read = self.desk.read(|reader| {
+            let cosigned =
+                reader.cosigned().ok_or_else(|| missing("cosigned checkpoint", &"any"))?;
+            let checkpoint = cosigned.checkpoint.text().to_owned();
+            Ok(v1::GetCosignedCheckpointResponse { checkpoint })
+        });
+        answer(id_of(&request), read.await)
+    }
+
     async fn get_inclusion_proof(
         &self,
         request: Request<v1::GetInclusionProofRequest>,
@@ -142,8 +155,26 @@ impl LedgerService for LedgerDesk {
         let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         let read = self.desk.read(move |reader| {
-            let receipt = receipt(Eyes::new(reader, viewer), request.subject)?;
+            let receipt = receipt(Eyes::new(reader, viewer), request.subject, Proven::ByLedger)?;
             Ok(v1::GetReceiptResponse { entry_index: receipt.index.0, receipt: receipt.encode() })
+        });
+        answer(id, read.await)
+    }
+
+    async fn get_cosigned_receipt(
+        &self,
+        request: Request<v1::GetCosignedReceiptRequest>,
+    ) -> Answer<v1::GetCosignedReceiptResponse> {
+        use v1::get_cosigned_receipt_request::Subject as Cosigned;
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let subject = request.into_inner().subject.map(|subject| match subject {
+            Cosigned::EventId(id) => Subject::EventId(id),
+            Cosigned::EntryIndex(index) => Subject::EntryIndex(index),
+        });
+        let read = self.desk.read(move |reader| {
+            let receipt = receipt(Eyes::new(reader, viewer), subject, Proven::ByWitnesses)?;
+            let entry_index = receipt.index.0;
+            Ok(v1::GetCosignedReceiptResponse { entry_index, receipt: receipt.encode() })
         });
         answer(id, read.await)
     }
@@ -274,19 +305,32 @@ fn consistency(
     Ok(v1::GetConsistencyProofResponse { hashes: raw_hashes(&proof) })
 }
 
-fn receipt(eyes: Eyes<'_>, subject: Option<Subject>) -> Result<Receipt, Failure> {
+/// Against which checkpoint a receipt is.
+#[derive(Clone, Copy)]
+enum Proven {
+    /// The one at the end of the entry's group.
+    ByLedger,
+    /// The newest one with a quorum of cosignatures.
+    ByWitnesses,
+}
+
+fn receipt(eyes: Eyes<'_>, subject: Option<Subject>, proven: Proven) -> Result<Receipt, Failure> {
+    let of = |index| match proven {
+        Proven::ByLedger => eyes.reader.receipt(index),
+        Proven::ByWitnesses => eyes.reader.cosigned_receipt(index),
+    };
     match subject {
         Some(Subject::EventId(bytes)) => {
             let event = needed("event_id", &bytes, EventId::parse)?;
             let found = match eyes.event(event)? {
-                Some(record) => eyes.reader.receipt(record.index)?,
+                Some(record) => of(record.index)?,
                 None => None,
             };
             found.ok_or_else(|| missing("event", &event))
         }
         Some(Subject::EntryIndex(index)) => {
             let index = EntryIndex(index);
-            let found = if eyes.sees_entry(index)? { eyes.reader.receipt(index)? } else { None };
+            let found = if eyes.sees_entry(index)? { of(index)? } else { None };
             found.ok_or_else(|| missing("entry", &index))
         }
         None => Err(Failure::field("subject", "event_id or entry_index", "nothing")),

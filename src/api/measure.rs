@@ -21,7 +21,10 @@ use super::observe::{APPENDS_TOTAL, CALL_SECONDS, CALLS_IN_FLIGHT, CALLS_TOTAL, 
 use super::policy::is_loopback;
 use crate::limits::{MAX_METRICS_CONNECTIONS, MAX_METRICS_SECONDS, METRICS_UPKEEP_SECONDS};
 use crate::node::Node;
-use crate::node::measures::{APPEND_SECONDS, COMMIT_SECONDS, GROUP_ENTRIES, JOURNAL_SYNC_SECONDS};
+use crate::node::measures::{
+    APPEND_SECONDS, COMMIT_SECONDS, GROUP_ENTRIES, JOURNAL_SYNC_SECONDS, WITNESS_ANSWERS_TOTAL,
+    WITNESS_OUTCOMES,
+};
 
 /// Requests that wait for the writer.
 pub const MAILBOX_DEPTH: &str = "urbanmine_mailbox_depth";
@@ -35,11 +38,13 @@ pub const POISONED: &str = "urbanmine_writer_poisoned";
 pub const RESIDENT: &str = "urbanmine_process_resident_memory_bytes";
 /// Bytes of the database's files.
 pub const DATABASE_BYTES: &str = "urbanmine_database_size_bytes";
+/// Entries under the newest checkpoint that a quorum of witnesses cosigned.
+pub const COSIGNED_ENTRIES: &str = "urbanmine_cosigned_entries";
 /// 1, with the version as a label.
 pub const BUILD: &str = "urbanmine_build_info";
 
 /// Every metric with what it says, in the order of the names.
-pub const ALL: [(&str, &str); 16] = [
+pub const ALL: [(&str, &str); 18] = [
     (APPEND_SECONDS, "Time of a recorded append from the call to its receipts, in seconds."),
     (APPENDS_TOTAL, "Append calls by outcome: RECORDED, or the reason why not."),
     (BUILD, "1; the label says the version."),
@@ -48,6 +53,7 @@ pub const ALL: [(&str, &str); 16] = [
     (CALLS_TOTAL, "Calls by method and gRPC code."),
     (CHECKPOINT_AGE, "Seconds since the newest entry under the last checkpoint was recorded."),
     (COMMIT_SECONDS, "Time of a commit group from the journal to the head guard, in seconds."),
+    (COSIGNED_ENTRIES, "Entries under the newest checkpoint with a quorum of cosignatures."),
     (DATABASE_BYTES, "Bytes of the database's files."),
     (GROUP_ENTRIES, "Entries of a commit group."),
     (JOURNAL_SYNC_SECONDS, "Time of the journal's fdatasync, in seconds."),
@@ -55,6 +61,7 @@ pub const ALL: [(&str, &str); 16] = [
     (MAILBOX_DEPTH, "Requests that wait for the writer."),
     (RESIDENT, "Bytes of resident memory of the process."),
     (REFUSALS_TOTAL, "Refused calls by reason; BUSY and the like are limits."),
+    (WITNESS_ANSWERS_TOTAL, "What witnesses answered, by outcome; saw-* are alarms of a fork."),
     (POISONED, "1 after a failed write, until a restart; 0 else."),
 ];
 
@@ -207,7 +214,9 @@ fn install() -> Result<PrometheusHandle, MeasureFault> {
     metrics::set_global_recorder(recorder).map_err(|it| fault(&it))?;
     for (name, says) in ALL {
         match name {
-            APPENDS_TOTAL | CALLS_TOTAL | REFUSALS_TOTAL => metrics::describe_counter!(name, says),
+            APPENDS_TOTAL | CALLS_TOTAL | REFUSALS_TOTAL | WITNESS_ANSWERS_TOTAL => {
+                metrics::describe_counter!(name, says);
+            }
             APPEND_SECONDS | CALL_SECONDS | COMMIT_SECONDS | JOURNAL_SYNC_SECONDS
             | GROUP_ENTRIES => metrics::describe_histogram!(name, says),
             _ => metrics::describe_gauge!(name, says),
@@ -216,6 +225,10 @@ fn install() -> Result<PrometheusHandle, MeasureFault> {
     let version = env!("CARGO_PKG_VERSION");
     metrics::gauge!(BUILD, "version" => version).set(1);
     metrics::gauge!(CALLS_IN_FLIGHT).set(0);
+    // There from the beginning, so that an alarm is a step and not a new line.
+    for outcome in WITNESS_OUTCOMES {
+        metrics::counter!(WITNESS_ANSWERS_TOTAL, "outcome" => outcome).increment(0);
+    }
     Ok(numbers)
 }
 
@@ -225,6 +238,8 @@ fn sample(node: &Node) {
     metrics::gauge!(MAILBOX_DEPTH).set(narrow(node.mailbox_depth() as u64));
     metrics::gauge!(ENTRIES).set(narrow(reader.size().0));
     metrics::gauge!(POISONED).set(u8::from(node.is_poisoned()));
+    let cosigned = reader.cosigned().map_or(0, |cosigned| cosigned.size.0);
+    metrics::gauge!(COSIGNED_ENTRIES).set(narrow(cosigned));
     if let Ok(at) = reader.last_recorded_at() {
         let age_s = reader.now().get().saturating_sub(at.get()) / 1_000;
         metrics::gauge!(CHECKPOINT_AGE).set(narrow(age_s));

@@ -121,6 +121,8 @@ pub const POLICY: &[Row] = &[
     append("urbanmine.v1.LedgerService/BatchAppendEvents"),
     public("urbanmine.v1.LedgerService/GetCheckpoint").small(),
     public("urbanmine.v1.LedgerService/GetConsistencyProof").small(),
+    public("urbanmine.v1.LedgerService/GetCosignedCheckpoint").small(),
+    member("urbanmine.v1.LedgerService/GetCosignedReceipt").small(),
     member("urbanmine.v1.LedgerService/GetEntry").small(),
     public("urbanmine.v1.LedgerService/GetInclusionProof").small(),
     public("urbanmine.v1.LedgerService/GetLedger").small(),

@@ -37,6 +37,7 @@ pub mod trace;
 pub mod transfers;
 pub mod verify;
 pub mod watch;
+pub mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -89,6 +90,8 @@ enum Command {
     Monitor(monitor::MonitorArgs),
     /// Write one lot's story, with its proofs, into a file.
     Bundle(bundle::BundleArgs),
+    /// Run a witness: cosign the checkpoints of logs that only grow.
+    Witness(Box<witness::WitnessArgs>),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -158,6 +161,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Monitor(args) => monitor::run(&args),
         Command::Bundle(args) => bundle::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Witness(args) => witness::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);

@@ -11,9 +11,10 @@ use super::config::settings::MetricsSettings;
 use super::config::{ConfigFault, Effective, Override};
 use super::keyfile::{self, PassphraseArgs};
 use super::output::hex;
-use super::runtime;
+use super::{runtime, witness};
 use crate::api::Doors;
 use crate::api::measure::{Measure, MeasureFault, Reach};
+use crate::ledger::checkpoint::vkey;
 use crate::node::{Node, NodeConfig};
 
 /// Serve a ledger over gRPC. Settings come from a file, the environment and these flags; see
@@ -38,6 +39,9 @@ pub struct ServeArgs {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     doors: DoorArgs,
+    /// Policy file (C2SP tlog-policy) whose witnesses cosign every newest checkpoint.
+    #[arg(long, value_name = "FILE")]
+    witness_policy: Option<PathBuf>,
     /// Address of the metrics (Prometheus); none without it.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -132,6 +136,7 @@ impl ServeArgs {
                 "--plaintext-beyond-loopback",
                 yes(doors.plaintext_beyond_loopback),
             ),
+            ("witnesses.policy", "--witness-policy", self.witness_policy.as_ref().map(path)),
             ("metrics.address", "--metrics", self.metrics.as_ref().map(address)),
             ("log.format", "--log-format", self.log_format.as_ref().map(text)),
             ("log.level", "--log-level", self.log_level.as_ref().map(text)),
@@ -145,6 +150,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.effective()?.settings()?;
     super::log::start(&settings.log);
     let config = NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?);
+    let policy = settings.witnesses.policy.as_deref().map(witness::read_policy).transpose()?;
     let ledger_key = keyfile::read_ledger(&settings.key.source()?, &settings.key.passphrase()?)?;
     let public = hex(ledger_key.public_key().as_bytes());
     // The table has a default, so there is one.
@@ -161,16 +167,20 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let ledger = node.reader().ledger()?;
         eprintln!("ledger {} with {} entries", ledger.origin, node.reader().size());
         eprintln!("ledger key {public}");
+        eprintln!("verifier key {}", vkey(&ledger.origin, &ledger.ledger_key));
         if let Some(measure) = measure {
             eprintln!("metrics on http://{}/metrics", measure.address());
             // Ends with the runtime.
             tokio::spawn(measure.serve(node.clone()));
         }
+        let collector = policy.map(|policy| node.collect(policy)).transpose();
+        let collector = collector.context("no cosignatures can be collected")?;
         // Before anybody learns the address: who knows it may ask us to end.
         let interrupted = interrupted();
         println!("{}://{address}", listener.scheme());
         crate::api::serve(node.clone(), listener, interrupted).await?;
         rereading.abort();
+        drop(collector);
         node.shutdown().await;
         eprintln!("stopped; everything acknowledged is on disk");
         Ok(())

@@ -8,9 +8,9 @@ use crate::domain::{EntryCount, Hash32, Origin, PublicKey};
 use crate::limits::MAX_CHECKPOINT_BYTES;
 
 /// Signature type of ed25519 in a signed note.
-const TYPE_ED25519: u8 = 0x01;
+pub(super) const TYPE_ED25519: u8 = 0x01;
 /// How a signature line begins: em dash, space.
-const SIGNATURE_MARK: &str = "\u{2014} ";
+pub(super) const SIGNATURE_MARK: &str = "\u{2014} ";
 
 /// How large the tree is, and its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Checkpoint {
     /// Signs it as the ledger; the key's name is the origin.
     pub fn sign(&self, key: &SigningKey) -> SignedCheckpoint {
         let note = self.note_text();
-        let id = note_key_id(&self.origin, &key.public_key());
+        let id = note_key_id(self.origin.as_str(), TYPE_ED25519, &key.public_key());
         let line = base64::encode(&[&id[..], &key.sign(note.as_bytes())].concat());
         SignedCheckpoint { text: format!("{note}\n{SIGNATURE_MARK}{} {line}\n", self.origin) }
     }
@@ -138,6 +138,17 @@ impl SignedCheckpoint {
     /// The whole text, as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
+    }
+
+    /// The signed part: origin, size and root, a line each.
+    pub fn note_text(&self) -> &str {
+        // Well-formed, so there is an empty line; the lines after the last one are signatures.
+        self.text.rfind("\n\n").map_or("", |blank| &self.text[..=blank])
+    }
+
+    /// A text that [`Note::parse`] took, with other signatures under it.
+    pub(super) const fn with_text(text: String) -> Self {
+        Self { text }
     }
 
     /// Checks form only, and says what the text claims. Not a word about who signed it.
@@ -167,34 +178,37 @@ impl SignedCheckpoint {
 
 /// The verifier key of C2SP signed-note: `<origin>+<key id, hex>+<base64 of type and key>`.
 pub fn vkey(origin: &Origin, key: &PublicKey) -> String {
-    let id = u32::from_be_bytes(note_key_id(origin, key));
+    let id = u32::from_be_bytes(note_key_id(origin.as_str(), TYPE_ED25519, key));
     let typed = [&[TYPE_ED25519], &key.as_bytes()[..]].concat();
     format!("{origin}+{id:08x}+{}", base64::encode(&typed))
 }
 
-/// First four bytes of SHA-256 of `name || 0x0A || 0x01 || public key`.
-fn note_key_id(name: &Origin, key: &PublicKey) -> [u8; 4] {
-    let named = [name.as_str().as_bytes(), b"\n", &[TYPE_ED25519], key.as_bytes()].concat();
+/// First four bytes of SHA-256 of `name || 0x0A || signature type || public key`.
+pub(super) fn note_key_id(name: &str, signature_type: u8, key: &PublicKey) -> [u8; 4] {
+    let named = [name.as_bytes(), b"\n", &[signature_type], key.as_bytes()].concat();
     let [a, b, c, d, ..] = sha256(&named).0;
     [a, b, c, d]
 }
 
 /// A signed note, taken apart.
-struct Note<'a> {
-    whole: &'a str,
+pub(super) struct Note<'a> {
+    pub(super) whole: &'a str,
     /// With its last newline.
-    text: &'a str,
-    signatures: Vec<NoteSignature<'a>>,
+    pub(super) text: &'a str,
+    pub(super) signatures: Vec<NoteSignature<'a>>,
 }
 
-struct NoteSignature<'a> {
-    name: &'a str,
-    key_id: [u8; 4],
-    signature: Vec<u8>,
+/// A line under a note: who says it signed, and what.
+pub(super) struct NoteSignature<'a> {
+    /// The line, without its newline.
+    pub(super) line: &'a str,
+    pub(super) name: &'a str,
+    pub(super) key_id: [u8; 4],
+    pub(super) signature: Vec<u8>,
 }
 
 impl<'a> Note<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, CheckpointFault> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, CheckpointFault> {
         if bytes.len() > MAX_CHECKPOINT_BYTES {
             return Err(CheckpointFault::TooLong { found: bytes.len() });
         }
@@ -218,7 +232,7 @@ impl<'a> Note<'a> {
     }
 
     fn check_signature(&self, name: &Origin, key: &StrictKey) -> Result<(), CheckpointFault> {
-        let id = note_key_id(name, &key.public_key());
+        let id = note_key_id(name.as_str(), TYPE_ED25519, &key.public_key());
         let mut is_signed = false;
         for (at, signature) in self.signatures.iter().enumerate() {
             if signature.name != name.as_str() || signature.key_id != id {
@@ -241,7 +255,7 @@ impl<'a> Note<'a> {
 
 fn parse_signature(line: &str) -> Option<NoteSignature<'_>> {
     let (name, signature) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
-    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '+') {
+    if !is_key_name(name) {
         return None;
     }
     let bytes = base64::decode(signature).ok()?;
@@ -249,7 +263,12 @@ fn parse_signature(line: &str) -> Option<NoteSignature<'_>> {
     if signature.is_empty() {
         return None;
     }
-    Some(NoteSignature { name, key_id: *key_id, signature: signature.to_vec() })
+    Some(NoteSignature { line, name, key_id: *key_id, signature: signature.to_vec() })
+}
+
+/// Whether a signed note admits a name: not empty, no Unicode space, no plus.
+pub(super) fn is_key_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
 }
 
 fn parse_note_text(text: &str) -> Result<Checkpoint, CheckpointFault> {
@@ -267,20 +286,21 @@ fn parse_note_text(text: &str) -> Result<Checkpoint, CheckpointFault> {
 }
 
 /// A number in ASCII decimal without leading zeros.
-pub(super) fn parse_decimal(text: &str) -> Option<u64> {
+pub fn parse_decimal(text: &str) -> Option<u64> {
     let is_canonical =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_canonical { text.parse().ok() } else { None }
 }
 
 /// 32 bytes in base64.
-pub(super) fn parse_hash(text: &str) -> Option<Hash32> {
+pub fn parse_hash(text: &str) -> Option<Hash32> {
     // 32 bytes take 44 characters; without this a hostile line would be decoded whole first.
     if text.len() != 44 {
         return None;
     }
     base64::decode(text).ok()?.try_into().ok().map(Hash32)
 }
+
 /// Reads a checkpoint that somebody quotes: a signed note of an origin under a key. Size and root,
 /// or what is wrong, in words.
 pub fn read_checkpoint(

@@ -1,7 +1,8 @@
 //! What makes a record impossible to change quietly.
 //!
 //! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, and the codec
-//! of a journal frame: every byte that is part of the record.
+//! of a journal frame: every byte that is part of the record; and what others put under it:
+//! cosignatures, and the policy that says whose count.
 //!
 //! *Never:* does IO, knows sled, decides an order, judges an event. What verifies never calls what
 //! seals or builds proofs.
@@ -11,23 +12,31 @@
 pub mod base64;
 pub mod bundle;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod entry;
 pub mod envelope;
 pub mod frame;
 pub mod hash;
 pub mod keys;
+pub mod log_checkpoint;
+pub mod policy;
 mod reader;
 pub mod receipt;
 pub mod tree;
+pub mod vkey;
 
 pub use base64::Base64Fault;
 pub use bundle::{Bundle, BundleFault, BundledEntry};
 pub use checkpoint::{Checkpoint, CheckpointFault, SignedCheckpoint};
+pub use cosignature::{CosignatureFault, Cosigner, Held, with_cosignatures};
 pub use entry::{Draft, Entry, EntryFault, EntryKind, Position, SealFault, Sealed};
 pub use envelope::{
     EVENT_PAYLOAD_TYPE, Envelope, EnvelopeFault, EnvelopeSignature, STATEMENT_PAYLOAD_TYPE,
 };
 pub use hash::ChainValue;
 pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
+pub use log_checkpoint::{LogCheckpoint, LogSignatureFault};
+pub use policy::{CosignatureReport, Policy, PolicyFault};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt};
 pub use tree::{Frontier, NodeSource, ProofFault, ProofRefused};
+pub use vkey::{SignatureType, VerifierKey, VkeyFault};

@@ -24,7 +24,7 @@ use crate::domain::{EntryIndex, EventId};
 use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
-use crate::store::Store;
+use crate::store::{Shelf, Store, StoreFault};
 
 /// A running ledger.
 #[derive(Clone)]
@@ -182,6 +182,11 @@ impl Node {
     pub fn reader(&self) -> Reader {
         let (store, shared) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.shared));
         Reader::new(store, shared, Arc::clone(&self.inner.clock))
+    }
+
+    /// Where the collector keeps what was cosigned.
+    pub(super) fn cosigned_shelf(&self) -> Result<Shelf, StoreFault> {
+        self.inner.store.cosigned()
     }
 
     /// Whether a write failed; nothing is recorded until a restart.

@@ -8,3 +8,7 @@ pub const GROUP_ENTRIES: &str = "urbanmine_group_entries";
 pub const COMMIT_SECONDS: &str = "urbanmine_commit_duration_seconds";
 /// How long the journal's fdatasync took, in seconds.
 pub const JOURNAL_SYNC_SECONDS: &str = "urbanmine_journal_fdatasync_duration_seconds";
+/// What witnesses answered, by outcome.
+pub const WITNESS_ANSWERS_TOTAL: &str = "urbanmine_witness_answers_total";
+/// Every outcome of asking a witness.
+pub const WITNESS_OUTCOMES: [&str; 9] = super::witnessing::Outcome::NAMES;

@@ -2,7 +2,7 @@
 //!
 //! *Owns:* the write path (admission, the writer thread, commit groups, receipts), start-up (replay
 //! of the journal's tail, rebuild, refusals), the ledger's own statements and the rotation of its
-//! key, and the one place that says "now" ([`clock`]).
+//! key, the collecting of cosignatures, and the one place that says "now" ([`clock`]).
 //!
 //! *Never:* spells bytes of the record (`wire`, `ledger`), decides what is allowed (`domain`), or
 //! finds out who calls (`api`): it is told for whose eyes a refusal is.
@@ -12,6 +12,7 @@
 pub mod admission;
 pub mod as_of;
 pub mod clock;
+pub mod collector;
 pub mod drafts;
 pub mod error;
 pub mod follow;
@@ -24,6 +25,7 @@ pub mod reader;
 pub mod statement;
 pub mod vault;
 mod veil;
+mod witnessing;
 pub mod writer;
 
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
@@ -31,6 +33,7 @@ pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
+pub use collector::{CollectFault, Collector, Cosigned};
 pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use follow::{EntryFilter, Matches};

@@ -241,6 +241,21 @@ impl Reader {
         Ok(Some(Receipt { entry, index, proof, checkpoint }))
     }
 
+    /// The receipt of an entry against the newest checkpoint that a quorum of witnesses cosigned;
+    /// `None` when that does not cover it, or there is none. It changes as the ledger grows.
+    pub fn cosigned_receipt(&self, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
+        let Some(cosigned) = self.cosigned() else { return Ok(None) };
+        let Some(entry) = self.entry(index)?.filter(|_| index.0 < cosigned.size.0) else {
+            return Ok(None);
+        };
+        let (said, checkpoint) = SignedCheckpoint::parse(cosigned.checkpoint.as_bytes())?;
+        let tree = self.store.tree();
+        let proof = inclusion_proof(index, said.size, &tree).map_err(tree_fault)?;
+        verify_inclusion(&leaf_hash(&entry), index, said.size, &proof, &said.root)
+            .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
+        Ok(Some(Receipt { entry, index, proof, checkpoint }))
+    }
+
     /// The receipt of an event.
     pub fn receipt_of_event(&self, event: EventId) -> Result<Option<Receipt>, ReadFault> {
         match self.store.event(event)? {

@@ -14,9 +14,9 @@
 //! An error in 1 to 5 poisons the writer: its group's callers are told `Indeterminate`, everybody
 //! after `Poisoned`, until a restart finds out what is on disk.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use tracing::{debug, error, info};
 
 use super::admission::Admitted;
 use super::clock::Clock;
+use super::collector::Cosigned;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::veil::Veil;
@@ -94,6 +95,8 @@ pub struct Shared {
     pub waiting: AtomicUsize,
     /// Entries under the last checkpoint; who follows the ledger waits for it to change.
     pub size: watch::Sender<EntryCount>,
+    /// The newest checkpoint that a quorum of witnesses cosigned. The writer never looks at it.
+    pub cosigned: RwLock<Option<Cosigned>>,
 }
 
 impl Shared {
@@ -101,7 +104,8 @@ impl Shared {
     pub fn new(size: EntryCount) -> Self {
         let (is_poisoned, is_closing) = (AtomicBool::new(false), AtomicBool::new(false));
         let waiting = AtomicUsize::new(0);
-        Self { is_poisoned, is_closing, waiting, size: watch::Sender::new(size) }
+        let cosigned = RwLock::default();
+        Self { is_poisoned, is_closing, waiting, size: watch::Sender::new(size), cosigned }
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```text
 //! <data>/FORMAT   <data>/LOCK   <data>/journal/<20 digits>.umj   <data>/sled/
 //! <data>/drafts/<event id>   <data>/openings/<event id>-<commitment>
+//! <data>/cosigned/checkpoint
 //! <guard>/LOCK    <guard>/guard
 //! ```
 
@@ -28,6 +29,7 @@ mod keyspace;
 mod lock;
 mod reads;
 mod segment;
+mod shelf;
 mod sights;
 mod trail;
 mod tree;
@@ -49,6 +51,7 @@ pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{CampaignQuery, LotQuery, Page, TransferQuery};
+pub use shelf::Shelf;
 pub use trail::Trail;
 pub use tree::TreeReader;
 pub use write::GroupRows;
@@ -62,11 +65,12 @@ use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::SignedCheckpoint;
-use crate::limits::JOURNAL_SEGMENT_BYTES;
+use crate::limits::{JOURNAL_SEGMENT_BYTES, MAX_CHECKPOINT_BYTES};
 
 const FORMAT_NAME: &str = "FORMAT";
 const JOURNAL_NAME: &str = "journal";
 const DATABASE_NAME: &str = "sled";
+const COSIGNED_NAME: &str = "cosigned";
 const DATABASE_LOST_STEM: &str = "sled.lost-";
 
 /// Where a store lies.
@@ -194,6 +198,12 @@ impl Store {
     /// A drawer of small files beside the ledger.
     pub fn cabinet(&self, drawer: Drawer) -> Result<Cabinet, StoreFault> {
         Cabinet::open(&self.config.data, drawer)
+    }
+
+    /// Where what witnesses put under the ledger's checkpoints is kept.
+    pub fn cosigned(&self) -> Result<Shelf, StoreFault> {
+        // The store's own lock keeps other instances out.
+        Shelf::within(&self.config.data.join(COSIGNED_NAME), MAX_CHECKPOINT_BYTES as u64)
     }
 
     /// The ledger's name.

@@ -29,7 +29,7 @@
 //! # What it cannot tell
 //!
 //! Whether what a party signed is true, and whether another auditor was shown another ledger:
-//! compare checkpoints for that.
+//! compare checkpoints for that, or demand the cosignatures of witnesses ([`judge_cosignatures`]).
 //!
 //! # Memory
 //!
@@ -39,6 +39,7 @@
 
 mod bundle;
 mod checkpoints;
+mod cosignatures;
 mod evidence;
 mod explain;
 mod history;
@@ -52,6 +53,7 @@ mod sequence;
 mod verifier;
 
 pub use bundle::{BundleReport, verify_bundle};
+pub use cosignatures::{CosignaturesJudged, judge_cosignatures};
 pub use evidence::{Evidence, EvidenceReport, verify_evidence};
 pub use explain::Step;
 pub use history::{Measured, Story};

@@ -70,6 +70,10 @@ finding_kinds! {
     CorrectivesMissing = "correctives-missing" Tampered,
     /// The checkpoint is of more entries than there are.
     EntriesMissing = "entries-missing" Tampered,
+    /// A line under the name and key id of a witness of the policy that does not hold.
+    CosignatureInvalid = "cosignature-invalid" Tampered,
+    /// Too few witnesses cosigned the checkpoint for the policy.
+    CosignaturesMissing = "cosignatures-missing" Undetermined,
     /// The bytes are not an entry.
     EntryMalformed = "entry-malformed" Tampered,
     /// The fields of an event or statement break their rules.
@@ -106,6 +110,8 @@ finding_kinds! {
     PinUnvouched = "pin-unvouched" Undetermined,
     /// Consistent with itself, but nobody pinned the key and the origin.
     PinsMissing = "pins-missing" Warning,
+    /// The policy names logs, and the pinned ledger is none of them.
+    PolicyLogUnknown = "policy-log-unknown" Undetermined,
     /// The receipt is not one.
     ReceiptMalformed = "receipt-malformed" Tampered,
     /// The receipt's proof does not lead to the checkpoint's root.

@@ -60,6 +60,8 @@ fn paths_lead_to_their_call_exactly_as_they_are_spelled() {
         (Verb::POST, "/v1/events", Some("AppendEvent")),
         (Verb::POST, "/v1/events:batchAppend", Some("BatchAppendEvents")),
         (Verb::GET, "/v1/entries/5/receipt", Some("GetReceipt")),
+        (Verb::GET, "/v1/entries/5/receipt:cosigned", Some("GetCosignedReceipt")),
+        (Verb::GET, "/v1/checkpoint:cosigned", Some("GetCosignedCheckpoint")),
         (Verb::GET, "/v1/lots/", None),
         (Verb::GET, "/v1//lots", None),
         (Verb::GET, "/v1/LOTS", None),

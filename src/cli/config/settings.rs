@@ -25,10 +25,20 @@ pub struct Settings {
     pub doors: DoorSettings,
     /// How much of everything.
     pub bounds: Bounds,
+    /// Who cosigns its checkpoints.
+    pub witnesses: WitnessSettings,
     /// Where it is measured.
     pub metrics: MetricsSettings,
     /// How it talks about itself.
     pub log: LogSettings,
+}
+
+/// Who cosigns the ledger's checkpoints.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WitnessSettings {
+    /// A policy file.
+    pub policy: Option<PathBuf>,
 }
 
 /// Where the ledger lies.

@@ -63,7 +63,7 @@ const fn row(
 const LEVELS: Kind = Kind::Word(&["error", "warn", "info", "debug", "trace"]);
 
 /// Every setting, by section.
-pub const ROWS: [Row; 31] = [
+pub const ROWS: [Row; 32] = [
     row("ledger.data", Kind::Text, None, "Data directory of the ledger.", "账本数据目录。"),
     row(
         "ledger.guard",
@@ -243,6 +243,13 @@ pub const ROWS: [Row; 31] = [
         Some("50"),
         "Cells in a second of an unknown address.",
         "未知地址每秒配额。",
+    ),
+    row(
+        "witnesses.policy",
+        Kind::Text,
+        None,
+        "Policy file (C2SP tlog-policy) whose witnesses cosign every newest checkpoint.",
+        "见证策略文件（C2SP tlog-policy）；其中的见证人对每个最新检查点联署。",
     ),
     row(
         "metrics.address",
