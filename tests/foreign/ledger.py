@@ -17,18 +17,20 @@ from layout import (EVENT, NO_ENTRY, PAYLOAD_TYPES, STATEMENT, Entry, Refused, T
 FIRST_SKEW_MS = 300_000
 MAX_LEDGER_KEYS = 64
 MAX_CHUNK, MAX_CHUNKS = 40_000, 64
+MAX_SOFTWARE = 64
 
 TAMPERED, UNDETERMINED, WARNING = "tampered", "undetermined", "warnings"
 WEIGHTS = {
     "checkpoint-empty": UNDETERMINED,
     "checkpoint-missing": UNDETERMINED,
+    "checkpoint-unchecked": UNDETERMINED,
     "export-unreadable": UNDETERMINED,
     "format-unknown": UNDETERMINED,
+    "journal-unreadable": UNDETERMINED,
     "no-entries": UNDETERMINED,
     "pin-unvouched": UNDETERMINED,
     "pins-missing": WARNING,
     "rotation-uncovered": UNDETERMINED,
-    "signers-unchecked": WARNING,
     "statement-unsupported": UNDETERMINED,
 }
 
@@ -117,8 +119,8 @@ class Ledger:
     # --- Sequence ---------------------------------------------------------------------------
 
     def take(self, raw: bytes, sizes: frozenset[int] = frozenset()) -> None:
-        """Reads the next entry. Roots at `sizes` are kept in `roots`."""
-        place = self.next_index
+        """Reads the next entry. Roots at `sizes` and behind rotations are kept in `roots`."""
+        place, key_count = self.next_index, len(self.ledger_keys)
         try:
             entry = parse_entry(raw)
         except Refused as refusal:
@@ -136,7 +138,7 @@ class Ledger:
         self.chain = chain_value(raw)
         self.tree.push(leaf_hash(raw))
         self.next_index += 1
-        if self.next_index in sizes:
+        if self.next_index in sizes or len(self.ledger_keys) > key_count:
             self.roots[self.next_index] = self.tree.root()
 
     def guard(self, place: int, check, entry: Entry) -> None:
@@ -370,6 +372,9 @@ class Ledger:
         body = statement[statement["body"]]
         if statement["body"] == "ledger_key_rotation":
             self.rotate(entry, body)
+        elif statement["body"] == "restart_note":
+            require(len(body.get("software", "").encode()) <= MAX_SOFTWARE,
+                    f"software has at most {MAX_SOFTWARE} bytes")
         elif statement["body"] == "lot_state_root":
             self.links_known = False
             self.find(entry.index, "statement-unsupported", "a lot-state root is not checked")
@@ -403,7 +408,7 @@ class Ledger:
         """After the last entry."""
         first, length = self.batch
         if self.next_index and first + length > self.next_index:
-            self.find(self.next_index - 1, "batch-broken",
+            self.find(self.next_index, "batch-broken",
                       f"the batch from {first} of {length} is not complete")
         if self.correctives and self.replays:
             self.find(self.correctives[0][2], "correctives-missing", "the correctives are missing")

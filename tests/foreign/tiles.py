@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from layout import leaf_hash
-from verify import TILE, subtree_root, tile_path, tiles_of
+from verify import TILE, framed, subtree_root, tile_path, tiles_of
 
 
 def export_files(entries: list[bytes], checkpoint: bytes,
@@ -24,10 +24,6 @@ def export_files(entries: list[bytes], checkpoint: bytes,
         hashes = [subtree_root(hashes[at * TILE : at * TILE + TILE]) for at in range(full)]
         level += 1
     return files
-
-
-def framed(entry: bytes) -> bytes:
-    return len(entry).to_bytes(2, "big") + entry
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:

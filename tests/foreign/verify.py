@@ -2,6 +2,7 @@
 """A second verifier of the record, written from docs/FORMAT.md alone.
 
     verify.py --export DIR --origin NAME --ledger-key HEX [--json]
+    verify.py --data DIR --guard DIR --origin NAME --ledger-key HEX [--json]
     verify.py --receipt FILE [--rotation FILE].. --origin NAME --ledger-key HEX [--json]
 
 Exit codes: 0 verified, 1 tampering found, 2 could not verify, 3 warnings, 64 usage.
@@ -14,6 +15,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import journal
 import strict
 from canonical import NonCanonical, Walk, load_schema
 from layout import (STATEMENT, MAX_CHECKPOINT, MAX_RECEIPT, PAYLOAD_TYPES, Checkpoint, Receipt,
@@ -23,7 +25,7 @@ from ledger import Broken, Finding, Ledger, LedgerKey
 
 EXIT_CODES = {"verified": 0, "tampered": 1, "undetermined": 2, "warnings": 3}
 EXIT_USAGE = 64
-TILE = 256
+TILE, MAX_BUNDLE = 256, 256 * (2 + 65_535)
 
 
 @dataclass
@@ -79,19 +81,32 @@ class Export:
         self.folder = folder
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """A file, or None when there is none or it is longer than anything could be."""
+        """A file; None when it cannot be read. Of one longer than anything could be, no more is
+        read than shows that it is."""
         try:
             with open(self.folder / name, "rb") as file:
-                data = file.read(limit + 1)
+                return file.read(limit + 1)
         except OSError:
             return None
-        return data if len(data) <= limit else None
 
     def hash_tile(self, level: int, number: int, width: int) -> bytes | None:
-        return self.read(f"tile/{level}/{tile_path(number, width)}", TILE * 32)
+        data = self.read(f"tile/{level}/{tile_path(number, width)}", TILE * 32)
+        if data is None and width < TILE:
+            full = self.read(f"tile/{level}/{tile_path(number, TILE)}", TILE * 32)
+            return full and full[: width * 32]
+        return data
 
     def bundle(self, number: int, width: int) -> bytes | None:
-        return self.read(f"tile/entries/{tile_path(number, width)}", TILE * (2 + 65_535))
+        data = self.read(f"tile/entries/{tile_path(number, width)}", MAX_BUNDLE)
+        if data is None and width < TILE:
+            full = self.read(f"tile/entries/{tile_path(number, TILE)}", MAX_BUNDLE)
+            if full is not None and split_bundle(full, TILE)[1] is None:
+                return b"".join(framed(raw) for raw in split_bundle(full, TILE)[0][:width])
+        return data
+
+
+def framed(entry: bytes) -> bytes:
+    return len(entry).to_bytes(2, "big") + entry
 
 
 def tile_path(number: int, width: int) -> str:
@@ -116,8 +131,8 @@ def split_bundle(data: bytes, width: int) -> tuple[list[bytes], str | None]:
     entries, at = [], 0
     while len(entries) < width:
         length = int.from_bytes(data[at : at + 2], "big")
-        if at + 2 + length > len(data):
-            return entries, f"it ends within entry {len(entries)} of {width}"
+        if length == 0 or at + 2 + length > len(data):
+            return entries, f"it ends within entry {len(entries)} of {width}, or that is empty"
         entries.append(data[at + 2 : at + 2 + length])
         at += 2 + length
     return entries, None if at == len(data) else f"{len(data) - at} bytes follow its last entry"
@@ -125,31 +140,26 @@ def split_bundle(data: bytes, width: int) -> tuple[list[bytes], str | None]:
 
 def verify_export(folder: Path, pins: Pins, walk: Walk) -> Report:
     report, export = Report(), Export(folder)
-    point = read_checkpoint(export, report)
-    if point is None:
+    head = read_checkpoint(export.read("checkpoint", MAX_CHECKPOINT), report)
+    if head is None:
         return report
-    report.checkpoint = point
-    if point.size == 0:
+    if head.size == 0:
         report.find(None, "checkpoint-empty", "a checkpoint of no entries says nothing")
         return report
     ledger = Ledger(walk, pins.origin)
-    rotations = rotation_points(export, report)
-    sizes = frozenset({point.size, *(size for size, _ in rotations)})
-    leaves = read_entries(export, point.size, sizes, ledger, report)
-    report.entries = ledger.next_index
-    if ledger.next_index == point.size:
+    leaves = read_entries(export, head.size, ledger, report)
+    if ledger.next_index == head.size:
         ledger.finish()
-    report.findings += ledger.findings
-    judge_checkpoints(ledger, point, rotations, pins, report)
-    if ledger.next_index == point.size:
+    judge(ledger, [*rotation_points(export, ledger, report), head], pins, report)
+    if ledger.next_index == head.size:
         check_tiles(export, leaves, report)
     return report
 
 
-def read_checkpoint(export: Export, report: Report) -> Checkpoint | None:
-    data = export.read("checkpoint", MAX_CHECKPOINT)
+def read_checkpoint(data: bytes | None, report: Report) -> Checkpoint | None:
+    """The newest checkpoint at hand."""
     if data is None:
-        report.find(None, "checkpoint-missing", "the export has no readable checkpoint")
+        report.find(None, "checkpoint-missing", "there is no readable checkpoint")
         return None
     try:
         return parse_checkpoint(data)
@@ -158,57 +168,59 @@ def read_checkpoint(export: Export, report: Report) -> Checkpoint | None:
         return None
 
 
-def rotation_points(export: Export, report: Report) -> list[tuple[int, Checkpoint]]:
-    """The checkpoints that old keys signed: `rotation/<r>`, of r + 1 entries."""
-    points, folder = [], export.folder / "rotation"
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    for name in names:
-        data = export.read(f"rotation/{name}", MAX_CHECKPOINT)
+def rotation_points(export: Export, ledger: Ledger, report: Report) -> list[Checkpoint]:
+    """The checkpoints that old keys signed: `rotation/<r>`, of r + 1 entries. One that is not there
+    is missed by `judge`; others than those of the ledger's rotations are not read."""
+    points = []
+    for index in ledger.rotations():
+        data = export.read(f"rotation/{index}", MAX_CHECKPOINT)
         try:
-            require(data is not None, "it cannot be read")
-            point = parse_checkpoint(data)
-            require(name == str(point.size - 1), f"its size is {point.size}")
-            points.append((point.size, point))
+            if data is not None:
+                point = parse_checkpoint(data)
+                require(point.size == index + 1, f"its size is {point.size}")
+                points.append(point)
         except Refused as refusal:
-            report.find(None, "checkpoint-malformed", f"rotation/{name}: {refusal}")
+            report.find(None, "checkpoint-malformed", f"rotation/{index}: {refusal}")
     return points
 
 
-def read_entries(export: Export, size: int, sizes: frozenset[int], ledger: Ledger,
-                 report: Report) -> list[bytes]:
+def read_entries(export: Export, size: int, ledger: Ledger, report: Report) -> list[bytes]:
     """Reads all bundles into the ledger, up to the first that cannot be read; the leaf hashes."""
     leaves = []
     for number, width in tiles_of(size):
         data = export.bundle(number, width)
         name = f"tile/entries/{tile_path(number, width)}"
         if data is None:
-            report.find(number * TILE, "export-unreadable", f"{name} is not there")
+            report.find(ledger.next_index, "export-unreadable", f"{name} is not there")
             return leaves
         entries, wrong = split_bundle(data, width)
         for raw in entries:
             leaves.append(leaf_hash(raw))
-            ledger.take(raw, sizes)
+            ledger.take(raw, frozenset({size}))
         if wrong is not None:
-            report.find(ledger.next_index, "export-unreadable", f"{name}: {wrong}")
+            report.find(ledger.next_index, "bundle-malformed", f"{name}: {wrong}")
             return leaves
     return leaves
 
 
-def judge_checkpoints(ledger: Ledger, head: Checkpoint, rotations: list[tuple[int, Checkpoint]],
-                      pins: Pins, report: Report) -> None:
-    """Section 12 for every checkpoint at hand, and what section 8 asks of the keys."""
+def judge(ledger: Ledger, points: list[Checkpoint], pins: Pins, report: Report) -> None:
+    """Every checkpoint at hand (the newest is the last), and what section 8 asks of the keys."""
+    report.entries = ledger.next_index
+    report.findings += ledger.findings
     if pins.origin is None or pins.ledger_key is None:
         report.find(None, "pins-missing", "origin and ledger key are not both pinned")
-    good = [size for size, point in [*rotations, (head.size, head)]
-            if judge_checkpoint(ledger, point, pins, report)]
+    good = [point for point in points if judge_checkpoint(ledger, point, pins, report)]
+    if points and points[-1] in good:
+        report.checkpoint = points[-1]
     keys = [known.public_key for known in ledger.ledger_keys]
     if pins.ledger_key is not None and keys:
         if pins.ledger_key not in keys:
-            report.find(None, "ledger-key-mismatch", "the pinned key is none of the ledger's")
-        elif all(ledger.key_for(size) != pins.ledger_key for size in good):
+            report.find(0, "ledger-key-mismatch", "the pinned key is none of the ledger's")
+        elif all(ledger.key_for(point.size) != pins.ledger_key for point in good):
             report.find(None, "pin-unvouched", "no checkpoint that the pinned key signed holds")
+    sizes = {point.size for point in good}
     for index in ledger.rotations():
-        if index + 1 not in good:
+        if index + 1 not in sizes:
             report.find(index, "rotation-uncovered", f"no checkpoint of {index + 1} entries holds")
 
 
@@ -252,6 +264,63 @@ def subtree_root(hashes: list[bytes]) -> bytes:
     return hashes[0]
 
 
+# --- Journal (section 14) -----------------------------------------------------------------------
+
+
+def verify_journal(folder: Path, guard: Path, pins: Pins, walk: Walk) -> Report:
+    """A node's data directory and its head guard."""
+    report, ledger = Report(), Ledger(walk, pins.origin)
+    try:
+        named, frames = journal.read_journal(folder / "journal")
+    except (Refused, OSError) as refusal:
+        report.find(None, "journal-unreadable", str(refusal))
+        return report
+    points = frame_points(frames, report)
+    head = read_checkpoint(Export(guard).read("guard", journal.MAX_FRAME_CHECKPOINT), report)
+    if head is not None and head.size == 0:
+        report.find(None, "checkpoint-empty", "a checkpoint of no entries says nothing")
+    points += [head] if head is not None else []
+    if frames and head is not None and head.size < frames[-1].first + len(frames[-1].entries):
+        frames.pop()  # Nobody has signed for the last group yet: a crash came before.
+    sizes = frozenset(point.size for point in points)
+    for frame in frames:
+        for raw in frame.entries:
+            before = len(ledger.ledger_keys)
+            ledger.take(raw, sizes)
+            if len(ledger.ledger_keys) > before and len(frame.entries) > 1:
+                report.find(ledger.next_index - 1, "statement-invalid",
+                            "a rotation is alone in its commit group")
+    ledger.finish()
+    judge(ledger, points, pins, report)
+    cover(ledger, head, report)
+    if ledger.ledger_keys and ledger.origin is not None:
+        first = ledger.ledger_keys[0].public_key
+        if named != journal.ledger_hash(ledger.origin, first):
+            report.find(None, "journal-unreadable", "the journal names another ledger")
+    return report
+
+
+def frame_points(frames: list[journal.Frame], report: Report) -> list[Checkpoint]:
+    points = []
+    for frame in frames:
+        try:
+            if frame.first:
+                point = parse_checkpoint(frame.checkpoint_before)
+                require(point.size == frame.first, "it is of the entries before its frame")
+                points.append(point)
+        except Refused as refusal:
+            report.find(None, "checkpoint-malformed", f"before entry {frame.first}: {refusal}")
+    return points
+
+
+def cover(ledger: Ledger, head: Checkpoint | None, report: Report) -> None:
+    """Whether the newest checkpoint is of no more than these entries."""
+    if ledger.next_index == 0:
+        report.find(None, "no-entries", "there is nothing to check")
+    elif head is not None and head.size > ledger.next_index:
+        report.find(None, "entries-missing", f"{head.size} entries were signed")
+
+
 # --- Receipt (section 13) -----------------------------------------------------------------------
 
 
@@ -268,7 +337,7 @@ def verify_receipt(data: bytes, rotations: list[bytes], pins: Pins, walk: Walk) 
         return report
     index = receipt.entry.index
     if pins.origin is None or key is None:
-        report.find(None, "pins-missing", "origin and ledger key are not both pinned")
+        report.find(None, "checkpoint-unchecked", "origin and ledger key are not both pinned")
         return report
     try:
         require(strict.key_refusal(key) is None, "the ledger's key is sound")
@@ -360,7 +429,9 @@ def main(arguments: list[str]) -> int:
     parser = Parser(description=__doc__.split("\n")[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--export", type=Path, metavar="DIR", help="a tlog-tiles directory")
+    what.add_argument("--data", type=Path, metavar="DIR", help="a node's data directory")
     what.add_argument("--receipt", type=Path, metavar="FILE")
+    parser.add_argument("--guard", type=Path, metavar="DIR", help="head guard of --data")
     parser.add_argument("--rotation", type=Path, metavar="FILE", action="append", default=[],
                         help="receipt of a rotation, from the pinned key on, in their order")
     parser.add_argument("--origin", help="the pinned origin")
@@ -370,6 +441,9 @@ def main(arguments: list[str]) -> int:
     pins, walk = Pins(options.origin, options.ledger_key), Walk(load_schema())
     if options.export is not None:
         report = verify_export(options.export, pins, walk)
+    elif options.data is not None:
+        guard = options.guard or options.data.with_name(options.data.name + ".guard")
+        report = verify_journal(options.data, guard, pins, walk)
     else:
         try:
             data = read_file(options.receipt, MAX_RECEIPT)

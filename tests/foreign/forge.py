@@ -1,0 +1,537 @@
+"""Entries that whoever holds every key could append, each right but for one thing. For tests alone.
+
+Each list of steps goes behind the last entry of a real ledger, with chain, tree and checkpoints
+right and signed by the ledger's own key: only the one thing is left to be found.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import strict
+from layout import EVENT, NO_ENTRY, STATEMENT, Entry, Envelope, Link, pae, parse_entry
+from ledger import MAX_CHUNK, clock_skew, parse_table_set
+from world import (Copy, World, chain_value, message, public_of, seeded_id, seeded_key, sign,
+                   sign_groups, varint, write_entry)
+
+VERIFIED, TAMPERED, UNDETERMINED = ("verified",), ("tampered",), ("undetermined",)
+BOTH_BAD = ("tampered", "undetermined")
+REGISTER_KEY, REVOKE_KEY, PUBLISH_TABLES, HOLD_LOT, ACKNOWLEDGE, DECLARE_ERROR = 29, 30, 31, 60, 72, 70
+LOT_STATE_ROOT, ROTATION, RESTART_NOTE = 20, 21, 22
+
+
+@dataclass(frozen=True)
+class Made:
+    name: str
+    copy: Copy
+    verdicts: tuple[str, ...]
+    rotations: tuple[int, ...] = ()
+    pin: bytes | None = None
+    rules_may_refuse: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """An entry to come: its envelope, and what is turned in it after it was made right."""
+
+    envelope: Envelope
+    kind: int = EVENT
+    turn: Callable[[Entry], Entry] = lambda entry: entry
+    links: tuple[Link, ...] = ()
+    raw: Callable[[bytes], bytes] = lambda raw: raw
+    after_ms: int = 1_000
+
+
+class Bench:
+    """What the forged entries are made with."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.last = world.entries[-1]
+        self.now = self.last.recorded_at + 1_000
+        self.coordinator = world.key_of(world.coordinator)
+        self.party, self.party_key = next(
+            (key.party, world.key_of(key.party)) for key in world.state.keys.values()
+            if key.party != world.coordinator and not key.revoked)
+        self.stranger = seeded_key("a stranger")
+        self.number = 0
+
+    def payload(self, body: int, inside: bytes, *, actor: bytes | None = None,
+                occurred: int | None = None, origin: str | None = None,
+                event_id: bytes | None = None) -> bytes:
+        self.number += 1
+        return message(
+            (1, event_id or seeded_id(f"event {self.number}")),
+            (2, self.world.origin if origin is None else origin),
+            (3, actor or self.world.coordinator),
+            (5, self.now if occurred is None else occurred), (6, 960), (body, inside))
+
+    def event(self, body: int, inside: bytes, *, keys=None, **fields) -> Step:
+        payload = self.payload(body, inside, **fields)
+        return Step(sign(EVENT, payload, *(keys or [self.coordinator])))
+
+    def note(self, *, keys=None, **fields) -> Step:
+        """An event that changes nothing: an anomaly is acknowledged."""
+        return self.event(ACKNOWLEDGE, message((1, "A0"), (2, "seen")), keys=keys, **fields)
+
+    def signed(self, payload: bytes) -> Step:
+        """A payload as it stands, by the coordinator."""
+        return Step(sign(EVENT, payload, self.coordinator))
+
+    def statement(self, body: int, inside: bytes, *, key=None, origin=None) -> Step:
+        payload = message((1, self.world.origin if origin is None else origin), (body, inside))
+        return Step(sign(STATEMENT, payload, key or self.world.ledger_key), STATEMENT)
+
+    def restart(self, **fields) -> Step:
+        return self.statement(RESTART_NOTE, message((1, "urbanmine test")), **fields)
+
+    def register(self, public_key: bytes, *, party: bytes | None = None, since: int = 1,
+                 until: int | None = None) -> Step:
+        fields = [(1, party or self.world.coordinator), (2, public_key), (3, since)]
+        return self.event(REGISTER_KEY, message(*fields, *([(4, until)] if until else [])))
+
+    def rotation(self, following, *, key=None, possession=None) -> Step:
+        public = public_of(following)
+        bare = message((1, self.world.origin), (ROTATION, message((1, public))))
+        made = possession or following.sign(pae(
+            b"application/vnd.urbanmine.statement.v1+protobuf", bare))
+        return self.statement(ROTATION, message((1, public), (2, made)), key=key)
+
+    # --- Putting it together --------------------------------------------------------------
+
+    def append(self, *batches: list[Step], key_of_size=None) -> Copy:
+        """Each batch behind the last entry, in a commit group of its own."""
+        entries, groups = [], []
+        chain, index = chain_value(self.last.raw), self.last.index + 1
+        at_ms, first_new = self.last.recorded_at, self.last.index + 1
+        for batch in batches:
+            group, first = [], index
+            for step in batch:
+                at_ms += step.after_ms
+                entry = step.turn(Entry(b"", step.kind, index, chain, at_ms,
+                                        self.last.rules_version, self.last.tables_hash, first,
+                                        len(batch), step.links, step.envelope))
+                raw = step.raw(write_entry(entry))
+                group.append(raw)
+                chain, index = chain_value(raw), index + 1
+            groups.append(group)
+        old = [list(raws) for raws, _ in self.world.copy.groups]
+        key_of_size = key_of_size or (lambda size: self.world.ledger_key)
+        signed = sign_groups(self.world.origin, old + groups, key_of_size)
+        return signed
+
+
+def forged(world: World) -> Iterator[Made]:
+    for table in (lawful, fields, signers, signatures, canonical, entries, keys, statements,
+                  rotations, tables):
+        yield from table(Bench(world))
+
+
+def lawful(bench: Bench) -> Iterator[Made]:
+    yield Made("note", bench.append([bench.note()]), VERIFIED)
+    yield Made("two-notes", bench.append([bench.note()], [bench.note()]), VERIFIED)
+    yield Made("batch-of-two", bench.append([bench.note(), bench.note()]), VERIFIED)
+    yield Made("note-by-party", bench.append(
+        [bench.note(actor=bench.party, keys=[bench.party_key])]), VERIFIED)
+    yield Made("restart", bench.append([bench.restart()]), VERIFIED)
+    yield Made("restart-in-a-batch", bench.append([bench.restart(), bench.note()]),
+               VERIFIED + TAMPERED)
+    yield Made("two-restarts-in-a-batch", bench.append([bench.restart(), bench.restart()]),
+               VERIFIED + TAMPERED)
+
+
+def fields(bench: Bench) -> Iterator[Made]:
+    """What section 7 and 15 ask of an event's own fields."""
+    skew = bench.world.state.skew_ms
+    latest = bench.now + skew
+    first = bench.world.walk.read("Event", bench.world.entries[5].envelope.payload)["event_id"]
+    again = bench.note()
+    for name, step, verdict in (
+        ("at-the-skew", bench.note(occurred=latest), VERIFIED),
+        ("after-the-skew", bench.note(occurred=latest + 1), TAMPERED),
+        ("occurred-at-0", bench.signed(message(
+            (1, seeded_id("none")), (2, bench.world.origin), (3, bench.world.coordinator),
+            (ACKNOWLEDGE, message((1, "A0"))))), TAMPERED),
+        ("old-event-id", bench.note(event_id=first), TAMPERED),
+        ("event-id-of-version-4", bench.note(event_id=first[:6] + b"\x40" + first[7:]), TAMPERED),
+        ("event-id-of-15-bytes", bench.note(event_id=first[:15]), TAMPERED),
+        ("other-origin", bench.note(origin="urbanmine.example/other"), TAMPERED),
+        ("no-origin", bench.signed(message(
+            (1, seeded_id("none")), (3, bench.world.coordinator), (5, bench.now),
+            (ACKNOWLEDGE, message((1, "A0"))))), TAMPERED),
+        ("unknown-actor", bench.note(actor=seeded_id("nobody")), TAMPERED),
+        ("second-genesis", bench.signed(
+            bench.world.entries[0].envelope.payload), TAMPERED),
+    ):
+        yield Made(name, bench.append([step]), verdict)
+    yield Made("same-entry-again", bench.append([again], [again]), TAMPERED)
+
+
+def signers(bench: Bench) -> Iterator[Made]:
+    """Section 5: exactly those required."""
+    note = bench.note
+    other_offer = bench.world.key_of(bench.world.coordinator)
+    for name, step in (
+        ("by-another-party", note(keys=[bench.party_key])),
+        ("by-nobody-known", note(keys=[bench.stranger])),
+        ("by-the-ledger", note(keys=[bench.world.ledger_key])),
+        ("by-one-too-many", note(keys=[other_offer, bench.party_key])),
+        ("by-a-stranger-besides", note(keys=[other_offer, bench.stranger])),
+    ):
+        yield Made(name, bench.append([step]), TAMPERED)
+    for entry in bench.world.entries:
+        if entry.kind == EVENT and entry.index and len(entry.envelope.signatures) == 2:
+            yield from settlement(bench, entry)
+            return
+
+
+def settlement(bench: Bench, entry: Entry) -> Iterator[Made]:
+    """A settlement that is there, cut back to one signature: all behind it is dropped."""
+    groups, size = [], 0
+    for raws, _ in bench.world.copy.groups:
+        size += len(raws)
+        if size > entry.index + 1:
+            break
+        groups.append(list(raws))
+    if sum(map(len, groups)) != entry.index + 1:
+        return
+    for at in range(2):
+        pair = entry.envelope.signatures
+        cut = replace(entry, envelope=Envelope(pair[at : at + 1], entry.envelope.payload))
+        made = groups[:-1] + [groups[-1][:-1] + [write_entry(cut)]]
+        yield Made(f"settled-by-one-{at}", signed(bench, made), TAMPERED)
+    twice = [pair[0], (pair[1][0], pair[0][1])]
+    cut = replace(entry, envelope=Envelope(tuple(twice), entry.envelope.payload))
+    yield Made("settled-by-one-signature-twice",
+               signed(bench, groups[:-1] + [groups[-1][:-1] + [write_entry(cut)]]), TAMPERED)
+
+
+def signed(bench: Bench, groups: list[list[bytes]]) -> Copy:
+    return sign_groups(bench.world.origin, groups, lambda size: bench.world.ledger_key)
+
+
+def signatures(bench: Bench) -> Iterator[Made]:
+    """Section 4, and the layout of section 5."""
+    good = bench.note().envelope
+    (key_id, signature), = good.signatures
+    scalar = int.from_bytes(signature[32:], "little")
+
+    def with_signature(*pairs: tuple[bytes, bytes]) -> Step:
+        return Step(Envelope(tuple(pairs), good.payload))
+
+    plus_l = signature[:32] + (scalar + strict.L).to_bytes(32, "little")
+    small = sorted(strict.SMALL_ORDER)
+    event_type = sign(STATEMENT, good.payload, bench.coordinator)
+    two = sign(EVENT, good.payload, bench.coordinator, bench.party_key).signatures
+    for name, step in (
+        ("s-plus-l", with_signature((key_id, plus_l))),
+        ("signature-of-zeros", with_signature((key_id, bytes(64)))),
+        ("r-of-small-order", with_signature((key_id, small[0] + signature[32:]))),
+        ("signed-as-a-statement", Step(event_type)),
+        ("same-key-twice", with_signature((key_id, signature), (key_id, signature))),
+        ("key-ids-descend", with_signature(*reversed(two))),
+        ("five-signatures", with_signature(*((bytes([n]) * 32, signature) for n in range(5)))),
+        ("no-signature", with_signature()),
+        ("algorithm-2", Step(good, raw=lambda raw: at_envelope(raw, 33, b"\x00\x02"))),
+        ("byte-behind-payload", Step(good, raw=lambda raw: raw + b"\x00")),
+        ("payload-length-short", Step(good, raw=shorter_payload)),
+        ("empty-payload", Step(sign(EVENT, b"", bench.coordinator))),
+    ):
+        yield Made(name, bench.append([step]), TAMPERED)
+
+
+def at_envelope(raw: bytes, offset: int, data: bytes) -> bytes:
+    at = 97 + 28 * int.from_bytes(raw[95:97], "big") + offset
+    return raw[:at] + data + raw[at + len(data):]
+
+
+def shorter_payload(raw: bytes) -> bytes:
+    at = 97 + 28 * int.from_bytes(raw[95:97], "big") + 99
+    length = int.from_bytes(raw[at : at + 4], "big") - 1
+    return raw[:at] + length.to_bytes(4, "big") + raw[at + 4 :]
+
+
+def canonical(bench: Bench) -> Iterator[Made]:
+    """Section 2, rule by rule. Each payload is signed as it stands."""
+    good = bench.payload(ACKNOWLEDGE, message((1, "A0"), (2, "seen")))
+    head = message((1, seeded_id("odd")), (2, bench.world.origin), (3, bench.world.coordinator))
+    when, zone = message((5, bench.now)), message((6, 960))
+    body = message((ACKNOWLEDGE, message((1, "A0"), (2, "seen"))))
+    document = message((7, message((1, 1), (2, "T1"))))
+
+    def ack(inside: bytes) -> bytes:
+        return head + when + message((ACKNOWLEDGE, inside))
+
+    for name, payload in (
+        ("r1-ends-early", good[:-1]),
+        ("r1-tag-alone", good + b"\x08"),
+        ("r2-unknown-field", head + when + message((19, 1)) + body),
+        ("r2-unknown-inside", ack(message((1, "A0"), (9, 1)))),
+        ("r2-varint-for-bytes", head + when + message((9, 1)) + body),
+        ("r2-fixed-width", head + when + varint(9 << 3 | 1) + bytes(8) + body),
+        ("r2-group", head + when + varint(9 << 3 | 3) + varint(9 << 3 | 4) + body),
+        ("r2-field-0", head + when + b"\x00\x01" + body),
+        ("r3-descending", head + zone + when + body),
+        ("r3-twice", head + when + when + body),
+        ("r5-long-varint", head + b"\x28" + long_varint(bench.now) + body),
+        ("r5-long-length", head + when + varint(ACKNOWLEDGE << 3 | 2) + b"\x84\x00\x0a\x02A0"),
+        ("r5-long-tag", head + when + b"\xb0\x00\xc0\x07" + body),
+        ("r5-eleven-bytes", head + b"\x28" + b"\xff" * 10 + b"\x01" + body),
+        ("r5-over-2-64", head + b"\x28" + b"\xff" * 9 + b"\x02" + body),
+        ("r5-sint-too-large", head + when + message((6, 2**32)) + body),
+        ("r6-default-integer", head + when + message((6, 0)) + body),
+        ("r6-default-string", ack(message((1, "A0"), (2, "")))),
+        ("r7-unknown-enum", head + when + message((7, message((1, 11), (2, "T1")))) + body),
+        ("r7-huge-enum", head + when + message((7, message((1, 2**40), (2, "T1")))) + body),
+        ("r8-no-body", head + when),
+        ("r8-two-bodies", head + when + message((71, message((1, "x")))) + body),
+        ("r9-no-utf-8", ack(message((1, b"A\xff")))),
+        ("r9-surrogate", ack(message((1, b"\xed\xa0\x80")))),
+    ):
+        yield Made(f"canonical-{name}", bench.append([bench.signed(payload)]), TAMPERED)
+    yield Made("canonical-documents", bench.append(
+        [bench.signed(head + when + document + body)]), VERIFIED)
+    yield Made("canonical-negative-offset", bench.append(
+        [bench.signed(head + when + message((6, 959)) + body)]), VERIFIED)
+
+
+def long_varint(value: int) -> bytes:
+    short = varint(value)
+    return short[:-1] + bytes([short[-1] | 0x80, 0])
+
+
+def entries(bench: Bench) -> Iterator[Made]:
+    """Section 6, and the sequence of section 7."""
+    lot = next(iter(bench.world.state.lots))
+    ordinal, before = bench.world.state.lots[lot]
+    fresh = seeded_id("a lot")
+
+    def turned(step: Step, **changes) -> Step:
+        return replace(step, turn=lambda entry: replace(entry, **changes))
+
+    def linked(*links: Link) -> Step:
+        hold = bench.event(HOLD_LOT, message((1, lot), (2, 1), (3, "notice")))
+        return replace(hold, links=links)
+
+    last, note = bench.last, bench.note
+    for name, step, verdict in (
+        ("index-one-more", turned(note(), index=last.index + 2), TAMPERED),
+        ("index-one-less", turned(note(), index=last.index), TAMPERED),
+        ("chain-of-zeros", turned(note(), chain_before=bytes(32)), TAMPERED),
+        ("recorded-before", turned(note(occurred=last.recorded_at - 10),
+                                   recorded_at=last.recorded_at - 1), TAMPERED),
+        ("recorded-same-time", turned(note(occurred=last.recorded_at),
+                                      recorded_at=last.recorded_at), VERIFIED),
+        ("recorded-last-moment", turned(note(), recorded_at=253402300799999), VERIFIED),
+        ("recorded-year-10000", turned(note(), recorded_at=253402300800000), TAMPERED),
+        ("rules-version-0", turned(note(), rules_version=0), BOTH_BAD),
+        ("rules-version-2", turned(note(), rules_version=2), BOTH_BAD),
+        ("other-tables", turned(note(), tables_hash=bytes(32)), TAMPERED),
+        ("batch-of-0", turned(note(), batch_length=0), TAMPERED),
+        ("batch-of-2-alone", turned(note(), batch_length=2), TAMPERED),
+        ("batch-begins-before", turned(note(), batch_first=last.index, batch_length=2), TAMPERED),
+        ("batch-to-the-end", turned(note(), batch_first=last.index + 1, batch_length=65535),
+         TAMPERED),
+        ("kind-2", replace(note(), raw=lambda raw: raw[:2] + b"\x02" + raw[3:]), BOTH_BAD),
+        ("version-2", replace(note(), raw=lambda raw: b"\x00\x02" + raw[2:]), BOTH_BAD),
+        ("header-alone", replace(note(), raw=lambda raw: raw[:97]), TAMPERED),
+        ("cut-in-header", replace(note(), raw=lambda raw: raw[:60]), TAMPERED),
+        ("of-one-byte", replace(note(), raw=lambda raw: raw[:1]), BOTH_BAD),
+        ("hold", linked(Link(lot, ordinal + 1, before)), VERIFIED),
+        ("hold-ordinal-wrong", linked(Link(lot, ordinal + 2, before)), TAMPERED),
+        ("hold-previous-wrong", linked(Link(lot, ordinal + 1, before - 1)), TAMPERED),
+        ("hold-as-if-new", linked(Link(lot, 0, NO_ENTRY)), TAMPERED),
+        ("hold-linked-twice", linked(*[Link(lot, ordinal + 1, before)] * 2), TAMPERED),
+        ("hold-ordinal-0-with-previous", linked(Link(lot, 0, before)), TAMPERED),
+        ("hold-previous-ahead", linked(Link(lot, ordinal + 1, last.index + 1)), TAMPERED),
+        ("hold-new-with-ordinal", linked(Link(fresh, 1, 5)), TAMPERED),
+        ("hold-lot-id-no-id", linked(Link(bytes(16), 0, NO_ENTRY)), TAMPERED),
+        ("hold-links-descend", linked(*sorted([Link(lot, ordinal + 1, before),
+         Link(fresh, 0, NO_ENTRY)], key=lambda link: link.lot_id, reverse=True)), TAMPERED),
+    ):
+        yield Made(f"entry-{name}", bench.append([step]), verdict)
+    # Which lots an event changes is a matter of the rules: these two the rules alone can see.
+    for name, step in (("hold-without-link", linked()),
+                       ("hold-one-link-more", linked(*sorted(
+                           [Link(lot, ordinal + 1, before), Link(fresh, 0, NO_ENTRY)],
+                           key=lambda link: link.lot_id)))):
+        yield Made(f"entry-{name}", bench.append([step]), VERIFIED, rules_may_refuse=True)
+    uneven = [turned(note(), batch_length=2), turned(note(), batch_length=3)]
+    yield Made("entry-batch-lengths-differ", bench.append(uneven), TAMPERED)
+    yield Made("entry-after-short-batch", bench.append(
+        [turned(note(), batch_length=3)], [note()]), TAMPERED)
+
+
+def keys(bench: Bench) -> Iterator[Made]:
+    """Registration, validity and revocation."""
+    fresh = seeded_key("a fresh key")
+    public, owner = public_of(fresh), bench.world.coordinator
+    by_fresh = bench.note(keys=[fresh])
+    registered = bench.register(public)
+    revoke = message((1, strict.key_id(public)), (2, 1), (3, "lost"))
+    at = bench.now + 1_000
+    use_at = lambda when: bench.note(keys=[fresh], occurred=when)
+    revoked = bench.event(REVOKE_KEY, revoke)
+    for name, batches, verdict in (
+        ("key-registered", [[registered], [by_fresh]], VERIFIED),
+        ("key-registered-same-batch", [[registered, by_fresh]], VERIFIED),
+        ("key-used-before", [[by_fresh], [registered]], TAMPERED),
+        ("key-registered-by-itself",
+         [[bench.event(REGISTER_KEY, message((1, owner), (2, public), (3, 1)), keys=[fresh])]],
+         TAMPERED),
+        ("key-registered-twice", [[registered], [bench.register(public)]], TAMPERED),
+        ("key-registered-for-another",
+         [[registered], [bench.register(public, party=bench.party)]], TAMPERED),
+        ("key-of-another-party",
+         [[bench.register(public, party=bench.party)], [by_fresh]], TAMPERED),
+        ("key-of-the-ledger",
+         [[bench.register(public_of(bench.world.ledger_key))]], TAMPERED),
+        ("key-not-yet", [[bench.register(public, since=at)], [use_at(at - 1)]], TAMPERED),
+        ("key-from-now", [[bench.register(public, since=at)], [use_at(at)]], VERIFIED),
+        ("key-until-now", [[bench.register(public, until=at)], [use_at(at)]], TAMPERED),
+        ("key-until-then", [[bench.register(public, until=at)], [use_at(at - 1)]], VERIFIED),
+        ("key-revoked", [[registered], [revoked], [by_fresh]], TAMPERED),
+        ("key-revoked-after", [[registered], [by_fresh], [bench.event(REVOKE_KEY, revoke)]],
+         VERIFIED),
+        ("key-revokes-itself",
+         [[registered], [bench.event(REVOKE_KEY, revoke, keys=[fresh])]], VERIFIED),
+        ("key-revoked-twice",
+         [[registered], [revoked], [bench.event(REVOKE_KEY, revoke)]], TAMPERED + VERIFIED),
+        ("key-unknown-revoked", [[bench.event(REVOKE_KEY, revoke)]], TAMPERED),
+        ("key-revoked-registered-again",
+         [[registered], [revoked], [bench.register(public)]], TAMPERED),
+    ):
+        yield Made(name, bench.append(*batches), verdict, rules_may_refuse="twice" in name)
+    for name, odd in odd_keys():
+        yield Made(f"key-{name}", bench.append([bench.register(odd)]), TAMPERED)
+
+
+def odd_keys() -> Iterator[tuple[str, bytes]]:
+    for at, small in enumerate(sorted(strict.SMALL_ORDER)):
+        yield f"small-order-{at}", small
+    yield "y-not-below-p", (strict.P + 3).to_bytes(32, "little")
+    yield "x-0-with-sign", (1 | 1 << 255).to_bytes(32, "little")
+    yield "no-point", next(y.to_bytes(32, "little") for y in map(lambda n: n, range(2, 99))
+                           if strict.decode(y.to_bytes(32, "little")) is None)
+    yield "of-31-bytes", bytes(range(31))
+
+
+def statements(bench: Bench) -> Iterator[Made]:
+    good = bench.restart()
+    two = sign(STATEMENT, good.envelope.payload, bench.world.ledger_key, bench.coordinator)
+    as_event = sign(EVENT, good.envelope.payload, bench.world.ledger_key)
+    link = Link(seeded_id("a lot"), 0, NO_ENTRY)
+    for name, step, verdict in (
+        ("by-coordinator", bench.restart(key=bench.coordinator), TAMPERED),
+        ("by-stranger", bench.restart(key=bench.stranger), TAMPERED),
+        ("by-two", Step(two, STATEMENT), TAMPERED),
+        ("signed-as-an-event", Step(as_event, STATEMENT), TAMPERED),
+        ("other-origin", bench.restart(origin="urbanmine.example/other"), TAMPERED),
+        ("with-link", replace(good, links=(link,)), TAMPERED),
+        ("event-of-the-kind", replace(bench.note(), kind=STATEMENT), TAMPERED),
+        ("empty-note", bench.statement(RESTART_NOTE, b""), BOTH_BAD + VERIFIED),
+        ("long-note", bench.statement(RESTART_NOTE, message((1, "x" * 65))), TAMPERED),
+        ("no-body", Step(sign(STATEMENT, message((1, bench.world.origin)),
+                              bench.world.ledger_key), STATEMENT), TAMPERED),
+        ("lot-state-root", bench.statement(
+            LOT_STATE_ROOT, message((1, bench.last.index + 1), (2, bytes(32)))), UNDETERMINED),
+    ):
+        yield Made(f"statement-{name}", bench.append([step]), verdict)
+
+
+def rotations(bench: Bench) -> Iterator[Made]:
+    following, after = seeded_key("the next ledger key"), seeded_key("the one after")
+    old, r = bench.world.ledger_key, bench.last.index + 1
+    new_pin, note = public_of(following), bench.restart(key=following)
+    turn = lambda size: old if size <= r + 1 else following
+    sound = [bench.rotation(following)]
+
+    def made(name, *batches, verdict, keys=turn, at=(r,), pin=None) -> Made:
+        return Made(f"rotation-{name}", bench.append(*batches, key_of_size=keys), verdict,
+                    rotations=at, pin=pin)
+
+    yield made("good", sound, [note], verdict=VERIFIED)
+    yield made("good-by-new-pin", sound, [note], verdict=VERIFIED, pin=new_pin)
+    yield made("good-event-after", sound, [bench.note()], verdict=VERIFIED)
+    yield made("last-entry", sound, verdict=VERIFIED)
+    yield made("last-entry-by-new-pin", sound, verdict=UNDETERMINED, pin=new_pin)
+    yield made("checkpoint-by-old-key", sound, [note], verdict=TAMPERED, keys=lambda size: old)
+    yield made("checkpoint-by-new-key", sound, [note], verdict=TAMPERED,
+               keys=lambda size: old if size <= r else following)
+    yield made("statement-by-old-key", sound, [bench.restart()], verdict=TAMPERED)
+    yield made("by-new-key", [bench.rotation(following, key=following)], [note],
+               verdict=TAMPERED)
+    yield made("possession-by-old-key", [bench.rotation(following, possession=old.sign(b"x"))],
+               [note], verdict=TAMPERED)
+    yield made("possession-of-zeros", [bench.rotation(following, possession=bytes(64))], [note],
+               verdict=TAMPERED)
+    yield made("to-itself", [bench.rotation(old)], [bench.restart()], verdict=TAMPERED,
+               keys=lambda size: old)
+    yield made("to-a-party", [bench.rotation(bench.party_key)], verdict=TAMPERED)
+    yield made("registered-after", sound, [bench.register(new_pin)], verdict=TAMPERED)
+    yield made("in-a-batch", [bench.rotation(following), bench.restart()], verdict=TAMPERED,
+               keys=lambda size: old if size <= r else following)
+    second = bench.rotation(after, key=following)
+    late = lambda size: old if size <= r + 1 else following if size <= r + 2 else after
+    yield made("twice", sound, [second], [bench.restart(key=after)], verdict=VERIFIED, keys=late,
+               at=(r, r + 1))
+    yield made("twice-by-middle-pin", sound, [second], [bench.restart(key=after)],
+               verdict=VERIFIED, keys=late, at=(r, r + 1), pin=new_pin)
+    yield made("and-back", sound, [bench.rotation(old, key=following)], verdict=TAMPERED)
+
+
+def tables(bench: Bench) -> Iterator[Made]:
+    """A second table set, whose clock skew is another."""
+    world = bench.world
+    whole = published(world)
+    skew = clock_skew(parse_table_set(whole))
+    changed = with_skew(whole, skew, skew + 7)
+    names = strict.hashlib.sha256(changed).digest()
+    chunks = [changed[at : at + MAX_CHUNK] for at in range(0, len(changed), MAX_CHUNK)]
+
+    def chunk(number: int, content: bytes, *, count: int = len(chunks), name: bytes = names):
+        numbered = [(2, number)] if number else []
+        return bench.event(PUBLISH_TABLES, message((1, name), *numbered, (3, count), (4, content)))
+
+    steps = [chunk(number, content) for number, content in enumerate(chunks)]
+    latest = bench.now + 1_000 * len(chunks) + skew
+    under_new = lambda step: replace(step, turn=lambda entry: replace(entry, tables_hash=names))
+    alone = [[step] for step in steps]
+    for name, batches, verdict in (
+        ("published", [*alone, [under_new(bench.note())]], VERIFIED),
+        ("published-new-skew", [*alone, [under_new(bench.note(occurred=latest + 7))]], VERIFIED),
+        ("published-beyond-skew", [*alone, [under_new(bench.note(occurred=latest + 8))]],
+         TAMPERED),
+        ("old-hash-after", [*alone, [bench.note()]], TAMPERED),
+        ("new-hash-early", [*alone[:-1], [under_new(steps[-1])]], TAMPERED),
+        ("last-chunk-missing", alone[:-1], VERIFIED),
+        ("begun-again", [alone[0], *alone_again(chunk, chunks)], VERIFIED),
+        ("chunk-out-of-order", [alone[0], alone[-1]] if len(alone) > 2 else [alone[-1]], TAMPERED),
+        ("chunk-count-changes", [alone[0], [chunk(1, chunks[1], count=len(chunks) + 1)]],
+         TAMPERED),
+        ("chunk-changed", [*alone[:-1], [chunk(len(chunks) - 1, chunks[-1] + b"x")]], TAMPERED),
+        ("event-between", [alone[0], [bench.note()], *alone[1:]], VERIFIED),
+    ):
+        yield Made(f"tables-{name}", bench.append(*batches), verdict)
+
+
+def alone_again(chunk, chunks: list[bytes]) -> list[list[Step]]:
+    return [[chunk(number, content)] for number, content in enumerate(chunks)]
+
+
+def published(world: World) -> bytes:
+    """The table set that is in the ledger."""
+    parts = []
+    for entry in world.entries:
+        event = world.walk.read("Event", entry.envelope.payload) if entry.kind == EVENT else {}
+        if event.get("body") == "publish_tables":
+            parts.append(event["publish_tables"]["content"])
+            if len(parts) == event["publish_tables"]["chunk_count"]:
+                break
+    return b"".join(parts)
+
+
+def with_skew(whole: bytes, before: int, after: int) -> bytes:
+    files = parse_table_set(whole)
+    old, new = (f"CLOCK_SKEW_MS,{value},".encode() for value in (before, after))
+    files[b"parameters.csv"] = files[b"parameters.csv"].replace(old, new)
+    return b"".join(b"== %b %d\n%b" % (name, len(data), data) for name, data in files.items())
