@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Both verifiers over the same copies: they have to agree on every one.
 
-    agree.py --urbanmine PATH --data DIR --guard DIR --keys DIR [--seed N] [--flips N]
-             [--only NAME] [--keep DIR]
+    agree.py --urbanmine PATH --demo DIR [--seed N] [--flips N] [--only NAME] [--keep DIR]
+
+DIR is what `urbanmine demo --exit --dir DIR` left.
 
 Exits 1 with a line for each disagreement, which says how to have it again.
 """
@@ -27,7 +28,7 @@ import world
 from canonical import Walk, load_schema
 from tamper import Case, cases
 from tiles import read_files, write_files
-from verify import EXIT_CODES, Pins, verify_export, verify_journal
+from verify import EXIT_CODES, Pins, verify_export, verify_journal, verify_receipt
 from world import load_world
 
 # What the rules say (section 15, step 8), which this side does not execute.
@@ -54,12 +55,14 @@ def theirs(case: Case, folder: Path, walk: Walk) -> dict:
     pins = Pins(case.origin, case.ledger_key)
     if case.form == "export":
         return verify_export(folder, pins, walk).as_json()
+    if case.form == "receipt":
+        return verify_receipt((folder / "receipt").read_bytes(), [], pins, walk).as_json()
     return verify_journal(folder / "data", folder / "guard", pins, walk).as_json()
 
 
 def ours(case: Case, folder: Path, binary: Path) -> dict:
-    what = ["--export", folder] if case.form == "export" else [
-        "--data", folder / "data", "--guard", folder / "guard"]
+    what = {"export": ["--export", folder], "receipt": ["--receipt", folder / "receipt"],
+            "journal": ["--data", folder / "data", "--guard", folder / "guard"]}[case.form]
     run = subprocess.run([binary, "verify", *what, "--origin", case.origin, "--ledger-key",
                           case.ledger_key.hex(), "--json"], capture_output=True, timeout=120)
     try:
@@ -120,12 +123,13 @@ def judge_one(case: Case, options, walk: Walk) -> str | None:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("--urbanmine", "--data", "--guard", "--keys"):
-        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--urbanmine", type=Path, required=True, help="the binary")
+    parser.add_argument("--demo", type=Path, required=True, help="the directory of a demo")
+    parser.add_argument("--export", type=Path, help="what `urbanmine export` made of it: compared")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--flips", type=int, default=6, help="of each file; bundles three times it")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
-    parser.add_argument("--forms", default="export,journal")
+    parser.add_argument("--forms", default="export,journal,receipt")
     parser.add_argument("--keep", type=Path, help="where copies that are disagreed on are kept")
     parser.add_argument("--show", action="store_true", help="a line for every copy")
     options = parser.parse_args()
@@ -138,7 +142,10 @@ def main() -> int:
     passphrase = os.environ.get("URBANMINE_PASSPHRASE", "urbanmine demo").encode()
     remember()
     walk = OnceWalk(load_schema())
-    start = load_world(options.data, options.guard, options.keys, passphrase, walk)
+    start = load_world(options.demo, passphrase, walk)
+    if options.export and read_files(options.export) != start.copy.export_files():
+        print("agree: `urbanmine export` writes other files than the page says")
+        return 1
     forms = options.forms.split(",")
     chosen = [case for case in cases(start, options.seed, options.flips)
               if options.only in case.name and case.form in forms]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import strict
 from layout import EVENT, NO_ENTRY, STATEMENT, Entry, Envelope, Link, pae, parse_entry
 from ledger import MAX_CHUNK, clock_skew, parse_table_set
+from lots import map_root
 from world import (Copy, World, chain_value, message, public_of, seeded_id, seeded_key, sign,
                    sign_groups, varint, write_entry)
 
@@ -432,10 +433,32 @@ def statements(bench: Bench) -> Iterator[Made]:
         ("long-note", bench.statement(RESTART_NOTE, message((1, "x" * 65))), TAMPERED),
         ("no-body", Step(sign(STATEMENT, message((1, bench.world.origin)),
                               bench.world.ledger_key), STATEMENT), TAMPERED),
-        ("lot-state-root", bench.statement(
-            LOT_STATE_ROOT, message((1, bench.last.index + 1), (2, bytes(32)))), UNDETERMINED),
     ):
         yield Made(f"statement-{name}", bench.append([step]), verdict)
+    yield from lot_states(bench)
+
+
+def lot_states(bench: Bench) -> Iterator[Made]:
+    """Section 18: the stated root is the one that the entries give."""
+    size, lots = bench.last.index + 1, bench.world.state.lots
+    right = map_root({lot: (ordinal + 1, last) for lot, (ordinal, last) in lots.items()})
+    one_less = map_root({lot: (ordinal + 1, last) for lot, (ordinal, last) in list(
+        lots.items())[1:]})
+
+    def state(root: bytes, tree_size: int = size, **fields) -> Step:
+        return bench.statement(LOT_STATE_ROOT, message((1, tree_size), (2, root)), **fields)
+
+    for name, batch, verdict in (
+        ("right", [state(right)], VERIFIED),
+        ("root-of-zeros", [state(bytes(32))], TAMPERED),
+        ("root-without-a-lot", [state(one_less)], TAMPERED),
+        ("root-of-31-bytes", [state(right[:31])], TAMPERED),
+        ("size-one-less", [state(right, size - 1)], TAMPERED),
+        ("size-one-more", [state(right, size + 1)], TAMPERED),
+        ("by-coordinator", [state(right, key=bench.coordinator)], TAMPERED),
+        ("in-a-batch", [state(right), bench.note()], TAMPERED),
+    ):
+        yield Made(f"lot-states-{name}", bench.append(batch), verdict)
 
 
 def rotations(bench: Bench) -> Iterator[Made]:

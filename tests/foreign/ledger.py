@@ -1,4 +1,4 @@
-"""What has to hold between entries: docs/FORMAT.md, sections 5 and 7 to 9.
+"""What has to hold between entries: docs/FORMAT.md, sections 5, 7 to 9 and 18.
 
 `Ledger.take` reads one entry after the other, from 0. Whether an event was *allowed* (section 15,
 step 8: custody, mass, roles) is a matter of the rules, which are not on that page, and not here.
@@ -13,6 +13,7 @@ import strict
 from canonical import NonCanonical, Walk
 from layout import (EVENT, NO_ENTRY, PAYLOAD_TYPES, STATEMENT, Entry, Refused, Tree, chain_value,
                     is_id, leaf_hash, pae, parse_entry, require)
+from lots import map_root
 
 FIRST_SKEW_MS = 300_000
 MAX_LEDGER_KEYS = 64
@@ -31,7 +32,6 @@ WEIGHTS = {
     "pin-unvouched": UNDETERMINED,
     "pins-missing": WARNING,
     "rotation-uncovered": UNDETERMINED,
-    "statement-unsupported": UNDETERMINED,
 }
 
 
@@ -114,7 +114,6 @@ class Ledger:
         self.rules_version, self.tables_hash, self.skew_ms = 0, b"", FIRST_SKEW_MS
         self.publication: Publication | None = None
         self.has_tables = False
-        self.links_known = True
 
     # --- Sequence ---------------------------------------------------------------------------
 
@@ -181,8 +180,6 @@ class Ledger:
                  f"a batch begins at {self.next_index}, and says {named[0]}")
 
     def check_links(self, entry: Entry) -> None:
-        if not self.links_known:
-            return
         for link in entry.links:
             before = self.lots.get(link.lot_id)
             expected = (0, NO_ENTRY) if before is None else (before[0] + 1, before[1])
@@ -376,8 +373,7 @@ class Ledger:
             require(len(body.get("software", "").encode()) <= MAX_SOFTWARE,
                     f"software has at most {MAX_SOFTWARE} bytes")
         elif statement["body"] == "lot_state_root":
-            self.links_known = False
-            self.find(entry.index, "statement-unsupported", "a lot-state root is not checked")
+            self.state_lots(entry, body)
 
     def rotate(self, entry: Entry, body: dict) -> None:
         wrong, key = "statement-invalid", body.get("next_public_key", b"")
@@ -392,6 +388,16 @@ class Ledger:
         hold(strict.holds(key, possession, message), wrong, "the possession signature holds")
         hold(entry.batch_length == 1, wrong, "a rotation is alone in its batch")
         self.ledger_keys.append(LedgerKey(key, entry.index + 1))
+
+    def state_lots(self, entry: Entry, body: dict) -> None:
+        """Section 18. A statement has no links, so the lots are as the entries before it left
+        them."""
+        wrong = "statement-invalid"
+        hold(body.get("tree_size", 0) == entry.index, wrong,
+             f"tree_size {body.get('tree_size', 0)} in entry {entry.index}")
+        hold(entry.batch_length == 1, wrong, "a lot-state root is alone in its batch")
+        states = {lot_id: (ordinal + 1, last) for lot_id, (ordinal, last) in self.lots.items()}
+        hold(body.get("root", b"") == map_root(states), wrong, "the lots have another root")
 
     # --- What the caller asks at the end --------------------------------------------------------
 

@@ -5,6 +5,7 @@ What it does not ask (is the key the canonical encoding of a point, is a point o
 asked here, with whole numbers.
 """
 
+import functools
 import hashlib
 
 from cryptography.exceptions import InvalidSignature
@@ -78,6 +79,7 @@ def small_order_encodings() -> frozenset[bytes]:
 SMALL_ORDER = small_order_encodings()
 
 
+@functools.lru_cache(maxsize=1024)
 def key_refusal(public_key: bytes) -> str | None:
     """Why a public key is not accepted; None when it is."""
     if len(public_key) != 32:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 import strict
 from forge import forged
-from world import Copy, World, group_by_batch, seal, seeded_key, sign_groups, write_checkpoint
+from layout import note_key_id
+from world import (Copy, World, group_by_batch, public_of, seal, seeded_key, sign_groups,
+                   write_checkpoint, write_entry)
 
 VERIFIED, TAMPERED, UNDETERMINED = "verified", "tampered", "undetermined"
 EMPTY_ROOT = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
@@ -37,6 +39,7 @@ def cases(world: World, seed: int, flips: int) -> Iterator[Case]:
     yield from checkpoints(world)
     yield from pins(world)
     yield from forged_copies(world)
+    yield from receipts(world, random.Random(f"{seed} receipts"), flips)
 
 
 def both(world: World, name: str, copy: Copy, verdicts: tuple[str, ...], *,
@@ -125,7 +128,7 @@ def rearranged(world: World, draw: random.Random) -> Iterator[Case]:
 def laundered(world: World, name: str, entries: list, stranger) -> Iterator[Case]:
     """One wrong ledger at every depth of effort."""
     head = world.copy.groups[-1][1]
-    as_is = [[entry.raw if entry in world.entries else raw_of(entry)] for entry in entries]
+    as_is = [[entry.raw if entry in world.entries else write_entry(entry)] for entry in entries]
     # With an entry less the last bundle has another name than the checkpoint asks for.
     bad = (TAMPERED, UNDETERMINED) if len(entries) < len(world.entries) else (TAMPERED,)
     yield from both(world, f"{name}-as-is", kept_points(world, as_is, head), bad)
@@ -140,11 +143,6 @@ def laundered(world: World, name: str, entries: list, stranger) -> Iterator[Case
     by_ledger = sign_groups(world.origin, groups, lambda size: world.ledger_key)
     yield from both(world, f"{name}-by-ledger", by_ledger, (TAMPERED, VERIFIED),
                     rules_may_refuse=True)
-
-
-def raw_of(entry) -> bytes:
-    from world import write_entry
-    return write_entry(entry)
 
 
 def kept_points(world: World, groups: list[list[bytes]], head: bytes) -> Copy:
@@ -248,8 +246,6 @@ def stranger_line(origin: str, stranger) -> bytes:
 
 
 def resigned(text: str, origin: str, key) -> bytes:
-    from layout import note_key_id
-    from world import public_of
     blob = note_key_id(origin, public_of(key)) + key.sign(text.encode())
     return f"{text}\n\u2014 {origin} {base64.b64encode(blob).decode()}\n".encode()
 
@@ -268,7 +264,6 @@ def malleated(lines: list[str], signature: str) -> bytes:
 
 
 def pins(world: World) -> Iterator[Case]:
-    from world import public_of
     other = public_of(seeded_key("a stranger"))
     yield from both(world, "pin-other-key", world.copy, (TAMPERED,), pin=other)
     yield from both(world, "pin-other-origin", world.copy, (TAMPERED,), origin=world.origin + ".x")
@@ -282,3 +277,37 @@ def forged_copies(world: World) -> Iterator[Case]:
                         rotations=made.rotations, pin=made.pin,
                         rules_may_refuse=made.rules_may_refuse)
 
+
+# --- Receipts ------------------------------------------------------------------------------------
+
+
+def receipts(world: World, draw: random.Random, flips: int) -> Iterator[Case]:
+    """Receipts that the ledger gave, untouched, flipped, cut, and led astray."""
+    pin = world.state.ledger_keys[0].public_key
+    texts = [world.receipts[at] for at in sorted(draw.sample(range(len(world.receipts)), 4))]
+
+    def case(name: str, data: bytes, verdict: str, key: bytes = pin, origin=None) -> Case:
+        return Case(f"receipt/{name}", "receipt", lambda: {"receipt": data}, (verdict,),
+                    origin or world.origin, key)
+
+    for number, text in enumerate(texts):
+        yield case(f"whole-{number}", text, VERIFIED)
+        yield case(f"other-key-{number}", text, TAMPERED, public_of(seeded_key("a stranger")))
+        yield case(f"other-origin-{number}", text, TAMPERED, origin=world.origin + ".x")
+        for _ in range(4 * flips):
+            bit = draw.randrange(8 * len(text))
+            broken = bytearray(text)
+            broken[bit // 8] ^= 1 << bit % 8
+            yield case(f"flip-{number}-{bit}", bytes(broken), TAMPERED)
+        for cut in draw.sample(range(len(text)), 4):
+            yield case(f"cut-{number}-{cut}", text[:cut], TAMPERED)
+        yield case(f"newline-more-{number}", text + b"\n", TAMPERED)
+        lines = text.split(b"\n")
+        hashes = lines[3 : lines.index(b"")]
+        for name, other in (("proof-longer", [*hashes, hashes[-1]]), ("proof-short", hashes[:-1]),
+                            ("proof-turned", hashes[::-1])):
+            changed = lines[:3] + other + lines[3 + len(hashes):]
+            yield case(f"{name}-{number}", b"\n".join(changed), TAMPERED)
+    for left, right in zip(texts, texts[1:]):
+        foreign = left.split(b"\n\n", 1)[0] + b"\n\n" + right.split(b"\n\n", 1)[1]
+        yield case(f"checkpoint-of-another-{len(left)}", foreign, TAMPERED)

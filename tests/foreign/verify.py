@@ -225,6 +225,9 @@ def judge(ledger: Ledger, points: list[Checkpoint], pins: Pins, report: Report) 
 
 
 def judge_checkpoint(ledger: Ledger, point: Checkpoint, pins: Pins, report: Report) -> bool:
+    """Whether it holds: signed by the key of its size, over the root that was computed. Where the
+    entries up to its size could not all be read, a rotation may be among them: then another key
+    than the last one known is no tampering yet."""
     key = ledger.key_for(point.size) or pins.ledger_key
     origin = pins.origin if pins.origin is not None else ledger.origin
     try:
@@ -232,7 +235,9 @@ def judge_checkpoint(ledger: Ledger, point: Checkpoint, pins: Pins, report: Repo
         require(strict.key_refusal(key) is None, "the ledger's key is sound")
         require_signed(point, origin, key)
     except Refused as refusal:
-        report.find(None, "checkpoint-unsigned", f"checkpoint of {point.size} entries: {refusal}")
+        is_known = point.size <= ledger.next_index or point.origin != origin
+        kind = "checkpoint-unsigned" if is_known else "checkpoint-unchecked"
+        report.find(None, kind, f"checkpoint of {point.size} entries: {refusal}")
         return False
     root = ledger.roots.get(point.size)
     if root is None:

@@ -144,7 +144,7 @@ class World:
     ledger_key: Ed25519PrivateKey
     keys: dict[bytes, Ed25519PrivateKey]
     coordinator: bytes
-    parties: dict[bytes, bytes] = field(default_factory=dict)
+    receipts: list[bytes] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     state: Ledger | None = None
 
@@ -156,7 +156,9 @@ class World:
                     and key.in_force(now))
 
 
-def load_world(data: Path, guard: Path, keys: Path, passphrase: bytes, walk: Walk) -> World:
+def load_world(demo: Path, passphrase: bytes, walk: Walk) -> World:
+    """What `urbanmine demo --dir` leaves."""
+    data, guard, keys = demo / "data", demo / "data.guard", demo / "keys"
     _, frames = journal.read_journal(data / "journal")
     texts = [frame.checkpoint_before for frame in frames[1:]] + [journal.read_guard(guard)]
     copy = Copy(tuple((tuple(frame.entries), text) for frame, text in zip(frames, texts)))
@@ -172,8 +174,9 @@ def load_world(data: Path, guard: Path, keys: Path, passphrase: bytes, walk: Wal
     entries = [parse_entry(raw) for raw in copy.entries()]
     genesis = walk.read("Event", entries[0].envelope.payload)
     ledger_key = private[strict.key_id(state.ledger_keys[0].public_key)]
+    receipts = [path.read_bytes() for path in sorted((demo / "receipts").iterdir())]
     return World(walk, copy, state.origin, ledger_key, private, genesis["actor_party_id"],
-                 entries=entries, state=state)
+                 receipts, entries, state)
 
 
 def seal(entries: list[Entry], renumber: bool = True) -> list[Entry]:
