@@ -11,12 +11,13 @@ import strict
 from layout import EVENT, NO_ENTRY, STATEMENT, Entry, Envelope, Link, pae, parse_entry
 from ledger import MAX_CHUNK, clock_skew, parse_table_set
 from lots import map_root
-from world import (Copy, World, chain_value, message, public_of, seeded_id, seeded_key, sign,
-                   sign_groups, varint, write_entry)
+from world import (Copy, World, chain_value, message, public_of, seal, seeded_id, seeded_key,
+                   sign, sign_groups, varint, write_entry)
 
 VERIFIED, TAMPERED, UNDETERMINED = ("verified",), ("tampered",), ("undetermined",)
 BOTH_BAD = ("tampered", "undetermined")
-REGISTER_KEY, REVOKE_KEY, PUBLISH_TABLES, HOLD_LOT, ACKNOWLEDGE, DECLARE_ERROR = 29, 30, 31, 60, 72, 70
+REGISTER_KEY, REVOKE_KEY, PUBLISH_TABLES, HOLD_LOT, ACKNOWLEDGE = 29, 30, 31, 60, 72
+SUCCEED_PARTY, SETTLE = 36, 56
 LOT_STATE_ROOT, ROTATION, RESTART_NOTE = 20, 21, 22
 
 
@@ -99,11 +100,12 @@ class Bench:
 
     # --- Putting it together --------------------------------------------------------------
 
-    def append(self, *batches: list[Step], key_of_size=None) -> Copy:
-        """Each batch behind the last entry, in a commit group of its own."""
-        entries, groups = [], []
-        chain, index = chain_value(self.last.raw), self.last.index + 1
-        at_ms, first_new = self.last.recorded_at, self.last.index + 1
+    def append(self, *batches: list[Step], key_of_size=None, before=None) -> Copy:
+        """Each batch behind the last entry of all groups, or of those `before`, in a group of its
+        own."""
+        old = before or [list(raws) for raws, _ in self.world.copy.groups]
+        last, groups = parse_entry(old[-1][-1]), []
+        chain, index, at_ms = chain_value(last.raw), last.index + 1, last.recorded_at
         for batch in batches:
             group, first = [], index
             for step in batch:
@@ -115,7 +117,6 @@ class Bench:
                 group.append(raw)
                 chain, index = chain_value(raw), index + 1
             groups.append(group)
-        old = [list(raws) for raws, _ in self.world.copy.groups]
         key_of_size = key_of_size or (lambda size: self.world.ledger_key)
         signed = sign_groups(self.world.origin, old + groups, key_of_size)
         return signed
@@ -123,7 +124,7 @@ class Bench:
 
 def forged(world: World) -> Iterator[Made]:
     for table in (lawful, fields, signers, signatures, canonical, entries, keys, statements,
-                  rotations, tables):
+                  rotations, tables, correctives, geneses):
         yield from table(Bench(world))
 
 
@@ -133,6 +134,10 @@ def lawful(bench: Bench) -> Iterator[Made]:
     yield Made("batch-of-two", bench.append([bench.note(), bench.note()]), VERIFIED)
     yield Made("note-by-party", bench.append(
         [bench.note(actor=bench.party, keys=[bench.party_key])]), VERIFIED)
+    yield Made("statement-before-the-tables", bench.append(
+        [bench.restart()], before=[list(bench.world.copy.groups[0][0])]), VERIFIED)
+    yield Made("event-before-the-tables", bench.append(
+        [bench.note()], before=[list(bench.world.copy.groups[0][0])]), TAMPERED)
     yield Made("restart", bench.append([bench.restart()]), VERIFIED)
     yield Made("restart-in-a-batch", bench.append([bench.restart(), bench.note()]),
                VERIFIED + TAMPERED)
@@ -182,6 +187,7 @@ def signers(bench: Bench) -> Iterator[Made]:
     for entry in bench.world.entries:
         if entry.kind == EVENT and entry.index and len(entry.envelope.signatures) == 2:
             yield from settlement(bench, entry)
+            yield from succeeded(bench, entry)
             return
 
 
@@ -204,6 +210,41 @@ def settlement(bench: Bench, entry: Entry) -> Iterator[Made]:
     cut = replace(entry, envelope=Envelope(tuple(twice), entry.envelope.payload))
     yield Made("settled-by-one-signature-twice",
                signed(bench, groups[:-1] + [groups[-1][:-1] + [write_entry(cut)]]), TAMPERED)
+
+
+def succeeded(bench: Bench, entry: Entry) -> Iterator[Made]:
+    """The same settlement, after another party took the place of the one that is not its actor."""
+    before = [(list(raws), size) for raws, size in groups_with_ends(bench.world)
+              if size <= entry.index]
+    if not before or before[-1][1] != entry.index:
+        return
+    world, event = bench.world, bench.world.walk.read("Event", entry.envelope.payload)
+    settled, actor = event["settle_discrepancy"], event["actor_party_id"]
+    pair = world.state.parties_of_offer[settled["offer_event_id"]]
+    other = next(party for party in pair if party != actor)
+    heir = next(key.party for key in world.state.keys.values()
+                if key.party not in (*pair, world.coordinator) and not key.revoked)
+    fields = [(1, settled["offer_event_id"]), (2, settled.get("agreed_g", 0)),
+              (3, settled.get("cause", 0))]
+    inside = message(*((number, value) for number, value in fields if value))
+    last = parse_entry(before[-1][0][-1])
+    when = last.recorded_at
+    succeed = bench.event(SUCCEED_PARTY, message((1, other), (2, heir)), occurred=when)
+    payload = message((1, event["event_id"]), (2, world.origin), (3, actor),
+                      (4, event["site_id"]), (5, when + 1), (6, 960), (SETTLE, inside))
+    for name, second, verdict in (("by-heir", heir, VERIFIED), ("by-heirless", other, TAMPERED)):
+        step = Step(sign(EVENT, payload, world.key_of(actor), world.key_of(second)),
+                    links=entry.links)
+        yield Made(f"settled-{name}", bench.append([succeed], [step], before=[raws for raws, _ in before]),
+                   verdict)
+
+
+def groups_with_ends(world: World) -> list[tuple[tuple[bytes, ...], int]]:
+    ends, size = [], 0
+    for raws, _ in world.copy.groups:
+        size += len(raws)
+        ends.append((raws, size))
+    return ends
 
 
 def signed(bench: Bench, groups: list[list[bytes]]) -> Copy:
@@ -274,7 +315,8 @@ def canonical(bench: Bench) -> Iterator[Made]:
         ("r3-descending", head + zone + when + body),
         ("r3-twice", head + when + when + body),
         ("r5-long-varint", head + b"\x28" + long_varint(bench.now) + body),
-        ("r5-long-length", head + when + varint(ACKNOWLEDGE << 3 | 2) + b"\x84\x00\x0a\x02A0"),
+        ("r5-long-length",
+         head + when + varint(ACKNOWLEDGE << 3 | 2) + b"\x84\x00\x0a\x02A0"),
         ("r5-long-tag", head + when + b"\xb0\x00\xc0\x07" + body),
         ("r5-eleven-bytes", head + b"\x28" + b"\xff" * 10 + b"\x01" + body),
         ("r5-over-2-64", head + b"\x28" + b"\xff" * 9 + b"\x02" + body),
@@ -558,3 +600,77 @@ def with_skew(whole: bytes, before: int, after: int) -> bytes:
     old, new = (f"CLOCK_SKEW_MS,{value},".encode() for value in (before, after))
     files[b"parameters.csv"] = files[b"parameters.csv"].replace(old, new)
     return b"".join(b"== %b %d\n%b" % (name, len(data), data) for name, data in files.items())
+
+
+def correctives(bench: Bench) -> Iterator[Made]:
+    """Section 7: what an error announces follows it, in order, in the same batch."""
+    world = bench.world
+    for entry in world.entries[1:]:
+        event = world.walk.read("Event", entry.envelope.payload) if entry.kind == EVENT else {}
+        if event.get("body") == "declare_error" and "correctives" in event["declare_error"]:
+            break
+    else:
+        return
+    first, end = entry.batch_first, entry.batch_first + entry.batch_length
+    before = [list(raws) for raws, size in groups_with_ends(world) if size <= first]
+    if sum(map(len, before)) != first or entry.index != first:
+        return
+    declared, *following = [Step(one.envelope, links=one.links) for one in
+                            world.entries[first:end]]
+    key = world.key_of(event["actor_party_id"])
+    payload = following[0].envelope.payload
+    resigned = replace(following[0], envelope=sign(EVENT, payload, key))
+    changed = replace(following[0], envelope=sign(EVENT, payload.replace(
+        following_id(world, payload), seeded_id("another corrective")), key))
+    for name, batches, verdict in (
+        ("as-announced", [[declared, *following]], VERIFIED),
+        ("signed-again", [[declared, resigned, *following[1:]]], VERIFIED),
+        ("missing", [[declared]], TAMPERED),
+        ("in-the-next-batch", [[declared], following], TAMPERED),
+        ("note-instead", [[declared, *[bench.note() for _ in following]]], TAMPERED),
+        ("note-between", [[declared, bench.note(), *following]], TAMPERED),
+        ("statement-instead", [[declared, bench.restart(), *following]], TAMPERED),
+        ("other-id", [[declared, changed, *following[1:]]], TAMPERED),
+        ("note-after", [[declared, *following, bench.note()]], VERIFIED),
+    ):
+        yield Made(f"correctives-{name}", bench.append(*batches, before=before), verdict)
+
+
+def following_id(world: World, payload: bytes) -> bytes:
+    return world.walk.read("Event", payload)["event_id"]
+
+
+def geneses(bench: Bench) -> Iterator[Made]:
+    """Section 8: the first entry made anew, and everything behind it sealed and signed again."""
+    world, first = bench.world, bench.world.entries[0]
+    payload = first.envelope.payload
+    event = world.walk.read("Event", payload)
+    own, ledger = (world.keys[strict.key_id(event["genesis"][name])] for name in
+                   ("coordinator_public_key", "ledger_public_key"))
+    moment = varint(5 << 3) + varint(event["occurred_at_ms"])
+    later = varint(5 << 3) + varint(first.recorded_at + 1)
+    party, other = event["actor_party_id"], seeded_id("another coordinator")
+    actor = message((3, party))
+    by = lambda changed, *keys: replace(first, envelope=sign(EVENT, changed, *keys))
+    both = (own, ledger)
+    for name, entry, verdict in (
+        ("again", by(payload, *both), VERIFIED),
+        ("by-coordinator-alone", by(payload, own), TAMPERED),
+        ("by-ledger-alone", by(payload, ledger), TAMPERED),
+        ("by-three", by(payload, *both, bench.party_key), TAMPERED),
+        ("by-strangers", by(payload, own, bench.stranger), TAMPERED),
+        ("after-it-is-recorded", by(payload.replace(moment, later), *both), TAMPERED),
+        ("other-actor", by(payload.replace(actor, message((3, other)), 1), *both), TAMPERED),
+        ("other-tables", replace(first, tables_hash=bytes(32)), TAMPERED),
+        ("other-rules-version", replace(first, rules_version=first.rules_version + 1), BOTH_BAD),
+        ("batch-of-2", replace(first, batch_length=2), TAMPERED),
+    ):
+        rest = world.entries[1:]
+        sealed = seal([entry, *rest], renumber=False)
+        groups, at = [], 0
+        for raws, _ in world.copy.groups:
+            groups.append([one.raw for one in sealed[at : at + len(raws)]])
+            at += len(raws)
+        yield Made(f"genesis-{name}", signed(bench, groups), verdict)
+    yield Made("genesis-missing", signed(bench, [[one.raw] for one in seal(world.entries[1:])]),
+               TAMPERED)

@@ -1,8 +1,8 @@
 """ed25519 as docs/FORMAT.md, section 4, has it: one answer to every odd input.
 
-`cryptography` computes the exact equation over the bytes as they stand, and refuses S at L or above.
-What it does not ask (is the key the canonical encoding of a point, is a point of small order) is
-asked here, with whole numbers.
+`cryptography` computes the exact equation over the bytes as they stand. What it does not ask (is S
+below L, is the key the canonical encoding of a point, is a point of small order) is asked here,
+with whole numbers.
 """
 
 import functools

@@ -104,7 +104,7 @@ def damaged_files(world: World, draw: random.Random, flips: int) -> Iterator[Cas
 
 
 def rearranged(world: World, draw: random.Random) -> Iterator[Case]:
-    """Entries dropped, doubled and swapped: as they are; with the chain, and then the tree, computed
+    """Entries dropped, doubled, swapped and dated later: as they are; with chain and tiles computed
     anew; signed by a stranger; and signed by the ledger's own key."""
     stranger = seeded_key("a stranger")
     for turn in range(4):
@@ -209,6 +209,7 @@ def checkpoints(world: World) -> Iterator[Case]:
         "short-witness-line": spelled(text, signature, "\u2014 one AAAAAA==\n"),
         "base64-unused-bits": spelled(text, signature, "\u2014 one AAAAAAB=\n"),
         "hyphen-for-dash": spelled(text, signature.replace("\u2014", "-")),
+        "name-with-wide-blank": spelled(text, signature, "\u2014 a\u2003b AAAAAAA=\n"),
         "short-root": resigned(f"{origin}\n{size}\n{lines[2][:40]}\n", origin, key),
         "s-plus-l": malleated(lines, signature),
     }

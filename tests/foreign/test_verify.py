@@ -511,7 +511,7 @@ class SmallLedger:
     """A ledger of seven entries: genesis, tables, a key, a batch, a rotation, a note."""
 
     TABLES = b"== parameters.csv 64\n" + (
-        b"name,value,unit,source\nCLOCK_SKEW_MS,120000,ms,\"a clock, a rule\"\n")
+        b"name,value,unit,source\nCLOCK_SKEW_MS,120000,ms,five minutes: a rule\n")
 
     def __init__(self):
         self.ledger_key, self.next_key = seeded_key("small ledger"), seeded_key("small next")

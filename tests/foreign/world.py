@@ -18,8 +18,8 @@ import journal
 import strict
 import tiles
 from canonical import Walk
-from layout import (EVENT, NO_ENTRY, PAYLOAD_TYPES, STATEMENT, Entry, Envelope, Tree, chain_value,
-                    leaf_hash, note_key_id, pae, parse_entry)
+from layout import (NO_ENTRY, PAYLOAD_TYPES, Entry, Envelope, Tree, chain_value, leaf_hash,
+                    note_key_id, pae, parse_entry)
 from ledger import Ledger
 
 
