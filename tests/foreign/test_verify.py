@@ -3,11 +3,13 @@
     python -m unittest test_verify        (in this folder; needs requirements.txt and nothing built)
 """
 
+import base64
 import hashlib
 import random
 import re
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 import strict
@@ -22,7 +24,7 @@ from lots import EMPTY, key_of, leaf_of, map_root, value_of
 from tiles import write_files
 from verify import Pins, split_bundle, tile_path, tiles_of, verify_export, verify_receipt
 from world import (Copy, field_of, group_by_batch, message, public_of, seal, seeded_id, seeded_key,
-                   sign, sign_groups, varint, write_entry)
+                   sign, sign_groups, varint, write_checkpoint, write_entry)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md"
 ORIGIN = "urbanmine.example/jiangxi"
@@ -617,6 +619,36 @@ class WholeLedger(unittest.TestCase):
     def test_files_that_nobody_asks_for_are_not_read(self):
         files = {**self.SMALL.files(), "rotation/2": b"x", "tile/0/000.p/3": b"x", "a.next": b"x"}
         self.assertEqual(self.report(files).verdict(), "verified")
+
+    def test_an_old_receipt_against_the_export(self):
+        entries = self.SMALL.copy.entries()
+        leaves = [leaf_hash(raw) for raw in entries]
+        size = 0
+        for raws, text in self.SMALL.copy.groups:
+            size += len(raws)
+            for index in range(size - len(raws), size):
+                receipt = self.receipt(index, leaves[:size], entries[index], text)
+                self.assertEqual(self.against(receipt), "verified")
+        # The same key tells another story: the note that came last is another one.
+        other = sign(STATEMENT, message((1, ORIGIN), (22, message((1, "other")))),
+                     self.SMALL.next_key)
+        changed = replace(parse_entry(entries[6]), envelope=other)
+        raw = write_entry(changed)
+        leaves[6] = leaf_hash(raw)
+        text = write_checkpoint(ORIGIN, 7, plain_root(leaves), self.SMALL.next_key)
+        self.assertEqual(self.against(self.receipt(6, leaves, raw, text)), "tampered")
+        self.assertEqual(self.against(self.receipt(0, leaves, entries[0], text)), "tampered")
+
+    def receipt(self, index: int, leaves: list[bytes], raw: bytes, text: bytes):
+        lines = ["c2sp.org/tlog-proof@v1", "extra " + base64.b64encode(raw).decode(),
+                 f"index {index}"]
+        lines += [base64.b64encode(one).decode() for one in inclusion(leaves, index)]
+        return parse_receipt("\n".join([*lines, "", ""]).encode() + text)
+
+    def against(self, receipt) -> str:
+        with tempfile.TemporaryDirectory() as name:
+            write_files(Path(name), self.SMALL.files())
+            return verify_export(Path(name), self.SMALL.pins, WALK, receipt).verdict()
 
     def test_skew_of_the_tables(self):
         files = parse_table_set(self.SMALL.tables)

@@ -4,6 +4,7 @@
     verify.py --export DIR --origin NAME --ledger-key HEX [--json]
     verify.py --data DIR --guard DIR --origin NAME --ledger-key HEX [--json]
     verify.py --receipt FILE [--rotation FILE].. --origin NAME --ledger-key HEX [--json]
+    verify.py --receipt FILE --export DIR --origin NAME --ledger-key HEX [--json]
 
 Exit codes: 0 verified, 1 tampering found, 2 could not verify, 3 warnings, 64 usage.
 Does everything of section 15 but step 8, the rules.
@@ -138,7 +139,8 @@ def split_bundle(data: bytes, width: int) -> tuple[list[bytes], str | None]:
     return entries, None if at == len(data) else f"{len(data) - at} bytes follow its last entry"
 
 
-def verify_export(folder: Path, pins: Pins, walk: Walk) -> Report:
+def verify_export(folder: Path, pins: Pins, walk: Walk, receipt: Receipt | None = None) -> Report:
+    """An export, and whether a receipt tells of the same ledger."""
     report, export = Report(), Export(folder)
     head = read_checkpoint(export.read("checkpoint", MAX_CHECKPOINT), report)
     if head is None:
@@ -147,13 +149,37 @@ def verify_export(folder: Path, pins: Pins, walk: Walk) -> Report:
         report.find(None, "checkpoint-empty", "a checkpoint of no entries says nothing")
         return report
     ledger = Ledger(walk, pins.origin)
-    leaves = read_entries(export, head.size, ledger, report)
+    sizes = frozenset({head.size, receipt.checkpoint.size if receipt else 0})
+    leaves = read_entries(export, head.size, sizes, ledger, report)
     if ledger.next_index == head.size:
         ledger.finish()
     judge(ledger, [*rotation_points(export, ledger, report), head], pins, report)
     if ledger.next_index == head.size:
         check_tiles(export, leaves, report)
+    if receipt is not None:
+        hold_against(receipt, ledger, leaves, pins, report)
     return report
+
+
+def hold_against(receipt: Receipt, ledger: Ledger, leaves: list[bytes], pins: Pins,
+                 report: Report) -> None:
+    """An old receipt against an export that was read. Where that was read to its end, both proofs
+    of section 17 are the same as to compare leaf and root."""
+    size, index = receipt.checkpoint.size, receipt.index
+    key = ledger.key_for(size)
+    if key is None or pins.origin is None or size > len(leaves):
+        report.find(None, "checkpoint-unchecked",
+                    f"the receipt is of {size} entries, the export has {len(leaves)}")
+        return
+    try:
+        require_signed(receipt.checkpoint, pins.origin, key)
+        require_proven(receipt)
+    except Refused as refusal:
+        report.find(index, "receipt-unproven", str(refusal))
+        return
+    is_there = index < len(leaves) and leaves[index] == leaf_hash(receipt.entry.raw)
+    if not is_there or ledger.roots.get(size) != receipt.checkpoint.root:
+        report.find(index, "receipt-contradicted", "the export tells of another ledger")
 
 
 def read_checkpoint(data: bytes | None, report: Report) -> Checkpoint | None:
@@ -184,7 +210,8 @@ def rotation_points(export: Export, ledger: Ledger, report: Report) -> list[Chec
     return points
 
 
-def read_entries(export: Export, size: int, ledger: Ledger, report: Report) -> list[bytes]:
+def read_entries(export: Export, size: int, sizes: frozenset[int], ledger: Ledger,
+                 report: Report) -> list[bytes]:
     """Reads all bundles into the ledger, up to the first that cannot be read; the leaf hashes."""
     leaves = []
     for number, width in tiles_of(size):
@@ -196,7 +223,7 @@ def read_entries(export: Export, size: int, ledger: Ledger, report: Report) -> l
         entries, wrong = split_bundle(data, width)
         for raw in entries:
             leaves.append(leaf_hash(raw))
-            ledger.take(raw, frozenset({size}))
+            ledger.take(raw, sizes)
         if wrong is not None:
             report.find(ledger.next_index, "bundle-malformed", f"{name}: {wrong}")
             return leaves
@@ -430,35 +457,51 @@ def read_file(path: Path, limit: int) -> bytes:
         return file.read(limit + 1)
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__.split("\n")[0])
+    made.add_argument("--export", type=Path, metavar="DIR", help="a tlog-tiles directory")
+    made.add_argument("--data", type=Path, metavar="DIR", help="a node's data directory")
+    made.add_argument("--guard", type=Path, metavar="DIR", help="head guard of --data")
+    made.add_argument("--receipt", type=Path, metavar="FILE", help="with --export: held against it")
+    made.add_argument("--rotation", type=Path, metavar="FILE", action="append", default=[],
+                      help="receipt of a rotation, from the pinned key on, in their order")
+    made.add_argument("--origin", help="the pinned origin")
+    made.add_argument("--ledger-key", type=ledger_key, help="the pinned key, 64 hex digits")
+    made.add_argument("--json", action="store_true")
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    parser = Parser(description=__doc__.split("\n")[0])
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--export", type=Path, metavar="DIR", help="a tlog-tiles directory")
-    what.add_argument("--data", type=Path, metavar="DIR", help="a node's data directory")
-    what.add_argument("--receipt", type=Path, metavar="FILE")
-    parser.add_argument("--guard", type=Path, metavar="DIR", help="head guard of --data")
-    parser.add_argument("--rotation", type=Path, metavar="FILE", action="append", default=[],
-                        help="receipt of a rotation, from the pinned key on, in their order")
-    parser.add_argument("--origin", help="the pinned origin")
-    parser.add_argument("--ledger-key", type=ledger_key, help="the pinned key, 64 hex digits")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    pins, walk = Pins(options.origin, options.ledger_key), Walk(load_schema())
-    if options.export is not None:
-        report = verify_export(options.export, pins, walk)
-    elif options.data is not None:
-        guard = options.guard or options.data.with_name(options.data.name + ".guard")
-        report = verify_journal(options.data, guard, pins, walk)
-    else:
-        try:
-            data = read_file(options.receipt, MAX_RECEIPT)
-            links = [read_file(path, MAX_RECEIPT) for path in options.rotation]
-        except OSError as error:
-            print(f"verify.py: {error}", file=sys.stderr)
-            return EXIT_CODES["undetermined"]
-        report = verify_receipt(data, links, pins, walk)
+    made = parser()
+    options = made.parse_args(arguments)
+    given = options.export is not None, options.data is not None, options.receipt is not None
+    if given not in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1)):
+        made.error("one of --export, --data, --receipt, or --receipt with --export")
+    try:
+        report = judge_options(options)
+    except OSError as error:
+        print(f"verify.py: {error}", file=sys.stderr)
+        return EXIT_CODES["undetermined"]
     show(report, options.json)
     return EXIT_CODES[report.verdict()]
+
+
+def judge_options(options: argparse.Namespace) -> Report:
+    pins, walk = Pins(options.origin, options.ledger_key), Walk(load_schema())
+    if options.data is not None:
+        guard = options.guard or options.data.with_name(options.data.name + ".guard")
+        return verify_journal(options.data, guard, pins, walk)
+    if options.receipt is None:
+        return verify_export(options.export, pins, walk)
+    data = read_file(options.receipt, MAX_RECEIPT)
+    if options.export is None:
+        links = [read_file(path, MAX_RECEIPT) for path in options.rotation]
+        return verify_receipt(data, links, pins, walk)
+    try:
+        receipt = parse_receipt(data)
+    except Refused as refusal:
+        return Report(findings=[Finding(None, "receipt-malformed", str(refusal))])
+    return verify_export(options.export, pins, walk, receipt)
 
 
 def show(report: Report, as_json: bool) -> None:
