@@ -17,7 +17,7 @@ from world import (Copy, World, chain_value, message, public_of, seal, seeded_id
 VERIFIED, TAMPERED, UNDETERMINED = ("verified",), ("tampered",), ("undetermined",)
 BOTH_BAD = ("tampered", "undetermined")
 REGISTER_KEY, REVOKE_KEY, PUBLISH_TABLES, HOLD_LOT, ACKNOWLEDGE = 29, 30, 31, 60, 72
-SUCCEED_PARTY, SETTLE = 36, 56
+SUCCEED_PARTY, RETURN, SETTLE = 36, 55, 56
 LOT_STATE_ROOT, ROTATION, RESTART_NOTE = 20, 21, 22
 
 
@@ -165,6 +165,10 @@ def fields(bench: Bench) -> Iterator[Made]:
             (1, seeded_id("none")), (3, bench.world.coordinator), (5, bench.now),
             (ACKNOWLEDGE, message((1, "A0"))))), TAMPERED),
         ("unknown-actor", bench.note(actor=seeded_id("nobody")), TAMPERED),
+        ("actor-of-15-bytes", bench.note(actor=bench.world.coordinator[:15]), TAMPERED),
+        ("unknown-transfer-settled", bench.event(SETTLE, message((1, first), (3, 1))), TAMPERED),
+        ("unknown-transfer-returned", bench.event(RETURN, message(
+            (1, first), (2, first), (3, 5), (4, 1))), TAMPERED),
         ("second-genesis", bench.signed(
             bench.world.entries[0].envelope.payload), TAMPERED),
     ):
@@ -206,6 +210,14 @@ def settlement(bench: Bench, entry: Entry) -> Iterator[Made]:
         cut = replace(entry, envelope=Envelope(pair[at : at + 1], entry.envelope.payload))
         made = groups[:-1] + [groups[-1][:-1] + [write_entry(cut)]]
         yield Made(f"settled-by-one-{at}", signed(bench, made), TAMPERED)
+    event = bench.world.walk.read("Event", entry.envelope.payload)
+    outsider = next(key.party for key in bench.world.state.keys.values()
+                    if strict.key_id(key.public_key) not in dict(pair) and not key.revoked)
+    payload = entry.envelope.payload.replace(event["actor_party_id"], outsider, 1)
+    keys = [bench.world.keys[key_id] for key_id, _ in pair]
+    cut = replace(entry, envelope=sign(EVENT, payload, *keys))
+    yield Made("settled-by-an-outsider",
+               signed(bench, groups[:-1] + [groups[-1][:-1] + [write_entry(cut)]]), TAMPERED)
     twice = [pair[0], (pair[1][0], pair[0][1])]
     cut = replace(entry, envelope=Envelope(tuple(twice), entry.envelope.payload))
     yield Made("settled-by-one-signature-twice",
@@ -376,6 +388,9 @@ def entries(bench: Bench) -> Iterator[Made]:
          TAMPERED),
         ("kind-2", replace(note(), raw=lambda raw: raw[:2] + b"\x02" + raw[3:]), BOTH_BAD),
         ("version-2", replace(note(), raw=lambda raw: b"\x00\x02" + raw[2:]), BOTH_BAD),
+        ("513-links", replace(note(), raw=lambda raw: raw[:95] + b"\x02\x01" + raw[97:]), TAMPERED),
+        ("of-65535-bytes", replace(note(), raw=lambda raw: raw + bytes(65_535 - len(raw))),
+         TAMPERED),
         ("header-alone", replace(note(), raw=lambda raw: raw[:97]), TAMPERED),
         ("cut-in-header", replace(note(), raw=lambda raw: raw[:60]), TAMPERED),
         ("of-one-byte", replace(note(), raw=lambda raw: raw[:1]), BOTH_BAD),
@@ -532,6 +547,19 @@ def rotations(bench: Bench) -> Iterator[Made]:
     yield made("to-itself", [bench.rotation(old)], [bench.restart()], verdict=TAMPERED,
                keys=lambda size: old)
     yield made("to-a-party", [bench.rotation(bench.party_key)], verdict=TAMPERED)
+    bare = bench.statement(ROTATION, message((1, new_pin)))
+    yield made("without-possession", [bare], [note], verdict=TAMPERED)
+    small = message((1, min(strict.SMALL_ORDER)), (2, bytes(64)))
+    yield made("to-small-order", [bench.statement(ROTATION, small)], verdict=TAMPERED,
+               keys=lambda size: old)
+    yield made("key-of-31-bytes", [bench.statement(ROTATION, message((1, new_pin[:31]),
+               (2, bytes(64))))], verdict=TAMPERED, keys=lambda size: old)
+    for count, verdict in ((63, VERIFIED), (64, TAMPERED)):
+        chain = [old, *(seeded_key(f"key {number}") for number in range(count))]
+        steps = [[bench.rotation(to, key=by)] for by, to in zip(chain, chain[1:])]
+        by_size = lambda size, chain=chain: chain[min(max(size - r - 1, 0), len(chain) - 1)]
+        yield made(f"{count}-times", *steps, [bench.restart(key=chain[-1])], verdict=verdict,
+                   keys=by_size, at=tuple(range(r, r + count)))
     yield made("registered-after", sound, [bench.register(new_pin)], verdict=TAMPERED)
     yield made("in-a-batch", [bench.rotation(following), bench.restart()], verdict=TAMPERED,
                keys=lambda size: old if size <= r else following)
@@ -577,6 +605,53 @@ def tables(bench: Bench) -> Iterator[Made]:
         ("event-between", [alone[0], [bench.note()], *alone[1:]], VERIFIED),
     ):
         yield Made(f"tables-{name}", bench.append(*batches), verdict)
+    for name, step in (
+        ("no-chunks", chunk(0, b"x", count=0)), ("65-chunks", chunk(0, b"x", count=65)),
+        ("chunk-beyond", chunk(1, b"x", count=1)), ("chunk-empty", chunk(0, b"")),
+        ("chunk-too-long", chunk(0, bytes(MAX_CHUNK + 1))),
+    ):
+        yield Made(f"tables-{name}", bench.append([step]), TAMPERED)
+    first = [list(world.copy.groups[0][0])]
+    yield Made("tables-first-is-another", bench.append([steps[0]], before=first), TAMPERED)
+    yield from malformed_tables(bench, whole)
+
+
+def malformed_tables(bench: Bench, whole: bytes) -> Iterator[Made]:
+    """Sets that hash as they say, and are none."""
+    files = parse_table_set(whole)
+    parameters = files[b"parameters.csv"]
+    skew = next(line for line in parameters.split(b"\n") if line.startswith(b"CLOCK_SKEW_MS,"))
+    value = skew.split(b",")[1]
+
+    def with_parameters(data: bytes) -> bytes:
+        return joined({**files, b"parameters.csv": data})
+
+    for name, made in (
+        ("cut", whole[:-1]), ("longer", whole + b"x"), ("no-equals", b"=" + whole[3:]),
+        ("zero-before-length", whole.replace(b" ", b" 0", 2).replace(b" 0", b" ", 1)),
+        ("two-blanks", whole.replace(b"== ", b"==  ", 1)),
+        ("descending", joined(dict(reversed(files.items())))),
+        ("no-parameters", joined({key: data for key, data in files.items()
+                                  if key != b"parameters.csv"})),
+        ("other-header", with_parameters(parameters.replace(b"name,value", b"value,name", 1))),
+        ("no-skew", with_parameters(parameters.replace(skew + b"\n", b""))),
+        ("skew-twice", with_parameters(parameters.replace(skew, skew + b"\n" + skew))),
+        ("skew-in-words", with_parameters(parameters.replace(b"," + value, b",five", 1))),
+    ):
+        steps = [[bench.event(PUBLISH_TABLES, content)] for content in chunks_of(made)]
+        yield Made(f"tables-{name}", bench.append(*steps), TAMPERED)
+
+
+def chunks_of(whole: bytes) -> list[bytes]:
+    """The bodies of the events that publish a set."""
+    name = strict.hashlib.sha256(whole).digest()
+    parts = [whole[at : at + MAX_CHUNK] for at in range(0, len(whole), MAX_CHUNK)]
+    return [message((1, name), *([(2, number)] if number else []), (3, len(parts)), (4, part))
+            for number, part in enumerate(parts)]
+
+
+def joined(files: dict[bytes, bytes]) -> bytes:
+    return b"".join(b"== %b %d\n%b" % (name, len(data), data) for name, data in files.items())
 
 
 def alone_again(chunk, chunks: list[bytes]) -> list[list[Step]]:
@@ -599,7 +674,7 @@ def with_skew(whole: bytes, before: int, after: int) -> bytes:
     files = parse_table_set(whole)
     old, new = (f"CLOCK_SKEW_MS,{value},".encode() for value in (before, after))
     files[b"parameters.csv"] = files[b"parameters.csv"].replace(old, new)
-    return b"".join(b"== %b %d\n%b" % (name, len(data), data) for name, data in files.items())
+    return joined(files)
 
 
 def correctives(bench: Bench) -> Iterator[Made]:
@@ -652,7 +727,7 @@ def geneses(bench: Bench) -> Iterator[Made]:
     party, other = event["actor_party_id"], seeded_id("another coordinator")
     actor = message((3, party))
     by = lambda changed, *keys: replace(first, envelope=sign(EVENT, changed, *keys))
-    both = (own, ledger)
+    both, small = (own, ledger), min(strict.SMALL_ORDER)
     for name, entry, verdict in (
         ("again", by(payload, *both), VERIFIED),
         ("by-coordinator-alone", by(payload, own), TAMPERED),
@@ -664,6 +739,12 @@ def geneses(bench: Bench) -> Iterator[Made]:
         ("other-tables", replace(first, tables_hash=bytes(32)), TAMPERED),
         ("other-rules-version", replace(first, rules_version=first.rules_version + 1), BOTH_BAD),
         ("batch-of-2", replace(first, batch_length=2), TAMPERED),
+        ("with-a-link", replace(first, links=(Link(seeded_id("a lot"), 0, NO_ENTRY),)), TAMPERED),
+        ("a-statement", replace(first, kind=STATEMENT), TAMPERED),
+        ("ledger-key-small", by(payload.replace(public_of(ledger), small), *both), TAMPERED),
+        ("own-key-small", by(payload.replace(public_of(own), small), *both), TAMPERED),
+        ("one-key-for-both", by(payload.replace(public_of(ledger), public_of(own)), own),
+         TAMPERED),
     ):
         rest = world.entries[1:]
         sealed = seal([entry, *rest], renumber=False)
@@ -674,3 +755,6 @@ def geneses(bench: Bench) -> Iterator[Made]:
         yield Made(f"genesis-{name}", signed(bench, groups), verdict)
     yield Made("genesis-missing", signed(bench, [[one.raw] for one in seal(world.entries[1:])]),
                TAMPERED)
+    zeros = [replace(first, chain_before=b"\x01" * 32, raw=b""), *world.entries[1:]]
+    raws = [one.raw or write_entry(one) for one in zeros]
+    yield Made("genesis-after-something", signed(bench, [[raw] for raw in raws]), TAMPERED)

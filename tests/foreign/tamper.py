@@ -210,6 +210,9 @@ def checkpoints(world: World) -> Iterator[Case]:
         "base64-unused-bits": spelled(text, signature, "\u2014 one AAAAAAB=\n"),
         "hyphen-for-dash": spelled(text, signature.replace("\u2014", "-")),
         "name-with-wide-blank": spelled(text, signature, "\u2014 a\u2003b AAAAAAA=\n"),
+        "origin-with-blank": resigned(f"a b\n{size}\n{lines[2]}\n", origin, key),
+        "origin-of-129": resigned(f"{'a' * 129}\n{size}\n{lines[2]}\n", origin, key),
+        "no-origin": resigned(f"\n{size}\n{lines[2]}\n", origin, key),
         "short-root": resigned(f"{origin}\n{size}\n{lines[2][:40]}\n", origin, key),
         "s-plus-l": malleated(lines, signature),
     }
@@ -277,6 +280,25 @@ def forged_copies(world: World) -> Iterator[Case]:
         yield from both(world, f"forged-{made.name}", made.copy, made.verdicts,
                         rotations=made.rotations, pin=made.pin,
                         rules_may_refuse=made.rules_may_refuse)
+        if made.name == "rotation-good":
+            yield from damaged_rotation(world, made)
+
+
+def damaged_rotation(world: World, made) -> Iterator[Case]:
+    """The old key's checkpoint, which an export keeps beside the tree."""
+    files, (index,) = made.copy.export_files(made.rotations), made.rotations
+    name, pin = f"rotation/{index}", world.state.ledger_keys[0].public_key
+    text, bad = files[name], (TAMPERED, UNDETERMINED)
+    for label, data, verdicts in (
+        ("gone", None, (UNDETERMINED,)), ("empty", b"", bad), ("cut", text[:-2], bad),
+        ("of-the-head", files["checkpoint"], bad), ("of-another-size", world.copy.groups[0][1], bad),
+        ("flipped", text.replace(b"A", b"B", 1), bad),
+        ("by-a-stranger", write_checkpoint(world.origin, index + 1, bytes(32),
+                                           seeded_key("a stranger")), bad),
+    ):
+        changed = {key: value for key, value in {**files, name: data}.items() if value is not None}
+        yield Case(f"export/rotation-{label}", "export", lambda changed=changed: changed, verdicts,
+                   world.origin, pin)
 
 
 # --- Receipts ------------------------------------------------------------------------------------
@@ -306,7 +328,8 @@ def receipts(world: World, draw: random.Random, flips: int) -> Iterator[Case]:
         lines = text.split(b"\n")
         hashes = lines[3 : lines.index(b"")]
         for name, other in (("proof-longer", [*hashes, hashes[-1]]), ("proof-short", hashes[:-1]),
-                            ("proof-turned", hashes[::-1])):
+                            ("proof-of-31-bytes", [*hashes[:-1], base64.b64encode(bytes(31))]),
+                            ("proof-of-65", (hashes * 65)[:65]), ("proof-turned", hashes[::-1])):
             changed = lines[:3] + other + lines[3 + len(hashes):]
             yield case(f"{name}-{number}", b"\n".join(changed), TAMPERED)
     for left, right in zip(texts, texts[1:]):

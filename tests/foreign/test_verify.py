@@ -568,6 +568,12 @@ class SmallLedger:
         return self.copy.export_files((5,))
 
 
+def receipt_text(index: int, leaves: list[bytes], raw: bytes, text: bytes) -> bytes:
+    lines = ["c2sp.org/tlog-proof@v1", "extra " + base64.b64encode(raw).decode(), f"index {index}"]
+    lines += [base64.b64encode(one).decode() for one in inclusion(leaves, index)]
+    return "\n".join([*lines, "", ""]).encode() + text
+
+
 class WholeLedger(unittest.TestCase):
     SMALL = SmallLedger()
 
@@ -639,11 +645,25 @@ class WholeLedger(unittest.TestCase):
         self.assertEqual(self.against(self.receipt(6, leaves, raw, text)), "tampered")
         self.assertEqual(self.against(self.receipt(0, leaves, entries[0], text)), "tampered")
 
+    def test_receipts_behind_rotations(self):
+        """Who pinned the first key gets to the second by the receipt of the rotation."""
+        entries, ends, size = self.SMALL.copy.entries(), {}, 0
+        leaves = [leaf_hash(raw) for raw in entries]
+        for raws, text in self.SMALL.copy.groups:
+            size += len(raws)
+            ends[size] = text
+        texts = [receipt_text(index, leaves[:size], entries[index], ends[size])
+                 for index, size in ((2, 3), (5, 6), (6, 7))]
+        key, rotation, last = texts
+        judge = lambda links: verify_receipt(last, links, self.SMALL.pins, WALK).verdict()
+        self.assertEqual(judge([rotation]), "verified")
+        for links in ([], [key], [last], [rotation, rotation], [rotation[:-9]], [b""]):
+            self.assertEqual(judge(links), "tampered", links)
+        late = receipt_text(5, leaves, entries[5], ends[7])
+        self.assertEqual(judge([late]), "tampered")
+
     def receipt(self, index: int, leaves: list[bytes], raw: bytes, text: bytes):
-        lines = ["c2sp.org/tlog-proof@v1", "extra " + base64.b64encode(raw).decode(),
-                 f"index {index}"]
-        lines += [base64.b64encode(one).decode() for one in inclusion(leaves, index)]
-        return parse_receipt("\n".join([*lines, "", ""]).encode() + text)
+        return parse_receipt(receipt_text(index, leaves, raw, text))
 
     def against(self, receipt) -> str:
         with tempfile.TemporaryDirectory() as name:
@@ -662,6 +682,12 @@ class Layout(unittest.TestCase):
         self.assertEqual(tile_path(1_234, 17), "x001/234.p/17")
         self.assertEqual(list(tiles_of(600)), [(0, 256), (1, 256), (2, 88)])
         self.assertEqual(list(tiles_of(256)), [(0, 256)])
+
+    def test_bounds(self):
+        for parse, size in ((parse_entry, 65_536), (parse_checkpoint, 131_073),
+                            (parse_receipt, 221_589)):
+            with self.assertRaisesRegex(Refused, "at most"):
+                parse(bytes(size))
 
     def test_bundles(self):
         data = b"\x00\x01a\x00\x02bc"
