@@ -247,8 +247,8 @@ def succeeded(bench: Bench, entry: Entry) -> Iterator[Made]:
     for name, second, verdict in (("by-heir", heir, VERIFIED), ("by-heirless", other, TAMPERED)):
         step = Step(sign(EVENT, payload, world.key_of(actor), world.key_of(second)),
                     links=entry.links)
-        yield Made(f"settled-{name}", bench.append([succeed], [step], before=[raws for raws, _ in before]),
-                   verdict)
+        made = bench.append([succeed], [step], before=[raws for raws, _ in before])
+        yield Made(f"settled-{name}", made, verdict)
 
 
 def groups_with_ends(world: World) -> list[tuple[tuple[bytes, ...], int]]:

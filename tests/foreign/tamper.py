@@ -264,7 +264,7 @@ def malleated(lines: list[str], signature: str) -> bytes:
     return ("\n".join(lines[:3]) + "\n\n" + line).encode()
 
 
-# --- Pins, and what whoever holds the keys can make ------------------------------------------------
+# --- Pins, and what whoever holds the keys can make ----------------------------------------------
 
 
 def pins(world: World) -> Iterator[Case]:
@@ -291,7 +291,8 @@ def damaged_rotation(world: World, made) -> Iterator[Case]:
     text, bad = files[name], (TAMPERED, UNDETERMINED)
     for label, data, verdicts in (
         ("gone", None, (UNDETERMINED,)), ("empty", b"", bad), ("cut", text[:-2], bad),
-        ("of-the-head", files["checkpoint"], bad), ("of-another-size", world.copy.groups[0][1], bad),
+        ("of-the-head", files["checkpoint"], bad),
+        ("of-another-size", world.copy.groups[0][1], bad),
         ("flipped", text.replace(b"A", b"B", 1), bad),
         ("by-a-stranger", write_checkpoint(world.origin, index + 1, bytes(32),
                                            seeded_key("a stranger")), bad),
