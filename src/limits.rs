@@ -255,6 +255,13 @@ pub const MAX_PACK_ENTRIES: usize = 64;
 pub const MAX_PACK_BYTES: usize = 64 * 1024;
 /// Hashes in one row of the tree (C2SP tlog-tiles: tiles of height 8).
 pub const ROW_HASHES: usize = 256;
+/// *Format.* Levels of tiles: 8 levels of the tree each, and a tree of 64-bit size has 64.
+pub const TILE_LEVELS: u8 = 8;
+/// Bytes of the path of a tile. The longest is that of an entry bundle at the end of a tree of
+/// 2^64 - 1 entries: 13 before the index, 28 for its 17 digits, 6 for the width.
+pub const MAX_TILE_PATH_BYTES: usize = 13 + 28 + 6;
+/// Bytes of one entry bundle: each entry with its length of 2 bytes.
+pub const MAX_BUNDLE_BYTES: usize = ROW_HASHES * (2 + MAX_ENTRY_BYTES);
 /// Memory that sled may use as a cache of pages.
 pub const DATABASE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Rows that one page of a filtered list looks at; a page that stops here says so.

@@ -16,6 +16,8 @@ pub mod demo;
 pub mod doctor;
 pub mod draft;
 pub mod event_json;
+pub mod export;
+mod export_target;
 pub mod init;
 pub mod keyfile;
 pub mod keygen;
@@ -82,6 +84,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
     Verify(verify::VerifyArgs),
+    /// Write the ledger as files that verify without the service (C2SP tlog-tiles).
+    Export(export::ExportArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -149,6 +153,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Export(args) => export::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);

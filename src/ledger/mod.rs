@@ -1,7 +1,7 @@
 //! What makes a record impossible to change quietly.
 //!
-//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, and the codec
-//! of a journal frame: every byte that is part of the record.
+//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, tiles and entry
+//! bundles, and the codec of a journal frame: every byte that is part of the record.
 //!
 //! *Never:* does IO, knows sled, decides an order, judges an event. What verifies never calls what
 //! seals or builds proofs.
@@ -17,6 +17,7 @@ pub mod hash;
 pub mod keys;
 mod reader;
 pub mod receipt;
+pub mod tiles;
 pub mod tree;
 
 pub use base64::Base64Fault;
@@ -28,4 +29,5 @@ pub use envelope::{
 pub use hash::ChainValue;
 pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt};
+pub use tiles::{Tile, TileBuilder, TileKind};
 pub use tree::{Frontier, NodeSource, ProofFault, ProofRefused};
