@@ -354,7 +354,15 @@ pub const DOORS_WORST_BYTES: usize = REPLY_BUDGET_BYTES
     + MAX_CONNECTIONS * CONNECTION_BYTES
     + (MAX_CALLS_IN_FLIGHT + MAX_STRANGER_CALLS) * MAX_HEADER_BYTES;
 
+/// Bytes of a reply that is one entry bundle: 256 entries, each behind a tag of 1 byte and a length
+/// of 3. Only for those who may read all entries, so no stranger's budget has to hold it.
+pub const BUNDLE_REPLY_BYTES: usize = ROW_HASHES * (4 + MAX_ENTRY_BYTES);
+/// Seconds that a tile may be kept by whoever fetched it: a year, as caches take it for ever.
+pub const TILE_CACHE_SECONDS: u32 = 31_536_000;
+
 const _: () = assert!(MAX_RECEIPT_BYTES <= SMALL_REPLY_BYTES);
+const _: () = assert!(MAX_REPLY_BYTES <= BUNDLE_REPLY_BYTES, "it is the longest reply of all");
+const _: () = assert!(BUNDLE_REPLY_BYTES <= CALLER_REPLY_BYTES, "one always fits a share");
 const _: () = assert!(MAX_PAGE_BYTES + MAX_PAGE_BYTES / 4 <= PAGE_REPLY_BYTES);
 const _: () = assert!(MAX_REPLY_BYTES <= ADDRESS_REPLY_BYTES, "one reply always fits a share");
 const _: () = assert!(DOORS_WORST_BYTES <= 1_600 * 1024 * 1024, "1.6 GB is what operators read");

@@ -11,15 +11,14 @@ use super::export_target::{CHECKPOINT_NAME, Target, rotation_name};
 use super::init::guard_of;
 use super::output::{bar, print_json, thousands};
 use crate::domain::{EntryCount, EntryIndex, Hash32, Origin, PublicKey};
+use crate::ledger::Frontier;
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::tiles::{TILE_WIDTH, Tile, TileBuilder, TileKind, encode_hashes, push_entry};
-use crate::ledger::{Entry, EntryKind, Envelope, Frontier};
 use crate::limits::{MAX_BUNDLE_BYTES, MAX_LEDGER_KEYS};
+use crate::node::statement::named_key;
 use crate::store::{JournalCause, ReadOnly, Store, StoreConfig, read_guard};
-use crate::wire::decode_statement;
-use crate::wire::statement::StatementBody;
 
 /// Write the ledger as a C2SP tlog-tiles directory: checkpoint, hash tiles, entry bundles, and the
 /// checkpoints at which its key changed. It verifies without the service. Called again with the
@@ -236,7 +235,7 @@ impl Reading {
             if Some(self.frontier.size()) == self.before {
                 self.root_before = Some(self.frontier.root());
             }
-            rotated = next_key(entry).map(|key| (EntryIndex(index), key)).or(rotated);
+            rotated = named_key(entry).map(|key| (EntryIndex(index), key)).or(rotated);
         }
         self.last = Some((self.key, ending.clone()));
         let Some((index, key)) = rotated else { return Ok(()) };
@@ -278,26 +277,16 @@ impl Reading {
     }
 }
 
-/// The next ledger key, where an entry names one.
-fn next_key(entry: &Bytes) -> Option<PublicKey> {
-    let entry = Entry::parse(entry).ok().filter(|entry| entry.kind == EntryKind::Statement)?;
-    let envelope = Envelope::parse(&entry.envelope).ok()?;
-    match decode_statement(&envelope.payload).ok()?.body {
-        StatementBody::LedgerKeyRotation { next_key, .. } => Some(next_key),
-        StatementBody::LotStateRoot { .. } | StatementBody::RestartNote { .. } => None,
-    }
-}
-
 /// Entries into files: holds one bundle, and the right edge of the tree.
 #[derive(Default)]
-struct Tiles {
+pub(super) struct Tiles {
     builder: TileBuilder,
     builder_size: u64,
     bundle: Vec<u8>,
 }
 
 impl Tiles {
-    fn push(&mut self, entry: &Bytes, target: &mut Target) -> anyhow::Result<()> {
+    pub(super) fn push(&mut self, entry: &Bytes, target: &mut Target) -> anyhow::Result<()> {
         push_entry(&mut self.bundle, entry)?;
         debug_assert!(self.bundle.len() <= MAX_BUNDLE_BYTES, "256 entries at most");
         self.builder_size += 1;
@@ -323,7 +312,7 @@ impl Tiles {
         Ok(())
     }
 
-    fn end(mut self, target: &mut Target) -> anyhow::Result<()> {
+    pub(super) fn end(mut self, target: &mut Target) -> anyhow::Result<()> {
         self.end_bundle(target)?;
         for (tile, hashes) in self.builder.partial() {
             target.put(&tile.path(), &encode_hashes(hashes))?;

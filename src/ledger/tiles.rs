@@ -146,6 +146,14 @@ impl Tile {
         }
     }
 
+    /// The tile at a place, as wide as a tree of so many entries has it; `None` beyond the tree.
+    pub fn of_tree(kind: TileKind, index: u64, size: EntryCount) -> Option<Self> {
+        let first = index.checked_mul(u64::from(TILE_WIDTH))?;
+        let left = places(kind.level(), size).checked_sub(first).filter(|left| *left > 0)?;
+        let width = u16::try_from(left).map_or(TILE_WIDTH, |left| left.min(TILE_WIDTH));
+        Some(Self { kind, index, width })
+    }
+
     /// What it holds.
     pub const fn kind(&self) -> TileKind {
         self.kind
@@ -245,21 +253,10 @@ impl TileKind {
     }
 }
 
-/// Every tile of a tree of so many entries: entry bundles, then each level from the leaves up, each
-/// from the left.
-pub fn tiles_of(size: EntryCount) -> impl Iterator<Item = Tile> {
-    let levels = (0..TILE_LEVELS).map(|level| TileKind::Hashes { level });
-    std::iter::once(TileKind::Entries).chain(levels).flat_map(move |kind| tiles_of_kind(kind, size))
-}
-
 /// The tiles of one kind that a tree of so many entries has, from the left.
 pub fn tiles_of_kind(kind: TileKind, size: EntryCount) -> impl Iterator<Item = Tile> {
-    let width = u64::from(TILE_WIDTH);
-    let places = places(kind.level(), size);
-    (0..places.div_ceil(width)).map(move |index| {
-        let left = (places - index * width).min(width);
-        Tile { kind, index, width: u16::try_from(left).unwrap_or(TILE_WIDTH) }
-    })
+    let count = places(kind.level(), size).div_ceil(u64::from(TILE_WIDTH));
+    (0..count).filter_map(move |index| Tile::of_tree(kind, index, size))
 }
 
 /// Hashes on a level of tiles, in a tree of so many entries.
@@ -388,5 +385,215 @@ impl TileBuilder {
             }
         }
         partial
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::hash::leaf_hash;
+    use crate::ledger::tree::Frontier;
+    use proptest::prelude::*;
+    use tlog_tiles::tile::Tile as TheirTile;
+    use tlog_tiles::tlog;
+
+    /// The same tile, in the names of the other implementation: it also spells the height, and
+    /// calls entries data.
+    fn their_path(tile: &Tile) -> String {
+        let is_data = tile.kind() == TileKind::Entries;
+        let (level, width) = (tile.kind().level(), u32::from(tile.width()));
+        let theirs = TheirTile::new(TILE_HEIGHT, level, tile.index(), width, is_data).path();
+        theirs.replacen("tile/8/", "tile/", 1).replacen("/data/", "/entries/", 1)
+    }
+
+    #[test]
+    fn paths_are_those_of_the_specification() {
+        let hashes = |level| TileKind::Hashes { level };
+        let rows = [
+            (TileKind::Entries, 0, 256, "tile/entries/000"),
+            (TileKind::Entries, 999, 1, "tile/entries/999.p/1"),
+            (hashes(0), 1_000, 256, "tile/0/x001/000"),
+            (hashes(2), 1_234_067, 255, "tile/2/x001/x234/067.p/255"),
+            (hashes(7), 0, 255, "tile/7/000.p/255"),
+            (
+                TileKind::Entries,
+                (1 << 56) - 1,
+                255,
+                "tile/entries/x072/x057/x594/x037/x927/935.p/255",
+            ),
+        ];
+        for (kind, index, width, path) in rows {
+            let tile = Tile::new(kind, index, width).unwrap();
+            assert_eq!(tile.path(), path);
+            assert_eq!(Tile::parse(path), Ok(tile));
+            assert_eq!(their_path(&tile), path);
+            assert!(path.len() <= MAX_TILE_PATH_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        let refused = [
+            "",
+            "tile",
+            "tile/",
+            "tile/0",
+            "tile/0/",
+            "tile/0/0",
+            "tile/0/0000",
+            "tile/0/x000/001",
+            "tile/0/x001/x234",
+            "tile/0/001/234",
+            "tile/0/001/",
+            "/tile/0/001",
+            "tile/00/001",
+            "tile/+0/001",
+            "tile/8/000.p/1",
+            "tile/256/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/000.p/",
+            "tile/0/000.p/1.p/1",
+            "tile/0/-01",
+            "tile/0/\u{0661}\u{0661}\u{0661}",
+            "tile/data/000",
+            "tile/entries/../000",
+            "tile/entries/x072/x057/x594/x037/x927/935",
+            "tile/entries/x072/x057/x594/x037/x927/936.p/1",
+            "tile/7/000",
+            "tile/entries/x999/x999/x999/x999/x999/x999/x999/x999/x999/999",
+        ];
+        for path in refused {
+            assert!(Tile::parse(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_tree_has_the_tiles_of_the_specification() {
+        let widths = |level, size| -> Vec<u16> {
+            let kind = TileKind::Hashes { level };
+            let tiles: Vec<Tile> = tiles_of_kind(kind, EntryCount(size)).collect();
+            assert!((0..).zip(&tiles).all(|(index, tile)| tile.index() == index));
+            assert!(tiles.iter().all(|tile| tile.is_within(EntryCount(size))));
+            tiles.iter().map(Tile::width).collect()
+        };
+        assert!(widths(0, 0).is_empty());
+        assert_eq!(widths(0, 256), [256]);
+        assert_eq!(widths(1, 256), [1]);
+        // The example of the specification.
+        assert_eq!((widths(0, 70_000).len(), widths(0, 70_000)[273]), (274, 112));
+        assert_eq!(widths(1, 70_000), [256, 17]);
+        assert_eq!(widths(2, 70_000), [1]);
+        assert!(widths(3, 70_000).is_empty());
+        let last = Tile::of_tree(TileKind::Hashes { level: 7 }, 0, EntryCount(u64::MAX));
+        assert_eq!(last.unwrap().width(), 255);
+        assert_eq!(Tile::of_tree(TileKind::Entries, u64::MAX, EntryCount(u64::MAX)), None);
+    }
+
+    /// The storage that the other implementation asks for.
+    #[derive(Default)]
+    struct Stored(Vec<tlog::Hash>);
+
+    impl tlog::HashReader for Stored {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog::Hash>, tlog::Error> {
+            Ok(indexes.iter().map(|index| self.0[usize::try_from(*index).unwrap()]).collect())
+        }
+    }
+
+    #[test]
+    fn tiles_that_grow_are_those_that_others_cut() {
+        let (mut stored, mut builder) = (Stored::default(), TileBuilder::default());
+        let mut frontier = Frontier::default();
+        let mut tiles = std::collections::BTreeMap::new();
+        let sizes = [1, 2, 255, 256, 257, 511, 512, 700, 66_000];
+        for number in 0..66_000_u64 {
+            let entry = number.to_be_bytes();
+            stored.0.extend(tlog::stored_hashes(number, &entry, &stored).unwrap());
+            frontier.push(leaf_hash(&entry));
+            tiles.extend(builder.push(leaf_hash(&entry)));
+            let size = number + 1;
+            if !sizes.contains(&size) {
+                continue;
+            }
+            let mut now = tiles.clone();
+            now.extend(builder.partial().into_iter().map(|(tile, it)| (tile, it.to_vec())));
+            let expected = (0..TILE_LEVELS)
+                .flat_map(|level| tiles_of_kind(TileKind::Hashes { level }, EntryCount(size)));
+            assert_eq!(now.keys().copied().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+            for theirs in TheirTile::new_tiles(TILE_HEIGHT, 0, size) {
+                let bytes = theirs.read_data(&stored).unwrap();
+                let path = theirs.path().replacen("tile/8/", "tile/", 1);
+                let ours = &now[&Tile::parse(&path).unwrap()];
+                assert_eq!(encode_hashes(ours), bytes, "{path} of {size}");
+                assert_eq!(
+                    parse_hashes(&bytes, theirs.width().try_into().unwrap()).unwrap(),
+                    *ours
+                );
+            }
+            let root = tlog::tree_hash(size, &stored).unwrap();
+            assert_eq!(frontier.root().0, root.0);
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_is_not_what_its_path_says_is_refused_where_it_breaks() {
+        let good = [&[0, 3][..], b"abc", &[0, 0], &[0, 1], b"z"].concat();
+        let read = |bytes: &[u8], width| -> (usize, Option<BundleFault>) {
+            let bytes = Bytes::copy_from_slice(bytes);
+            let (mut good, mut fault) = (0, None);
+            for entry in bundle_entries(&bytes, width) {
+                assert_eq!(fault, None, "the first fault is the last item");
+                match entry {
+                    Ok(_) => good += 1,
+                    Err(found) => fault = Some(found),
+                }
+            }
+            (good, fault)
+        };
+        assert_eq!(read(&good, 3), (3, None));
+        let too_long = BundleFault::TooLong { offset: 7, left: 3, width: 2 };
+        assert_eq!(read(&good, 2), (2, Some(too_long)));
+        let too_few = BundleFault::TooFew { offset: 10, found: 3, width: 4 };
+        assert_eq!(read(&good, 4), (3, Some(too_few)));
+        let beyond = BundleFault::BeyondEnd { offset: 7, length: 1, left: 0 };
+        assert_eq!(read(&good[..9], 3), (2, Some(beyond)));
+        assert_eq!(read(&good[..8], 3), (2, Some(BundleFault::InsideLength { offset: 7 })));
+        let too_few = BundleFault::TooFew { offset: 0, found: 0, width: 1 };
+        assert_eq!(read(&[], 1), (0, Some(too_few)));
+    }
+
+    #[test]
+    fn a_tile_has_whole_hashes_and_no_others() {
+        assert_eq!(parse_hashes(&[7; 64], 2).unwrap(), [Hash32([7; 32]); 2]);
+        for (found, width) in [(63, 2), (64, 1), (64, 3), (0, 1)] {
+            assert_eq!(parse_hashes(&vec![7; found], width), Err(HashesFault { width, found }));
+        }
+        assert_eq!(push_entry(&mut Vec::new(), &[0; 65_536]), Err(EntryTooLong { found: 65_536 }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_is_read_is_spelled_the_same(
+            path in "tile/(entries|[0-9]{1,2})/(x[0-9]{3}/){0,3}[0-9]{3}(\\.p/[0-9]{1,3})?"
+        ) {
+            if let Ok(tile) = Tile::parse(&path) {
+                prop_assert_eq!(tile.path(), &*path);
+                prop_assert_eq!(their_path(&tile), path);
+            }
+        }
+
+        #[test]
+        fn entries_come_back_as_they_were_put(
+            entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..40)
+        ) {
+            let mut bundle = Vec::new();
+            for entry in &entries {
+                push_entry(&mut bundle, entry).unwrap();
+            }
+            let width = u16::try_from(entries.len()).unwrap();
+            let read: Result<Vec<Bytes>, _> = bundle_entries(&bundle.into(), width).collect();
+            prop_assert_eq!(read.unwrap(), entries);
+        }
     }
 }
