@@ -319,6 +319,8 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
         ) => Probe::No,
         (name, Kind::Bytes) if name.ends_with("_id") => Probe::Id,
         ("entry_index", _) => Probe::Index,
+        // Of all entries, for overseers only; see `tests/json_tlog.rs`.
+        ("bundle_index" | "width", _) => Probe::No,
         // Selects from what is seen anyway, or says as of when.
         (
             "page_size" | "page_token" | "from_entry_index" | "material" | "status" | "substance"
