@@ -175,6 +175,7 @@ impl Tile {
     }
 
     /// The same place, full.
+    #[must_use]
     pub const fn full(&self) -> Self {
         Self { kind: self.kind, index: self.index, width: TILE_WIDTH }
     }
@@ -192,28 +193,22 @@ impl Tile {
 
     /// Its path, as in `tile/0/x001/234.p/17`.
     pub fn path(&self) -> String {
-        let mut groups = Vec::new();
-        let mut left = self.index;
+        let mut index = format!("{:03}", self.index % 1_000);
+        let mut left = self.index / 1_000;
         // A 64-bit number has at most 7 groups of three digits.
-        loop {
-            groups.push(left % 1_000);
+        while left > 0 {
+            index = format!("x{:03}/{index}", left % 1_000);
             left /= 1_000;
-            if left == 0 {
-                break;
-            }
         }
-        let mut path = match self.kind {
-            TileKind::Entries => "tile/entries".to_owned(),
-            TileKind::Hashes { level } => format!("tile/{level}"),
+        let kind = match self.kind {
+            TileKind::Entries => "entries".to_owned(),
+            TileKind::Hashes { level } => level.to_string(),
         };
-        for (place, group) in groups.iter().enumerate().rev() {
-            let mark = if place == 0 { "" } else { "x" };
-            path.push_str(&format!("/{mark}{group:03}"));
+        if self.is_full() {
+            format!("tile/{kind}/{index}")
+        } else {
+            format!("tile/{kind}/{index}.p/{}", self.width)
         }
-        if !self.is_full() {
-            path.push_str(&format!(".p/{}", self.width));
-        }
-        path
     }
 
     /// Reads a path, which has one spelling.
@@ -569,7 +564,9 @@ mod tests {
         for (found, width) in [(63, 2), (64, 1), (64, 3), (0, 1)] {
             assert_eq!(parse_hashes(&vec![7; found], width), Err(HashesFault { width, found }));
         }
-        assert_eq!(push_entry(&mut Vec::new(), &[0; 65_536]), Err(EntryTooLong { found: 65_536 }));
+        let longer = vec![0; MAX_ENTRY_BYTES + 1];
+        let fault = push_entry(&mut Vec::new(), &longer);
+        assert_eq!(fault, Err(EntryTooLong { found: MAX_ENTRY_BYTES + 1 }));
     }
 
     proptest! {

@@ -276,7 +276,8 @@ impl Reader {
         consistency_proof(old, new, &self.store.tree()).map(Some).map_err(tree_fault)
     }
 
-    /// The hashes of a tile; `None` when the tree under the last checkpoint does not have all of it.
+    /// The hashes of a tile; `None` when the tree under the last checkpoint does not have all of
+    /// it.
     pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<Hash32>>, ReadFault> {
         let TileKind::Hashes { level } = tile.kind() else { return Ok(None) };
         if !tile.is_within(self.size()) {

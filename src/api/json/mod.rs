@@ -1,15 +1,16 @@
 //! The same calls as JSON over HTTP, for what cannot speak gRPC.
 //!
 //! *Owns:* paths and verbs, read from the annotations in the protos; JSON to messages and back;
-//! errors as AIP-193 JSON; the `OpenAPI` page. There is no code per call, but for the tree, which is
-//! also served as files (C2SP tlog-tiles).
+//! errors as AIP-193 JSON; the `OpenAPI` page. There is no code per call, but for the tree, which
+//! is also served as files (C2SP tlog-tiles).
 //!
 //! *Never:* answers a call itself: every one goes through the gate to the service that gRPC calls,
 //! so policy, limits, viewer and deadline are the same. Never signs or reads what is signed: an
 //! envelope travels as base64, and JSON is never what a signature covers. Holds no float, and tells
 //! no browser of another origin that it may read (no CORS).
 //!
-//! *See:* `docs/JSON.md`; `docs/FORMAT.md`, section 17; `proto/google/api/http.proto`; the protos of the services.
+//! *See:* `docs/JSON.md`; `docs/FORMAT.md`, section 17, for the files;
+//! `proto/google/api/http.proto`; the protos of the services.
 
 mod body;
 mod door;
@@ -47,7 +48,8 @@ static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the protos are a descriptor set"));
 
 /// Everything of the one port: under `/v1` and at `/openapi.json` JSON for the services behind
-/// `inner`, under `/tlog` the tree as files, else `grpc`. What is neither is told that nothing is there.
+/// `inner`, under `/tlog` the tree as files, else `grpc`. What is neither is told that nothing is
+/// there.
 ///
 /// `inner` has to be the gate: the extensions of a request (its connection) and its `authorization`
 /// are handed on to it, and what it set aside for the answer comes back.
