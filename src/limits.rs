@@ -255,6 +255,13 @@ pub const MAX_PACK_ENTRIES: usize = 64;
 pub const MAX_PACK_BYTES: usize = 64 * 1024;
 /// Hashes in one row of the tree (C2SP tlog-tiles: tiles of height 8).
 pub const ROW_HASHES: usize = 256;
+/// *Format.* Levels of tiles: 8 levels of the tree each, and a tree of 64-bit size has 64.
+pub const TILE_LEVELS: u8 = 8;
+/// Bytes of the path of a tile. The longest is that of an entry bundle at the end of a tree of
+/// 2^64 - 1 entries: 13 before the index, 28 for its 17 digits, 6 for the width.
+pub const MAX_TILE_PATH_BYTES: usize = 13 + 28 + 6;
+/// Bytes of one entry bundle: each entry with its length of 2 bytes.
+pub const MAX_ENTRY_BUNDLE_BYTES: usize = ROW_HASHES * (2 + MAX_ENTRY_BYTES);
 /// Memory that sled may use as a cache of pages.
 pub const DATABASE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Rows that one page of a filtered list looks at; a page that stops here says so.
@@ -347,7 +354,15 @@ pub const DOORS_WORST_BYTES: usize = REPLY_BUDGET_BYTES
     + MAX_CONNECTIONS * CONNECTION_BYTES
     + (MAX_CALLS_IN_FLIGHT + MAX_STRANGER_CALLS) * MAX_HEADER_BYTES;
 
+/// Bytes of a reply that is one entry bundle: 256 entries, each behind a tag of 1 byte and a length
+/// of 3. Only for those who may read all entries, so no stranger's budget has to hold it.
+pub const BUNDLE_REPLY_BYTES: usize = ROW_HASHES * (4 + MAX_ENTRY_BYTES);
+/// Seconds that a tile may be kept by whoever fetched it: a year, as caches take it for ever.
+pub const TILE_CACHE_SECONDS: u32 = 31_536_000;
+
 const _: () = assert!(MAX_RECEIPT_BYTES <= SMALL_REPLY_BYTES);
+const _: () = assert!(MAX_REPLY_BYTES <= BUNDLE_REPLY_BYTES, "it is the longest reply of all");
+const _: () = assert!(BUNDLE_REPLY_BYTES <= CALLER_REPLY_BYTES, "one always fits a share");
 const _: () = assert!(MAX_PAGE_BYTES + MAX_PAGE_BYTES / 4 <= PAGE_REPLY_BYTES);
 const _: () = assert!(MAX_REPLY_BYTES <= ADDRESS_REPLY_BYTES, "one reply always fits a share");
 const _: () = assert!(DOORS_WORST_BYTES <= 1_600 * 1024 * 1024, "1.6 GB is what operators read");
@@ -421,10 +436,10 @@ pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
 pub const MAX_ERROR_TEXT_BYTES: usize = 768;
 /// *Format.* Entries of a bundle: the story of a lot with a hundred thousand ancestors, and what it
 /// rests on.
-pub const MAX_BUNDLE_ENTRIES: usize = 500_000;
+pub const MAX_LOT_BUNDLE_ENTRIES: usize = 500_000;
 /// *Format.* Bytes of a bundle. Usual entries take 1.6 kB each with their proofs, so that the most
 /// entries fit.
-pub const MAX_BUNDLE_BYTES: usize = 1 << 30;
+pub const MAX_LOT_BUNDLE_BYTES: usize = 1 << 30;
 /// Entries that a verification takes apart on all cores while it judges as many: 1,024 of the
 /// largest are 64 MiB, and two such pieces are in hand.
 pub const PIECE_ENTRIES: usize = 1_024;

@@ -84,7 +84,7 @@ fn of_entries(forged: &Forged, lot: LotId, indexes: &[EntryIndex]) -> Bundle {
 }
 
 fn judged(bundle: &Bundle) -> BundleReport {
-    verify_bundle(bundle.encode().as_bytes(), Some(bundle.lot), &pins())
+    verify_bundle(bundle.encode().as_bytes(), Some(bundle.lot), &pins(), None)
 }
 
 fn told(report: &BundleReport) -> String {
@@ -175,19 +175,19 @@ fn every_byte_of_a_bundle_counts() {
     let (whole, lot) = short();
     let text = bundle(&whole, &seen(&whole), lot).encode();
     let asked = Some(lot);
-    assert_eq!(verify_bundle(text.as_bytes(), asked, &pins()).verdict, Verdict::Verified);
+    assert_eq!(verify_bundle(text.as_bytes(), asked, &pins(), None).verdict, Verdict::Verified);
     for place in 0..text.len() {
         let mut bent = text.clone().into_bytes();
         bent[place] ^= 1 << (place % 7);
-        let report = verify_bundle(&bent, asked, &pins());
+        let report = verify_bundle(&bent, asked, &pins(), None);
         assert_eq!(report.verdict, Verdict::Tampered, "byte {place}: {}", told(&report));
     }
     for length in 0..text.len() {
-        let report = verify_bundle(&text.as_bytes()[..length], asked, &pins());
+        let report = verify_bundle(&text.as_bytes()[..length], asked, &pins(), None);
         assert_eq!(report.verdict, Verdict::Tampered, "cut at {length}");
     }
     let more = [text.as_bytes(), b"\n"].concat();
-    assert_eq!(kinds(&verify_bundle(&more, asked, &pins())), [Kind::BundleMalformed]);
+    assert_eq!(kinds(&verify_bundle(&more, asked, &pins(), None)), [Kind::BundleMalformed]);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_bundle_of_another_lot_ledger_or_proof_is_refused() {
     let text = good.encode();
 
     let other = *lots(&whole).iter().find(|it| **it != lot).unwrap();
-    let report = verify_bundle(text.as_bytes(), Some(other), &pins());
+    let report = verify_bundle(text.as_bytes(), Some(other), &pins(), None);
     assert_eq!(kinds(&report), [Kind::BundleOfOther]);
 
     // The proofs of two entries in each other's place.
@@ -211,9 +211,9 @@ fn a_bundle_of_another_lot_ledger_or_proof_is_refused() {
 
     // Another ledger's key, and nobody's.
     let pinned = |key: Option<PublicKey>| Pins { ledger_key: key, ..pins() };
-    let report = verify_bundle(text.as_bytes(), Some(lot), &pinned(Some(public(LEDGER - 1))));
+    let report = verify_bundle(text.as_bytes(), Some(lot), &pinned(Some(public(LEDGER - 1))), None);
     assert_eq!((report.verdict, kinds(&report)[0]), (Verdict::Tampered, Kind::LedgerKeyMismatch));
-    let report = verify_bundle(text.as_bytes(), Some(lot), &pinned(None));
+    let report = verify_bundle(text.as_bytes(), Some(lot), &pinned(None), None);
     assert_eq!((report.verdict, kinds(&report)), (Verdict::Warnings, vec![Kind::PinsMissing]));
 
     // Every hash and the checkpoint made anew by somebody who has another key.
@@ -278,7 +278,7 @@ fn a_rotated_ledgers_bundle_carries_the_receipts_of_its_rotations() {
     good.rotations = vec![receipt(&whole, at)];
     for pinned in [LEDGER, next] {
         let pins = Pins { ledger_key: Some(public(pinned)), ..pins() };
-        let report = verify_bundle(good.encode().as_bytes(), Some(lot), &pins);
+        let report = verify_bundle(good.encode().as_bytes(), Some(lot), &pins, None);
         assert_eq!(report.verdict, Verdict::Verified, "{}", told(&report));
     }
     let bare = Bundle { rotations: Vec::new(), ..good };

@@ -319,10 +319,12 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
         ) => Probe::No,
         (name, Kind::Bytes) if name.ends_with("_id") => Probe::Id,
         ("entry_index", _) => Probe::Index,
-        // Selects from what is seen anyway, or says as of when.
+        // Selects from what is seen anyway, or says as of when; or it is of all entries, for
+        // overseers only (see `tests/json_tlog.rs`).
         (
             "page_size" | "page_token" | "from_entry_index" | "material" | "status" | "substance"
-            | "as_of_ms" | "as_of_entry_index" | "open_only" | "is_open" | "state",
+            | "as_of_ms" | "as_of_entry_index" | "open_only" | "is_open" | "state" | "bundle_index"
+            | "width",
             _,
         ) => Probe::No,
         (name, _) => panic!("{}: how is {name} probed?", name_of(method)),

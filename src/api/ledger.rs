@@ -15,7 +15,8 @@ use super::viewer::{Viewer, viewer_of};
 use super::watch::{Watches, Watching};
 use crate::domain::{EntryCount, EntryIndex, EventId};
 use crate::ledger::receipt::Receipt;
-use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES};
+use crate::ledger::tiles::{TILE_WIDTH, Tile, TileFault, TileKind, encode_hashes};
+use crate::limits::{ENTRY_READ_AHEAD, MAX_PAGE_BYTES, TILE_LEVELS};
 use crate::node::{AppendError, BatchError, Reader};
 use crate::wire::v1;
 use crate::wire::v1::get_receipt_request::Subject;
@@ -146,6 +147,22 @@ impl LedgerService for LedgerDesk {
         let id = id_of(&request);
         let request = request.into_inner();
         answer(id, self.desk.read(move |reader| consistency(reader, &request)).await)
+    }
+
+    async fn get_tile(&self, request: Request<v1::GetTileRequest>) -> Answer<v1::GetTileResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        answer(id, self.desk.read(move |reader| hash_tile(reader, &request)).await)
+    }
+
+    async fn get_entry_bundle(
+        &self,
+        request: Request<v1::GetEntryBundleRequest>,
+    ) -> Answer<v1::GetEntryBundleResponse> {
+        let id = id_of(&request);
+        let request = request.into_inner();
+        // The gate lets overseers only come here, who see every entry.
+        answer(id, self.desk.read(move |reader| entry_bundle(reader, &request)).await)
     }
 
     async fn get_receipt(
@@ -303,6 +320,45 @@ fn consistency(
     let proof = reader.consistency_proof(old, new)?;
     let proof = proof.ok_or_else(|| missing("tree", &new))?;
     Ok(v1::GetConsistencyProofResponse { hashes: raw_hashes(&proof) })
+}
+
+fn hash_tile(
+    reader: &Reader,
+    request: &v1::GetTileRequest,
+) -> Result<v1::GetTileResponse, Failure> {
+    let Ok(level) = u8::try_from(request.level) else {
+        let rule = format!("0 to {}", TILE_LEVELS - 1);
+        return Err(Failure::field("level", rule, request.level.to_string()));
+    };
+    let tile = asked_tile(TileKind::Hashes { level }, request.tile_index, request.width)?;
+    let hashes = reader.tile(&tile)?.ok_or_else(|| missing("tile", &tile.path()))?;
+    Ok(v1::GetTileResponse { tile: encode_hashes(&hashes).into() })
+}
+
+fn entry_bundle(
+    reader: &Reader,
+    request: &v1::GetEntryBundleRequest,
+) -> Result<v1::GetEntryBundleResponse, Failure> {
+    let tile = asked_tile(TileKind::Entries, request.bundle_index, request.width)?;
+    let entries = reader.bundle(&tile)?.ok_or_else(|| missing("entry bundle", &tile.path()))?;
+    Ok(v1::GetEntryBundleResponse { entries })
+}
+
+/// The tile that a request is about; a width of 0 is that of a full one.
+fn asked_tile(kind: TileKind, index: u64, width: u32) -> Result<Tile, Failure> {
+    let wide = if width == 0 { Some(TILE_WIDTH) } else { u16::try_from(width).ok() };
+    let wide = wide
+        .filter(|wide| *wide <= TILE_WIDTH)
+        .ok_or_else(|| Failure::field("width", format!("0 to {TILE_WIDTH}"), width.to_string()))?;
+    Tile::new(kind, index, wide).map_err(|fault| match fault {
+        TileFault::Level { found } => {
+            Failure::field("level", format!("0 to {}", TILE_LEVELS - 1), found.to_string())
+        }
+        // Beyond any tree is beyond this one.
+        TileFault::Index { .. } | TileFault::Width { .. } | TileFault::Path => {
+            missing("tile", &index)
+        }
+    })
 }
 
 /// Against which checkpoint a receipt is.

@@ -61,7 +61,7 @@ use shares::Shares;
 use crate::domain::TimeMs;
 use crate::domain::party::PartyState;
 use crate::domain::vocabulary::PartyRole;
-use crate::limits::{MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
+use crate::limits::{BUNDLE_REPLY_BYTES, MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
 use crate::node::Node;
 use crate::node::clock::{Clock, SystemClock};
 use crate::wire::DESCRIPTORS;
@@ -179,7 +179,7 @@ fn services(
         .add_service(
             LedgerServiceServer::new(ledger_desk)
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
-                .max_encoding_message_size(MAX_REPLY_BYTES),
+                .max_encoding_message_size(BUNDLE_REPLY_BYTES),
         )
         .add_service(
             LotServiceServer::new(lots::LotDesk(desk.clone()))

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::identity::{Caller, Scope};
 use super::viewer::Viewer;
-use crate::limits::{MAX_REPLY_BYTES, PAGE_REPLY_BYTES, SMALL_REPLY_BYTES};
+use crate::limits::{BUNDLE_REPLY_BYTES, MAX_REPLY_BYTES, PAGE_REPLY_BYTES, SMALL_REPLY_BYTES};
 
 /// When a call is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,11 @@ impl Row {
         Self { reply_bytes: SMALL_REPLY_BYTES, ..self }
     }
 
+    /// The call answers one entry bundle.
+    const fn bundle(self) -> Self {
+        Self { reply_bytes: BUNDLE_REPLY_BYTES, ..self }
+    }
+
     /// The call answers one page.
     const fn page(self) -> Self {
         Self { reply_bytes: PAGE_REPLY_BYTES, ..self }
@@ -84,6 +89,11 @@ const fn append(method: &'static str) -> Row {
 /// Overseers only.
 const fn overseer(method: &'static str) -> Row {
     Row::of(method, Rule::Overseer, Scope::Admin)
+}
+
+/// Overseers only, and what they read is the record itself: a token that reads will do.
+const fn audit(method: &'static str) -> Row {
+    Row::of(method, Rule::Overseer, Scope::Read)
 }
 
 /// The name that [`member`] had; for rows that are on their way.
@@ -124,9 +134,11 @@ pub const POLICY: &[Row] = &[
     public("urbanmine.v1.LedgerService/GetCosignedCheckpoint").small(),
     member("urbanmine.v1.LedgerService/GetCosignedReceipt").small(),
     member("urbanmine.v1.LedgerService/GetEntry").small(),
+    audit("urbanmine.v1.LedgerService/GetEntryBundle").bundle(),
     public("urbanmine.v1.LedgerService/GetInclusionProof").small(),
     public("urbanmine.v1.LedgerService/GetLedger").small(),
     member("urbanmine.v1.LedgerService/GetReceipt").small(),
+    public("urbanmine.v1.LedgerService/GetTile").small(),
     member("urbanmine.v1.LedgerService/ListEntries").page(),
     watch("urbanmine.v1.LedgerService/WatchEntries"),
     member("urbanmine.v1.LotService/GetCampaign").small(),

@@ -17,7 +17,7 @@ use super::verify::{PinArgs, remembered};
 use crate::domain::{EntryCount, EntryIndex, LotId};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::{Bundle, BundledEntry, Receipt};
-use crate::limits::MAX_BUNDLE_ENTRIES;
+use crate::limits::MAX_LOT_BUNDLE_ENTRIES;
 use crate::verify::{Story, Verdict, Verifier};
 
 /// Write one lot's story into a file: every entry behind it, each with its proof, so that anybody
@@ -188,8 +188,8 @@ fn build(
         let (entry, proof) = (picked.entry(index)?, picked.inclusion(index, size)?);
         entries.push(BundledEntry { index, entry, proof });
     }
-    if entries.len() > MAX_BUNDLE_ENTRIES {
-        bail!("{} entries, and a bundle has at most {MAX_BUNDLE_ENTRIES}", entries.len());
+    if entries.len() > MAX_LOT_BUNDLE_ENTRIES {
+        bail!("{} entries, and a bundle has at most {MAX_LOT_BUNDLE_ENTRIES}", entries.len());
     }
     Ok(Bundle { lot, entries, rotations, lot_states: Vec::new(), checkpoint })
 }

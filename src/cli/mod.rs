@@ -17,6 +17,10 @@ pub mod demo;
 pub mod doctor;
 pub mod draft;
 pub mod event_json;
+pub mod export;
+#[allow(dead_code, reason = "verify is to read exports by it")]
+mod export_source;
+mod export_target;
 pub mod init;
 pub mod keyfile;
 pub mod keygen;
@@ -92,6 +96,8 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Run a witness: cosign the checkpoints of logs that only grow.
     Witness(Box<witness::WitnessArgs>),
+    /// Write the ledger as files that verify without the service (C2SP tlog-tiles).
+    Export(export::ExportArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -132,10 +138,10 @@ pub fn run() -> ExitCode {
     let done = done.unwrap_or_else(|told| Err(fault_of(told.as_ref())));
     done.unwrap_or_else(|error| {
         eprintln!("urbanmine: {error:#}");
-        let is_usage = error.downcast_ref::<config::ConfigFault>().is_some();
-        ExitCode::from(match (is_verify, is_usage) {
-            (true, _) => COULD_NOT_VERIFY,
-            (false, true) => USAGE,
+        let is_usage = error.is::<config::ConfigFault>() || error.is::<verify::UsageFault>();
+        ExitCode::from(match (is_usage, is_verify) {
+            (true, _) => USAGE,
+            (false, true) => COULD_NOT_VERIFY,
             (false, false) => FAILED,
         })
     })
@@ -162,6 +168,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Monitor(args) => monitor::run(&args),
         Command::Bundle(args) => bundle::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Witness(args) => witness::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => export::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);

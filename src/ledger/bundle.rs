@@ -10,7 +10,9 @@ use bytes::Bytes;
 use super::base64::{self, Base64Fault};
 use super::checkpoint::{CheckpointFault, SignedCheckpoint, parse_decimal, parse_hash};
 use crate::domain::{EntryIndex, Hash32, LotId};
-use crate::limits::{MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MAX_LEDGER_KEYS, MAX_PROOF_HASHES};
+use crate::limits::{
+    MAX_LEDGER_KEYS, MAX_LOT_BUNDLE_BYTES, MAX_LOT_BUNDLE_ENTRIES, MAX_PROOF_HASHES,
+};
 
 /// First line of every bundle.
 pub const BUNDLE_HEADER: &str = "urbanmine/bundle@v1";
@@ -45,7 +47,7 @@ pub struct Bundle {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleFault {
     /// Longer than any bundle.
-    #[error("a bundle has at most {MAX_BUNDLE_BYTES} bytes, not {found}")]
+    #[error("a bundle has at most {MAX_LOT_BUNDLE_BYTES} bytes, not {found}")]
     TooLong {
         /// Its length.
         found: usize,
@@ -132,7 +134,7 @@ impl Bundle {
 
     /// Takes a text apart; checks form only.
     pub fn parse(text: &[u8]) -> Result<Self, BundleFault> {
-        if text.len() > MAX_BUNDLE_BYTES {
+        if text.len() > MAX_LOT_BUNDLE_BYTES {
             return Err(BundleFault::TooLong { found: text.len() });
         }
         let text = std::str::from_utf8(text)
@@ -145,7 +147,7 @@ impl Bundle {
         let lot = parse_lot(lot).ok_or_else(|| lines.fault("`lot <id>`"))?;
         let entries = parse_entries(&mut lines)?;
         let rotations = lines.sections("rotation ", MAX_LEDGER_KEYS)?;
-        let lot_states = lines.sections("lot-state ", MAX_BUNDLE_ENTRIES)?;
+        let lot_states = lines.sections("lot-state ", MAX_LOT_BUNDLE_ENTRIES)?;
         let found = lines.section("checkpoint ")?;
         let found = found.ok_or_else(|| lines.fault("`checkpoint <bytes>`"))?;
         let (_, checkpoint) = SignedCheckpoint::parse(found).map_err(BundleFault::Checkpoint)?;
@@ -161,8 +163,8 @@ fn parse_entries(lines: &mut Lines<'_>) -> Result<Vec<BundledEntry>, BundleFault
     let count = lines.field("entries ", "`entries <number>`")?;
     let count = parse_decimal(count).and_then(|it| usize::try_from(it).ok());
     let count = count.ok_or_else(|| lines.fault("`entries <number>`"))?;
-    if count > MAX_BUNDLE_ENTRIES {
-        let (line, most) = (lines.line, MAX_BUNDLE_ENTRIES);
+    if count > MAX_LOT_BUNDLE_ENTRIES {
+        let (line, most) = (lines.line, MAX_LOT_BUNDLE_ENTRIES);
         return Err(BundleFault::TooMany { line, most, what: "entries" });
     }
     let mut entries: Vec<BundledEntry> = Vec::new();

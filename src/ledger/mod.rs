@@ -1,8 +1,8 @@
 //! What makes a record impossible to change quietly.
 //!
-//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, and the codec
-//! of a journal frame: every byte that is part of the record; and what others put under it:
-//! cosignatures, and the policy that says whose count.
+//! *Owns:* envelope and strict signatures, entry, chain, tree, checkpoint, receipt, tiles and entry
+//! bundles, the bundle of a lot, and the codec of a journal frame: every byte that is part of the
+//! record; and what others put under it: cosignatures, and the policy that says whose count.
 //!
 //! *Never:* does IO, knows sled, decides an order, judges an event. What verifies never calls what
 //! seals or builds proofs.
@@ -22,6 +22,7 @@ pub mod log_checkpoint;
 pub mod policy;
 mod reader;
 pub mod receipt;
+pub mod tiles;
 pub mod tree;
 pub mod vkey;
 
@@ -38,5 +39,6 @@ pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
 pub use log_checkpoint::{LogCheckpoint, LogSignatureFault};
 pub use policy::{CosignatureReport, Policy, PolicyFault};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt};
+pub use tiles::{Tile, TileBuilder, TileKind};
 pub use tree::{Frontier, NodeSource, ProofFault, ProofRefused};
 pub use vkey::{SignatureType, VerifierKey, VkeyFault};

@@ -27,7 +27,7 @@ use crate::store::{Shelf, StoreFault};
 use crate::witness::ClientFault;
 
 /// Its file on the shelf.
-const FILE: &str = "checkpoint";
+const FILE: &str = crate::store::COSIGNED_FILE;
 
 /// A checkpoint with cosignatures that meet the policy's quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]

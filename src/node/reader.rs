@@ -22,7 +22,10 @@ use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
-use crate::ledger::tree::{ProofFault, consistency_proof, inclusion_proof, verify_inclusion};
+use crate::ledger::tiles::{TILE_HEIGHT, Tile, TileKind};
+use crate::ledger::tree::{
+    NodeSource as _, ProofFault, consistency_proof, inclusion_proof, verify_inclusion,
+};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
@@ -286,6 +289,32 @@ impl Reader {
             return Ok(None);
         }
         consistency_proof(old, new, &self.store.tree()).map(Some).map_err(tree_fault)
+    }
+
+    /// The hashes of a tile; `None` when the tree under the last checkpoint does not have all of
+    /// it.
+    pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<Hash32>>, ReadFault> {
+        let TileKind::Hashes { level } = tile.kind() else { return Ok(None) };
+        if !tile.is_within(self.size()) {
+            return Ok(None);
+        }
+        let tree = self.store.tree();
+        let places = tile.first()..tile.first() + u64::from(tile.width());
+        let hashes = places.map(|place| tree.node(level * TILE_HEIGHT, place));
+        Ok(Some(hashes.collect::<Result<_, StoreFault>>()?))
+    }
+
+    /// The entries of a bundle; `None` when there are not so many under the last checkpoint.
+    pub fn bundle(&self, tile: &Tile) -> Result<Option<Vec<Bytes>>, ReadFault> {
+        if tile.kind() != TileKind::Entries || !tile.is_within(self.size()) {
+            return Ok(None);
+        }
+        let width = usize::from(tile.width());
+        let entries = self.store.entries(EntryIndex(tile.first()), width)?;
+        if entries.len() == width {
+            return Ok(Some(entries));
+        }
+        Err(ReadFault::Entry(format!("{} of {width} in {}", entries.len(), tile.path())))
     }
 
     /// A lot.

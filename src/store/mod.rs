@@ -71,6 +71,8 @@ const FORMAT_NAME: &str = "FORMAT";
 const JOURNAL_NAME: &str = "journal";
 const DATABASE_NAME: &str = "sled";
 const COSIGNED_NAME: &str = "cosigned";
+/// The file on the shelf of cosigned checkpoints.
+pub const COSIGNED_FILE: &str = "checkpoint";
 const DATABASE_LOST_STEM: &str = "sled.lost-";
 
 /// Where a store lies.
@@ -465,6 +467,12 @@ fn is_stillborn(config: &StoreConfig) -> Result<bool, StoreFault> {
 /// Reads a head guard without taking its lock or making anything.
 pub fn read_guard(directory: &Path) -> Result<Option<Bytes>, StoreFault> {
     guard::read(directory)
+}
+
+/// Reads the newest checkpoint that witnesses cosigned and a node kept, without a lock.
+pub fn read_cosigned(data: &Path) -> Result<Option<Vec<u8>>, StoreFault> {
+    let path = data.join(COSIGNED_NAME).join(COSIGNED_FILE);
+    files::read_small(&path, MAX_CHECKPOINT_BYTES as u64)
 }
 
 /// Moves the database out of the way; `None` when there is none.

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::checkpoints::kind_of;
+use super::cosignatures::judge_cosignatures;
 use super::history::Measured;
 use super::keys::LedgerKeys;
 use super::prepare::{Ahead, KnownKeys, prepare};
@@ -21,7 +22,7 @@ use crate::domain::lot::Lot;
 use crate::domain::{EntryIndex, LotId, PublicKey};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::tree::verify_inclusion;
-use crate::ledger::{Bundle, BundledEntry, ChainValue, Checkpoint, SignedCheckpoint};
+use crate::ledger::{Bundle, BundledEntry, ChainValue, Checkpoint, Policy, SignedCheckpoint};
 
 /// What the judge says of a bundle.
 #[derive(Debug, Clone)]
@@ -49,8 +50,14 @@ pub struct BundleReport {
     pub progress: Progress,
 }
 
-/// Judges a bundle. `lot`: whose story the reader asked for.
-pub fn verify_bundle(bytes: &[u8], lot: Option<LotId>, pins: &Pins) -> BundleReport {
+/// Judges a bundle. `lot`: whose story the reader asked for; `policy`: which witnesses have to have
+/// cosigned its checkpoint.
+pub fn verify_bundle(
+    bytes: &[u8],
+    lot: Option<LotId>,
+    pins: &Pins,
+    policy: Option<&Policy>,
+) -> BundleReport {
     let mut judge = Judge::default();
     let bundle = match Bundle::parse(bytes) {
         Ok(bundle) => Some(bundle),
@@ -62,6 +69,11 @@ pub fn verify_bundle(bytes: &[u8], lot: Option<LotId>, pins: &Pins) -> BundleRep
     let mut checkpoint = None;
     if let Some(bundle) = &bundle {
         checkpoint = judge.judge(bundle, lot, pins);
+        if let (Some(policy), Some(checkpoint)) = (policy, &checkpoint) {
+            let (text, keys) = (bundle.checkpoint.as_bytes(), judge.replay.keys().all());
+            let said = judge_cosignatures(text, policy, &checkpoint.origin, &keys);
+            said.findings.into_iter().for_each(|it| judge.findings.take(it));
+        }
     }
     if let Some(missing) = pins.missing() {
         let detail = format!("{missing} was pinned, so another ledger could have vouched");

@@ -30,6 +30,8 @@ struct Pending {
 pub(super) struct Checkpoints {
     /// Of sizes that have not been reached.
     pending: Vec<Pending>,
+    /// Why no more entries could be read, though there may be some.
+    cut_short: Option<String>,
     /// Whether a checkpoint of the head was given at all, good or bad.
     is_head_given: bool,
     /// The largest one that holds, and its text.
@@ -118,6 +120,11 @@ impl Checkpoints {
             }
         }
         Some(size)
+    }
+
+    /// What follows could not be read: that it did not come accuses nobody.
+    pub(super) fn cut_short(&mut self, detail: String) {
+        self.cut_short.get_or_insert(detail);
     }
 
     /// Whether one is of exactly the entries that have come.
@@ -216,6 +223,10 @@ impl Checkpoints {
         findings: &mut Findings,
     ) {
         let came = roots.size();
+        if let Some(detail) = self.cut_short.take() {
+            findings.overall(FindingKind::EntriesUnreadable, detail);
+            self.pending.clear();
+        }
         for Pending { text, whose, .. } in std::mem::take(&mut self.pending) {
             let Some((checkpoint, _)) = open(&text, whose, trusted, findings) else { continue };
             let signed = checkpoint.size;

@@ -20,6 +20,11 @@ impl LedgerKeys {
         self.chain.last().map(|(key, _)| *key)
     }
 
+    /// All of them, in the order in which they signed.
+    pub(super) fn all(&self) -> Vec<PublicKey> {
+        self.chain.iter().map(|(key, _)| *key).collect()
+    }
+
     /// Whether it ever was one.
     pub(super) fn contains(&self, key: &PublicKey) -> bool {
         self.chain.iter().any(|(known, _)| known == key)

@@ -74,6 +74,8 @@ finding_kinds! {
     CosignatureInvalid = "cosignature-invalid" Tampered,
     /// Too few witnesses cosigned the checkpoint for the policy.
     CosignaturesMissing = "cosignatures-missing" Undetermined,
+    /// Entries that could not be read where they should be: they may be there.
+    EntriesUnreadable = "entries-unreadable" Undetermined,
     /// The bytes are not an entry.
     EntryMalformed = "entry-malformed" Tampered,
     /// The fields of an event or statement break their rules.
@@ -292,6 +294,14 @@ impl Findings {
     /// Something about no single entry.
     pub(super) fn overall(&mut self, kind: FindingKind, detail: impl Into<String>) {
         self.keep(Finding { index: None, kind, detail: detail.into() });
+    }
+
+    /// Something that another judge found.
+    pub(super) fn take(&mut self, finding: Finding) {
+        match finding.index {
+            Some(index) => self.at(index, finding.kind, finding.detail),
+            None => self.keep(finding),
+        }
     }
 
     fn keep(&mut self, finding: Finding) {

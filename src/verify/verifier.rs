@@ -225,6 +225,17 @@ impl Verifier {
         }
     }
 
+    /// No more entries can be read, though there may be some; in words, why. Checkpoints of more
+    /// entries than came are not judged then.
+    pub fn cut_short(&mut self, detail: impl Into<String>) {
+        self.checkpoints.cut_short(detail.into());
+    }
+
+    /// Every key that the ledger had so far, in the order in which they signed.
+    pub fn ledger_keys(&self) -> Vec<PublicKey> {
+        self.replay.keys().all()
+    }
+
     /// The entry just fed, when it names a next ledger key and no checkpoint that ends with it came
     /// yet: whoever reads the entries from elsewhere than a journal gets it (from the entry's
     /// receipt, say) and hands it in before the next entry.

@@ -113,11 +113,11 @@ fn read(id: RequestId, request: Request<HttpBody>) -> Result<Read, Failure> {
         let message = message.map_err(|violation| Failure::Request(vec![violation]))?;
         Body::new(Lazy::new(std::future::ready(framed(&message))))
     };
-    Ok(Read::Call(route, Box::new(call(id, route, parts, body)?)))
+    Ok(Read::Call(route, Box::new(call(id, &route.grpc_path, parts, body)?)))
 }
 
 /// Two lengths of one body: this end and one before it may read two requests where there is one.
-fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return Err(Failure::field(
             "content-length",
@@ -131,7 +131,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
 /// Whoever sits at the machine may do everything, so a page of the web that its browser shows must
 /// not speak in its name. It cannot send JSON (no CORS); and it cannot come here under a name of
 /// its own that it lets point to this machine, because only addresses and `localhost` are answered.
-fn check_host(parts: &Parts) -> Result<(), Failure> {
+pub(super) fn check_host(parts: &Parts) -> Result<(), Failure> {
     match parts.extensions.get::<Connection>() {
         Some(connection) => connection.check_host(&parts.uri, &parts.headers),
         None => Ok(()),
@@ -233,11 +233,16 @@ fn bound(
 }
 
 /// The request as a client of gRPC would have sent it, on the same connection.
-fn call(id: RequestId, route: &Route, parts: Parts, body: Body) -> Result<Request<Body>, Failure> {
+pub(super) fn call(
+    id: RequestId,
+    grpc_path: &str,
+    parts: Parts,
+    body: Body,
+) -> Result<Request<Body>, Failure> {
     let mut call = Request::new(body);
     *call.method_mut() = Verb::POST;
     *call.version_mut() = http::Version::HTTP_2;
-    *call.uri_mut() = http::Uri::try_from(&route.grpc_path).map_err(|_| Failure::WorkerLost)?;
+    *call.uri_mut() = http::Uri::try_from(grpc_path).map_err(|_| Failure::WorkerLost)?;
     let headers = call.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -296,7 +301,7 @@ where
 
 /// What is wrong with an answer of our own, or what the framework refused by itself, has no reason
 /// yet.
-fn explained(status: Status, id: RequestId) -> Status {
+pub(super) fn explained(status: Status, id: RequestId) -> Status {
     if !status.details().is_empty() {
         return status;
     }
@@ -325,7 +330,7 @@ fn answered(body: HttpBody, content_type: &'static str) -> Response<HttpBody> {
     response
 }
 
-fn verbs_only(verbs: &str) -> Response<HttpBody> {
+pub(super) fn verbs_only(verbs: &str) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     if let Ok(verbs) = HeaderValue::from_str(verbs) {
@@ -335,7 +340,7 @@ fn verbs_only(verbs: &str) -> Response<HttpBody> {
 }
 
 /// The head of an answer, with the length that its body would have.
-fn without_body(answer: Response<HttpBody>) -> Response<HttpBody> {
+pub(super) fn without_body(answer: Response<HttpBody>) -> Response<HttpBody> {
     let (mut head, body) = answer.into_parts();
     if let Some(length) = hyper::body::Body::size_hint(&body).exact() {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -8,18 +8,17 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Frame;
-use prost::Message as _;
-use prost_reflect::DynamicMessage;
+use prost::Message;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::limits::MAX_REPLY_BYTES;
+use crate::limits::BUNDLE_REPLY_BYTES;
 
 /// Not compressed 1, length 4.
 pub(super) const FRAME_HEAD_BYTES: usize = 1 + 4;
 
 /// A message as a request carries it.
-pub(super) fn framed(message: &DynamicMessage) -> Result<Bytes, Status> {
+pub(super) fn framed(message: &impl Message) -> Result<Bytes, Status> {
     let mut frame = BytesMut::new();
     let length = u32::try_from(message.encoded_len());
     frame.put_u8(0);
@@ -33,7 +32,7 @@ pub(super) fn take_message(buffer: &mut BytesMut) -> Result<Option<Bytes>, Statu
     let Some((head, _)) = buffer.split_first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
     let [compression, a, b, c, d] = *head;
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-    if compression != 0 || length > MAX_REPLY_BYTES {
+    if compression != 0 || length > BUNDLE_REPLY_BYTES {
         return Err(Status::internal("a frame of a reply is not one of ours"));
     }
     if buffer.len() < FRAME_HEAD_BYTES + length {
@@ -45,7 +44,7 @@ pub(super) fn take_message(buffer: &mut BytesMut) -> Result<Option<Bytes>, Statu
 
 /// The one message of a unary reply.
 pub(super) async fn unary_message(body: Body) -> Result<Bytes, Status> {
-    let limited = Limited::new(body, FRAME_HEAD_BYTES + MAX_REPLY_BYTES);
+    let limited = Limited::new(body, FRAME_HEAD_BYTES + BUNDLE_REPLY_BYTES);
     let collected = limited.collect().await;
     let collected = collected.map_err(|_| Status::internal("a reply is longer than its limit"))?;
     if let Some(status) = collected.trailers().and_then(status_of) {

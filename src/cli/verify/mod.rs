@@ -3,6 +3,7 @@
 pub(super) mod crew;
 pub(super) mod evidence;
 pub(super) mod print;
+mod receipt;
 pub(super) mod remembered;
 pub(super) mod source;
 mod story;
@@ -12,24 +13,29 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::{Value as Json, json};
 
 use super::client::AccessArgs;
+use super::export_source::{Export, ExportFault, open_export};
 use super::names::id_bytes;
 use super::output::{bar, print_json, unhex32};
+use super::witness;
 use crate::domain::{EntryIndex, LotId, Origin, PublicKey};
-use crate::verify::{Pins, Remembered, Report, Verdict, Verifier, verify_receipt_after};
+use crate::ledger::{Policy, SignedCheckpoint};
+use crate::store::read_cosigned;
+use crate::verify::{
+    Finding, FindingKind, Pins, Remembered, Report, Verdict, Verifier, Weight, judge_cosignatures,
+};
 use crew::Source;
 pub(super) use print::print;
-use print::{checkpoint_json, finding_json, report_json};
-use source::{Journal, Server};
+use print::report_json;
+use source::{Exported, Journal, Server};
 
 /// Check a ledger: chain, tree, every signature strictly, lot links, and every rule again.
 ///
 /// Exit codes: 0 verified, 1 tampering found, 2 could not verify, 3 verified with warnings (nobody
 /// pinned the key), 64 wrong usage.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct VerifyArgs {
     /// A data directory; nothing in it is touched, and its node may run.
     #[arg(long, value_name = "DIR", group = "what")]
@@ -39,6 +45,9 @@ pub struct VerifyArgs {
     server: Option<String>,
     #[command(flatten)]
     access: AccessArgs,
+    /// An export (see export); with --receipt, what an old receipt is held against.
+    #[arg(long, value_name = "DIR", group = "what")]
+    export: Option<PathBuf>,
     /// A receipt.
     #[arg(long, value_name = "FILE", group = "what")]
     receipt: Option<PathBuf>,
@@ -71,6 +80,13 @@ pub struct VerifyArgs {
     /// Where evidence goes when the ledger tells two histories.
     #[arg(long, value_name = "FILE", requires = "state")]
     fork_evidence: Option<PathBuf>,
+    /// Policy file (C2SP tlog-policy): so many witnesses have to have cosigned.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The cosigned checkpoint that the policy is for. Without it: the one that a server gives, or
+    /// that lies in the data directory; else the one that is verified.
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    cosigned: Option<PathBuf>,
     /// Tell one entry step by step: each hash, what the rules read, and what follows.
     #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle", "evidence"])]
     explain: Option<u64>,
@@ -99,8 +115,10 @@ impl PinArgs {
 
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let pins = args.pins.parse()?;
+    check_one_subject(args)?;
+    let policy = args.policy.as_deref().map(witness::read_policy).transpose()?;
     if let Some(file) = &args.receipt {
-        return check_receipt(file, &args.rotation, &pins, args.json);
+        return receipt::check(file, &args.rotation, args.export.as_deref(), &pins, args.json);
     }
     if let Some(file) = &args.evidence {
         return evidence::check(file, &pins, args.json);
@@ -108,20 +126,20 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.bundle {
         let asked = args.lot.as_deref().map(id_bytes).transpose()?;
         let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
-        return story::check(file, asked, &pins, args.json);
+        return story::check(file, asked, &pins, policy.as_ref(), args.json);
     }
     let memory = match &args.state {
         Some(file) => remembered::read(file)?,
         None => None,
     };
     let mode = if args.full { Remembered::Consistency } else { Remembered::Checked };
-    let mut judged = check(args, &pins, memory.as_deref(), mode)?;
+    let mut judged = check(args, &pins, memory.as_deref(), mode, policy.as_ref())?;
     if remembered::needs_full_check(&judged.report) {
         eprintln!("what is remembered does not hold: every signature is checked");
-        judged = check(args, &pins, memory.as_deref(), Remembered::Consistency)?;
+        judged = check(args, &pins, memory.as_deref(), Remembered::Consistency, policy.as_ref())?;
     }
     if let Some(file) = &args.fork_evidence
-        && evidence::write(file, &judged.report, &mut *source_of(args)?)?
+        && write_evidence(args, file, &judged.report)?
     {
         eprintln!("the evidence is in {}", file.display());
     }
@@ -136,13 +154,20 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(judged.verdict().exit_code()))
 }
 
-/// What is verified, to be read once more.
-fn source_of(args: &VerifyArgs) -> anyhow::Result<Box<dyn Source>> {
-    Ok(match (&args.data, &args.server) {
-        (Some(data), _) => Box::new(Journal::open(data, args.guard.as_deref())?),
-        (None, Some(server)) => Box::new(Server::open(server, &args.access)?),
-        (None, None) => bail!("say what to verify"),
-    })
+/// What is verified is read once more.
+fn write_evidence(args: &VerifyArgs, file: &Path, report: &Report) -> anyhow::Result<bool> {
+    match (&args.data, &args.server, &args.export) {
+        (Some(data), ..) => {
+            evidence::write(file, report, &mut Journal::open(data, args.guard.as_deref())?)
+        }
+        (None, Some(server), _) => {
+            evidence::write(file, report, &mut Server::open(server, &args.access)?)
+        }
+        (None, None, Some(export)) => {
+            evidence::write(file, report, &mut Exported::of(&open_export(export)?))
+        }
+        (None, None, None) => Ok(false),
+    }
 }
 
 fn tell_kept(file: &Path, verdict: Verdict, report: &Report) -> anyhow::Result<()> {
@@ -155,11 +180,30 @@ fn tell_kept(file: &Path, verdict: Verdict, report: &Report) -> anyhow::Result<(
     Ok(())
 }
 
+/// One thing at a time; only a receipt is held against something else.
+fn check_one_subject(args: &VerifyArgs) -> Result<(), UsageFault> {
+    let given = [
+        args.data.is_some(),
+        args.server.is_some(),
+        args.export.is_some() && args.receipt.is_none(),
+        args.receipt.is_some(),
+        args.evidence.is_some(),
+        args.bundle.is_some(),
+    ];
+    if given.iter().filter(|it| **it).count() == 1 { Ok(()) } else { Err(UsageFault) }
+}
+
+/// Wrong usage that clap cannot tell.
+#[derive(Debug, thiserror::Error)]
+#[error("verify one of --data, --server, --export, --receipt, --bundle and --evidence at a time")]
+pub(super) struct UsageFault;
+
 fn check(
     args: &VerifyArgs,
     pins: &Pins,
     memory: Option<&[u8]>,
     mode: Remembered,
+    policy: Option<&Policy>,
 ) -> anyhow::Result<Judged> {
     let mut verifier = Verifier::new(pins.clone());
     if let Some(memory) = memory {
@@ -168,16 +212,50 @@ fn check(
     if let Some(index) = args.explain {
         verifier.explain(EntryIndex(index));
     }
-    match (&args.data, &args.server) {
-        (Some(data), _) => judge_data(data, args.guard.as_deref(), verifier),
-        (None, Some(server)) => {
+    let mut cosigned = args.cosigned.as_deref().map(read_checkpoint).transpose()?;
+    let (mut judged, keys) = match (&args.data, &args.server, &args.export) {
+        (Some(data), ..) => {
+            if cosigned.is_none() && policy.is_some() {
+                cosigned = read_cosigned(data)?;
+            }
+            give(&mut verifier, cosigned.as_deref());
+            judge_data(data, args.guard.as_deref(), verifier)?
+        }
+        (None, Some(server), _) => {
             let mut source = Server::open(server, &args.access)?;
+            if cosigned.is_none() && policy.is_some() {
+                cosigned = source.cosigned()?;
+            }
+            give(&mut verifier, cosigned.as_deref());
             verifier.checkpoint(source.head.as_bytes());
             let size = source.size;
-            Ok(Judged::of(judge(verifier, &mut source, size)?))
+            let verifier = judge(verifier, &mut source, size)?;
+            (Judged::of(verifier.report()), verifier.ledger_keys())
         }
-        (None, None) => bail!("say what to verify: --data, --server, --receipt or --bundle"),
+        (None, None, Some(export)) => {
+            give(&mut verifier, cosigned.as_deref());
+            judge_export(&open_export(export)?, verifier)?
+        }
+        (None, None, None) => bail!(UsageFault),
+    };
+    if let Some(policy) = policy {
+        let text = cosigned
+            .or_else(|| judged.report.signed_checkpoint.as_ref().map(|it| it.as_bytes().to_vec()));
+        judged.hold_to(policy, pins, text.as_deref(), &keys);
     }
+    Ok(judged)
+}
+
+/// A cosigned checkpoint has to be of these entries, too.
+fn give(verifier: &mut Verifier, cosigned: Option<&[u8]>) {
+    if let Some(text) = cosigned {
+        verifier.checkpoint(text);
+    }
+}
+
+fn read_checkpoint(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let text = remembered::read(file)?;
+    text.with_context(|| format!("{} is not there", file.display()))
 }
 
 pub(super) fn pins(origin: Option<&str>, ledger_key: Option<&str>) -> anyhow::Result<Pins> {
@@ -202,6 +280,28 @@ pub(super) struct Told {
     pub(super) verdict: Verdict,
 }
 
+impl Told {
+    fn of(finding: Finding) -> Self {
+        let verdict = match finding.kind.weight() {
+            Weight::Warning => Verdict::Warnings,
+            Weight::Undetermined => Verdict::Undetermined,
+            Weight::Tampered => Verdict::Tampered,
+        };
+        let Finding { index, kind, detail } = finding;
+        Self { index, kind: kind.name(), detail, verdict }
+    }
+
+    /// A file of an export that somebody changed, or that is not there.
+    fn damage(index: Option<EntryIndex>, fault: &ExportFault) -> Self {
+        let (kind, verdict) = if fault.is_damage() {
+            ("export-damaged", Verdict::Tampered)
+        } else {
+            ("export-incomplete", Verdict::Undetermined)
+        };
+        Self { index, kind, detail: fault.to_string(), verdict }
+    }
+}
+
 /// The judge's report, and what the carrier of the entries adds to it.
 #[derive(Debug)]
 pub struct Judged {
@@ -216,6 +316,28 @@ pub struct Judged {
 impl Judged {
     pub(super) fn of(report: Report) -> Self {
         Self { report, told: Vec::new(), checks: Vec::new(), unsigned: 0 }
+    }
+
+    /// A quorum of witnesses has seen the checkpoint.
+    fn hold_to(&mut self, policy: &Policy, pins: &Pins, text: Option<&[u8]>, keys: &[PublicKey]) {
+        let claims = self.report.claims.as_ref().map(|it| &it.origin);
+        let (Some(text), Some(origin)) = (text, pins.origin.as_ref().or(claims)) else {
+            self.told.push(Told {
+                index: None,
+                kind: FindingKind::CosignaturesMissing.name(),
+                detail: "there is no checkpoint that a witness could have cosigned".to_owned(),
+                verdict: Verdict::Undetermined,
+            });
+            return;
+        };
+        let said = judge_cosignatures(text, policy, origin, keys);
+        if let Some(report) = said.report.filter(|it| it.is_quorum_met) {
+            let names: Vec<String> = report.held.iter().map(|(name, _)| name.to_string()).collect();
+            let size = SignedCheckpoint::parse(text).map_or(0, |(it, _)| it.size.0);
+            let told = format!("{} at {size} entries: the quorum is met", names.join(", "));
+            self.checks.push(("cosigned", told));
+        }
+        self.told.extend(said.findings.into_iter().map(Told::of));
     }
 
     /// What the judge said.
@@ -239,16 +361,21 @@ impl Judged {
 
 /// Reads the journal and the guard's checkpoint; takes no lock.
 pub fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
-    judge_data(data, guard, Verifier::new(pins))
+    Ok(judge_data(data, guard, Verifier::new(pins))?.0)
 }
 
-fn judge_data(data: &Path, guard: Option<&Path>, mut verifier: Verifier) -> anyhow::Result<Judged> {
+fn judge_data(
+    data: &Path,
+    guard: Option<&Path>,
+    mut verifier: Verifier,
+) -> anyhow::Result<(Judged, Vec<PublicKey>)> {
     let mut journal = Journal::open(data, guard)?;
     if let Some(text) = &journal.head {
         verifier.checkpoint(text);
     }
     let covered = journal.covered;
-    let mut judged = Judged::of(judge(verifier, &mut journal, covered)?);
+    let verifier = judge(verifier, &mut journal, covered)?;
+    let mut judged = Judged::of(verifier.report());
     judged.unsigned = journal.unsigned;
     judged.told.extend(journal.damage.map(|(index, detail)| Told {
         index: Some(index),
@@ -256,47 +383,42 @@ fn judge_data(data: &Path, guard: Option<&Path>, mut verifier: Verifier) -> anyh
         detail,
         verdict: Verdict::Tampered,
     }));
-    Ok(judged)
+    Ok((judged, verifier.ledger_keys()))
+}
+
+/// The entries under the checkpoint, then the tiles, which are derived from them.
+fn judge_export(
+    export: &Export,
+    mut verifier: Verifier,
+) -> anyhow::Result<(Judged, Vec<PublicKey>)> {
+    verifier.checkpoint(export.checkpoint_text());
+    let mut source = Exported::of(export);
+    let mut verifier = judge(verifier, &mut source, export.size().0)?;
+    let at = EntryIndex(verifier.progress().entries);
+    let mut told = Vec::new();
+    match source.fault {
+        Some(fault) if fault.is_damage() => told.push(Told::damage(Some(at), &fault)),
+        Some(fault) => verifier.cut_short(fault.to_string()),
+        None => {}
+    }
+    let mut judged = Judged::of(verifier.report());
+    if told.is_empty() && judged.report.verdict < Verdict::Undetermined {
+        let tiles = export.check_tiles(|_| {});
+        let clean = if tiles.is_clean() { "as the entries give them" } else { "see below" };
+        judged.checks.push(("tiles", format!("{} of hashes, {clean}", tiles.checked)));
+        told.extend(tiles.faults.iter().map(|fault| Told::damage(None, fault)));
+    } else {
+        judged.checks.push(("tiles", "not checked: the entries are not verified".to_owned()));
+    }
+    judged.told.extend(told);
+    Ok((judged, verifier.ledger_keys()))
 }
 
 /// Everything that a source has, under a bar.
-fn judge(mut verifier: Verifier, source: &mut dyn Source, size: u64) -> anyhow::Result<Report> {
+fn judge(mut verifier: Verifier, source: &mut dyn Source, size: u64) -> anyhow::Result<Verifier> {
     let progress = bar(size, "verifying");
     let done = crew::judge(&mut verifier, source, &progress);
     progress.finish_and_clear();
     done?;
-    Ok(verifier.finish())
-}
-
-fn check_receipt(
-    file: &Path,
-    rotations: &[PathBuf],
-    pins: &Pins,
-    is_json: bool,
-) -> anyhow::Result<ExitCode> {
-    let read = |file: &Path| {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-    };
-    let bytes = read(file)?;
-    let rotations: Vec<Vec<u8>> =
-        rotations.iter().map(|file| read(file)).collect::<anyhow::Result<_>>()?;
-    let report = verify_receipt_after(&bytes, &rotations, pins);
-    let index = report.entry.as_ref().map(|entry| entry.index.0);
-    if is_json {
-        let findings: Vec<Json> = report.findings.iter().map(finding_json).collect();
-        print_json(&json!({
-            "verdict": report.verdict.name(), "entries": u8::from(index.is_some()),
-            "first_bad": null, "findings": findings, "entry_index": index,
-            "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
-        }))?;
-    } else {
-        println!("{}", report.verdict);
-        if let (Some(index), Some(checkpoint)) = (index, &report.checkpoint) {
-            println!("entry {index} is in the tree of {} entries", checkpoint.size);
-        }
-        for finding in &report.findings {
-            println!("  {finding}");
-        }
-    }
-    Ok(ExitCode::from(report.verdict.exit_code()))
+    Ok(verifier)
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 
 use super::super::client::{AccessArgs, Client, Refused};
+use super::super::export_source::{Export, ExportFault};
 use super::super::init::guard_of;
 use super::super::runtime;
 use super::crew::{Piece, Source};
@@ -14,6 +15,7 @@ use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::frame::Group;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::{Entry, EntryKind, Envelope};
+use crate::limits::PIECE_ENTRIES;
 use crate::store::{Groups, JournalCause, read_guard, read_journal};
 use crate::wire::statement::StatementBody;
 use crate::wire::{decode_statement, v1};
@@ -115,6 +117,16 @@ impl Server {
         Ok(())
     }
 
+    /// The newest checkpoint that a quorum of witnesses cosigned; `None` when there is none.
+    pub(super) fn cosigned(&mut self) -> Result<Option<Vec<u8>>> {
+        let request = v1::GetCosignedCheckpointRequest {};
+        match self.runtime.block_on(self.client.ledger.get_cosigned_checkpoint(request)) {
+            Ok(reply) => Ok(Some(reply.into_inner().checkpoint.into_bytes())),
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            Err(status) => Err(Refused::of(&status).into()),
+        }
+    }
+
     /// The checkpoint in the receipt of an entry: where the entry names a next ledger key, the old
     /// key's last one.
     fn checkpoint_over(&mut self, index: EntryIndex) -> Result<Option<Vec<u8>>> {
@@ -150,6 +162,48 @@ impl Source for Server {
         let mut rotations = Vec::new();
         for index in naming_keys(first, &entries) {
             rotations.extend(self.checkpoint_over(index)?.map(|text| (index, text)));
+        }
+        Ok(Some(Piece { first, entries, group: None, rotations }))
+    }
+}
+
+/// The entries of an export, as many as its checkpoint says.
+pub(in crate::cli) struct Exported<'a> {
+    export: &'a Export,
+    entries: Box<dyn Iterator<Item = Result<Bytes, ExportFault>> + Send + 'a>,
+    next: u64,
+    /// What ended it before its end.
+    pub(in crate::cli) fault: Option<ExportFault>,
+}
+
+impl<'a> Exported<'a> {
+    pub(in crate::cli) fn of(export: &'a Export) -> Self {
+        Self { export, entries: Box::new(export.entries()), next: 0, fault: None }
+    }
+}
+
+impl Source for Exported<'_> {
+    fn next(&mut self) -> Result<Option<Piece>> {
+        if self.fault.is_some() {
+            return Ok(None);
+        }
+        let (first, mut entries) = (EntryIndex(self.next), Vec::new());
+        for entry in self.entries.by_ref().take(PIECE_ENTRIES) {
+            match entry {
+                Ok(entry) => entries.push(entry),
+                Err(fault) => self.fault = Some(fault),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        self.next += entries.len() as u64;
+        let mut rotations = Vec::new();
+        for index in naming_keys(first, &entries) {
+            match self.export.rotation(index) {
+                Ok(text) => rotations.extend(text.map(|text| (index, text))),
+                Err(fault) => self.fault = Some(fault),
+            }
         }
         Ok(Some(Piece { first, entries, group: None, rotations }))
     }

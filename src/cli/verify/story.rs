@@ -10,7 +10,8 @@ use super::super::output::{grams, per_cent, print_json, table, thousands};
 use super::print::{checkpoint_json, finding_json};
 use crate::domain::LotId;
 use crate::domain::lot::{Lot, LotStatus};
-use crate::limits::MAX_BUNDLE_BYTES;
+use crate::ledger::Policy;
+use crate::limits::MAX_LOT_BUNDLE_BYTES;
 use crate::provenance::{Measure, Origins};
 use crate::verify::{BundleReport, Pins, verify_bundle};
 
@@ -18,15 +19,20 @@ pub(super) fn check(
     file: &Path,
     lot: Option<LotId>,
     pins: &Pins,
+    policy: Option<&Policy>,
     is_json: bool,
 ) -> Result<ExitCode> {
     let length =
         std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
-    if length.len() > MAX_BUNDLE_BYTES as u64 {
-        bail!("{} has {} bytes, a bundle at most {MAX_BUNDLE_BYTES}", file.display(), length.len());
+    if length.len() > MAX_LOT_BUNDLE_BYTES as u64 {
+        bail!(
+            "{} has {} bytes, a bundle at most {MAX_LOT_BUNDLE_BYTES}",
+            file.display(),
+            length.len()
+        );
     }
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let report = verify_bundle(&bytes, lot, pins);
+    let report = verify_bundle(&bytes, lot, pins, policy);
     if is_json {
         print_json(&report_json(&report))?;
     } else {
