@@ -246,12 +246,12 @@ fn finding_json(finding: &crate::verify::Finding) -> Json {
             "detail": finding.detail })
 }
 
-fn checkpoint_json(checkpoint: &Checkpoint) -> Json {
+pub(super) fn checkpoint_json(checkpoint: &Checkpoint) -> Json {
     json!({ "origin": checkpoint.origin.as_str(), "size": checkpoint.size.0,
             "root": checkpoint.root.to_string() })
 }
 
-fn report_json(judged: &Judged) -> Json {
+pub(super) fn report_json(judged: &Judged) -> Json {
     let report = &judged.report;
     let mut findings: Vec<Json> = report.findings.iter().map(finding_json).collect();
     let mut first_bad = report.first_bad.map(|it| it.0);

@@ -13,8 +13,11 @@
 //! <data>/FORMAT   <data>/LOCK   <data>/journal/<20 digits>.umj   <data>/sled/
 //! <data>/drafts/<event id>   <data>/openings/<event id>-<commitment>
 //! <guard>/LOCK    <guard>/guard
+//! <data>.restoring/   <backup>.part   <backup>.part-manifest    while they are made
 //! ```
 
+mod archive;
+mod backup;
 mod cabinet;
 mod codec;
 mod database;
@@ -27,6 +30,7 @@ pub mod journal;
 mod keyspace;
 mod lock;
 mod reads;
+mod restore;
 mod segment;
 mod sights;
 mod trail;
@@ -42,6 +46,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sled::Batch;
 
+pub use backup::{BackedUp, BackupFault, BackupPlan, back_up};
 pub use cabinet::{Cabinet, Drawer};
 pub use database::DatabaseState;
 pub use fault::StoreFault;
@@ -49,6 +54,7 @@ pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{CampaignQuery, LotQuery, Page, TransferQuery};
+pub use restore::{NewerCheckpoint, RestoreFault, Staging, Unpacked, check_unpacked};
 pub use trail::Trail;
 pub use tree::TreeReader;
 pub use write::GroupRows;
