@@ -12,6 +12,7 @@
 pub mod admission;
 pub mod as_of;
 pub mod clock;
+mod compare;
 pub mod drafts;
 pub mod error;
 pub mod follow;
@@ -31,6 +32,7 @@ pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
+pub use compare::DatabaseCheck;
 pub use drafts::{Asker, Draft, DraftFault, Signed};
 pub use error::{AppendError, BatchError, NodeFault};
 pub use follow::{EntryFilter, Matches};

@@ -20,6 +20,7 @@ mod archive;
 mod backup;
 mod cabinet;
 mod codec;
+mod compare;
 mod database;
 mod fault;
 pub mod faults;
@@ -48,6 +49,7 @@ use sled::Batch;
 
 pub use backup::{BackedUp, BackupFault, BackupPlan, back_up};
 pub use cabinet::{Cabinet, Drawer};
+pub use compare::{Compared, Difference, DifferenceKind, Found, FoundFault, Shadow, is_no_space};
 pub use database::DatabaseState;
 pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
@@ -64,7 +66,7 @@ pub use crate::ledger::frame::Group;
 use database::Database;
 use format::Format;
 use journal::{Journal, JournalConfig};
-use lock::DirectoryLock;
+pub use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::SignedCheckpoint;
