@@ -189,9 +189,12 @@ fn copy_drawer(data: &Path, drawer: Drawer, out: &mut Container) -> Result<u64, 
     };
     let mut count = 0;
     for item in items {
-        let name = item.map_err(io_at("list", &dir))?.file_name();
+        let item = item.map_err(io_at("list", &dir))?;
+        let name = item.file_name();
+        let is_file = item.file_type().is_ok_and(|kind| kind.is_file());
         // What a crash left half written, and what is not ours, stays out.
         let member = name.to_str().and_then(|name| Member::beside(drawer, name));
+        let member = member.filter(|_| is_file);
         if let Some(member) = member
             && let Some(content) = read_beside(&dir.join(&name))?
         {

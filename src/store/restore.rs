@@ -142,6 +142,7 @@ pub struct Staging {
 
 impl Staging {
     /// Makes it beside the target, where a rename reaches; a target with anything in it is refused.
+    /// The directory above has to be there.
     pub fn beside(target: &Path) -> Result<Self, RestoreFault> {
         match fs::read_dir(target).map(|mut items| items.next().is_none()) {
             Ok(true) => {}
@@ -152,7 +153,6 @@ impl Staging {
         let mut name = target.as_os_str().to_owned();
         name.push(".restoring");
         let dir = PathBuf::from(name);
-        files::make_dir(files::parent(target))?;
         make_private(&dir).map_err(|fault| match fault.kind() {
             io::ErrorKind::AlreadyExists => RestoreFault::UnderWay(dir.clone()),
             _ => io_at("make directory", &dir)(fault).into(),
