@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+mod common {
+    pub mod node_kit;
+}
 #[path = "common/place.rs"]
 mod place;
 
@@ -11,9 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use common::node_kit::{Kit, signed};
 use place::{Place, exits, run};
 use urbanmine::domain::{EntryCount, EntryIndex};
 use urbanmine::node::{DatabaseCheck, Node, NodeConfig, NodeFault};
+use urbanmine::store::faults::FaultPoint;
 use urbanmine::store::{Difference, DifferenceKind, StoreFault};
 
 /// The sample's ledger, stopped: every kind of event, corrections among them.
@@ -194,11 +199,11 @@ fn a_row_of_any_table_that_was_added_is_found() {
         let mut added = 0_u64;
         for (tag, rows) in rows(db) {
             let (mut key, value) = rows[0].clone();
-            match (key.len(), key.last_mut()) {
-                // The one row of its table has one neighbour: a key that no table has.
-                (1, _) => key.push(0),
-                (_, Some(last)) => *last = last.wrapping_add(0x55),
-                (_, None) => panic!("a key is empty"),
+            match key.get_mut(1) {
+                // Far from what the table has: another id, an index out of reach.
+                Some(byte) => *byte ^= 0x80,
+                // The one row of its table has no neighbour: a key that no table has.
+                None => key.push(0),
             }
             if db.insert(key, value).unwrap().is_none() {
                 added += 1;
@@ -358,4 +363,51 @@ fn what_cannot_be_compared_is_said() {
     fs::write(&segment, bytes).unwrap();
     let checked = copy.try_compare();
     assert!(matches!(checked, Err(NodeFault::Store(StoreFault::Journal(_)))), "{checked:?}");
+}
+
+/// Compares as soon as the thread of a node that was dropped has let go of the lock.
+fn compare_kit(kit: &Kit) -> DatabaseCheck {
+    let scratch = tempfile::tempdir().unwrap();
+    for _ in 0..500 {
+        match Node::compare_database(&kit.config(), scratch.path(), &mut |_| {}).unwrap() {
+            DatabaseCheck::NotPerformed { why } if why.contains("the node runs") => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+    panic!("the node never ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crash_and_many_callers_leave_the_journals_rows() {
+    let (mut kit, mut node) = Kit::new().await;
+    for point in FaultPoint::STEPS {
+        // Groups of many sizes, with refusals between.
+        let events = kit.mixed(40);
+        let mut calls = Vec::new();
+        for event in &events {
+            for _ in 0..2 {
+                let (node, envelope) = (node.clone(), signed(event));
+                calls.push(tokio::spawn(async move { node.append(envelope).await }));
+            }
+        }
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        kit.plan.arm(*point);
+        let event = kit.copper();
+        let _ = node.append(signed(&event)).await;
+        drop(node);
+        let checked = compare_kit(&kit);
+        let DatabaseCheck::Same { entries, journaled, .. } = checked else {
+            panic!("{point:?}: {checked:?}");
+        };
+        assert!(entries.0 + 1 >= journaled.0, "{point:?}: {entries} of {journaled}");
+        kit.plan.disarm();
+        node = kit.open();
+    }
+    node.shutdown().await;
+    drop(node);
+    assert!(matches!(compare_kit(&kit), DatabaseCheck::Same { .. }));
 }
