@@ -260,7 +260,7 @@ fn what_lies_beside_the_ledger_comes_along_or_stays_out() {
     let at = |to: &str, dir: &str, name: &str| place.path(to).join(dir).join(name);
     restored(&place, "all.tar", "all", &[CLAIM]);
     for (dir, name) in [("drafts", &draft), ("openings", &opening)] {
-        assert_eq!(files_in_names(&place.path("all").join(dir)), [name.clone()]);
+        assert_eq!(files_in_names(&place.path("all").join(dir)), std::slice::from_ref(name));
         assert_eq!(fs::read(at("all", dir, name)).unwrap(), format!("{dir} content").as_bytes());
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(at("all", dir, name)), mode(at("all", dir, "."))), (0o600, 0o700));
@@ -337,10 +337,13 @@ fn manifest_of(members: &Members) -> Vec<u8> {
     let mut text = "# urbanmine backup 1\n".to_owned();
     let mut bytes = 0;
     for (name, content) in members {
-        text += &format!("# {} bytes\n{}  {name}\n", content.len(), sha256(content));
+        let (len, hash) = (content.len(), sha256(content));
+        text.push_str(&["# ", &len.to_string(), " bytes\n"].concat());
+        text.push_str(&[&hash.to_string(), "  ", name, "\n"].concat());
         bytes += content.len();
     }
-    text += &format!("# {} members, {bytes} bytes\n", members.len());
+    let (count, bytes) = (members.len().to_string(), bytes.to_string());
+    text.push_str(&["# ", &count, " members, ", &bytes, " bytes\n"].concat());
     text.into_bytes()
 }
 
@@ -543,6 +546,21 @@ fn a_backup_that_lies_is_refused() {
     let key = place.public_key("ledger");
     is_refused(&place, &renamed(&key, &"11".repeat(32)), 2, "belongs to another ledger");
     is_refused(&place, &renamed("urbanmine store 1", "urbanmine store 2"), 2, "version 1");
+
+    // The same, and every segment with it: its genesis says another key.
+    let renamed_all = {
+        let mut members = members.clone();
+        let other = "11".repeat(32);
+        let text = String::from_utf8(members[0].1.clone()).unwrap().replace(&key, &other);
+        members[0].1 = text.into_bytes();
+        let name = [ORIGIN.as_bytes(), b"\n", &[0x11; 32]].concat();
+        let segment = &mut members[2].1;
+        segment[10..42].copy_from_slice(&sha256(&name).0);
+        let sum = crc32c::crc32c(&segment[..50]).to_be_bytes();
+        segment[50..54].copy_from_slice(&sum);
+        Forged::of(&members)
+    };
+    is_refused(&place, &renamed_all, 2, "names another ledger than its genesis");
 
     // Another's ledger, whole and true, under these pins; and nobody's pins.
     let other = Place::new();

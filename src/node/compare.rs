@@ -76,18 +76,15 @@ impl Node {
             }
             Err(other) => return Err(other.into()),
         };
-        let checked = check(config, &source, scratch, progress);
+        let checked = check(config, &source, scratch, progress)?;
         // In a copy without a lock nobody could be kept out.
-        if lock.is_none() && DirectoryLock::keep_still(&config.data).is_ok_and(|it| it.is_none()) {
-            return checked;
+        let is_alone =
+            lock.is_some() || matches!(DirectoryLock::keep_still(&config.data), Ok(None));
+        if is_alone {
+            return Ok(checked);
         }
-        match lock {
-            Some(_) => checked,
-            None => {
-                let why = "a node was started on it meanwhile".to_owned();
-                Ok(DatabaseCheck::NotPerformed { why })
-            }
-        }
+        let why = "a node was started on it meanwhile".to_owned();
+        Ok(DatabaseCheck::NotPerformed { why })
     }
 }
 

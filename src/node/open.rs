@@ -447,7 +447,7 @@ impl<'a> Tail<'a> {
         self.apply(group)?;
         let (checkpoint, signer) = self.at_head()?;
         match find_kept(kept.iter().cloned(), &checkpoint, &signer) {
-            Some(signed) => self.keep(signed).map(|()| true),
+            Some(found) => self.keep(found).map(|()| true),
             None => Ok(false),
         }
     }

@@ -166,7 +166,14 @@ fn copy_segment(
     debug_assert_eq!(reader.offset(), SEGMENT_HEADER_BYTES as u64);
     while next < end {
         match reader.step(next, EntryIndex(0)).map_err(StoreFault::from)? {
-            Step::Group(group) if group.end() > end => break,
+            Step::Group(group) if group.end() > end => {
+                let (first, behind) = (group.first, group.end());
+                let rule = format!(
+                    "it has {end} entries, and a group of the journal those from {first} to before \
+                     {behind}: no checkpoint ends within one"
+                );
+                return Err(BackupFault::GuardDisagrees(rule));
+            }
             Step::Group(group) => {
                 let bytes = frame::encode(&group).map_err(StoreFault::from)?;
                 frame(&bytes, &group)?;
@@ -224,6 +231,9 @@ fn read_beside(path: &Path) -> Result<Option<Vec<u8>>, StoreFault> {
     Err(StoreFault::Format { path: path.to_owned(), rule })
 }
 
+/// Takes the next part of a member's content.
+type Part<'a> = dyn FnMut(&[u8]) -> Result<(), BackupFault> + 'a;
+
 /// The file in the making. It has its own name only when it is whole and durable.
 struct Container {
     builder: tar::Builder<BufWriter<File>>,
@@ -269,7 +279,7 @@ impl Container {
     fn put_parts(
         &mut self,
         member: &Member,
-        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), BackupFault>) -> Result<(), BackupFault>,
+        fill: impl FnOnce(&mut Part<'_>) -> Result<(), BackupFault>,
     ) -> Result<(), BackupFault> {
         let path = self.path.clone();
         let mut header = archive::header();

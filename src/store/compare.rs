@@ -232,8 +232,8 @@ impl Drop for Scratch {
 /// Whether a fault says that there is no room.
 pub fn is_no_space(fault: &StoreFault) -> bool {
     let kind = match fault {
-        StoreFault::Io { source, .. } => source.kind(),
-        StoreFault::Sled { source: sled::Error::Io(source), .. } => source.kind(),
+        StoreFault::Io { source, .. }
+        | StoreFault::Sled { source: sled::Error::Io(source), .. } => source.kind(),
         _ => return false,
     };
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -366,7 +366,7 @@ fn describe(found: Option<&Row>, expected: Option<&Row>, shadow: &Database) -> D
         (None, _) => DifferenceKind::Missing,
     };
     let Some(key) = Key::parse(&raw) else {
-        let row = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+        let row = format!("key {raw:02x?}");
         let table = "rows that no database of ours has";
         return Difference { table, row, kind, entry: None, lot: None };
     };

@@ -289,17 +289,14 @@ impl<'a> Unpacking<'a> {
 
     fn take(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<(), RestoreFault> {
         let (member, size) = self.admit(entry)?;
-        match &member {
-            Member::Manifest => {
-                self.note(&archive::manifest_end(self.members, self.bytes))?;
-                self.compare(entry)?;
-            }
-            _ => {
-                let hash = self.copy(&member, entry, size)?;
-                self.members += 1;
-                self.bytes += size;
-                self.note(&archive::manifest_lines(&member, size, &hash))?;
-            }
+        if member == Member::Manifest {
+            self.note(&archive::manifest_end(self.members, self.bytes))?;
+            self.compare(entry)?;
+        } else {
+            let hash = self.copy(&member, entry, size)?;
+            self.members += 1;
+            self.bytes += size;
+            self.note(&archive::manifest_lines(&member, size, &hash))?;
         }
         // Sizes were held against the length, so this is not beyond it.
         self.offset += BLOCK_BYTES + size.next_multiple_of(BLOCK_BYTES);
