@@ -275,6 +275,9 @@ pub const MAX_SET_ASIDE: u32 = 1_000;
 pub const MAX_DATABASE_OPEN_ATTEMPTS: u32 = 400;
 /// Between two of these attempts; 10 s altogether.
 pub const DATABASE_OPEN_PAUSE_MS: u64 = 25;
+/// Bytes that are free beside a copy of the database and its shadow before they are held against
+/// each other: as much as a small database takes at its beginning.
+pub const MIN_COMPARE_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the items of one page: with their framing they fit the 4 MiB that a client takes unless
 /// told otherwise. One item always fits: the longest is an entry, or a party with all its licences
 /// (100 kB).
@@ -457,6 +460,13 @@ pub const MAX_CABINET_NAME_BYTES: usize = 64 + 1 + 64;
 /// Bytes of a small file beside the ledger: a draft is an envelope with its parties; an opening has
 /// a salt, a fact and its readers.
 pub const MAX_CABINET_FILE_BYTES: u64 = 64 * 1024;
+/// Readings of a small file until two in a row are the same; a backup beside a running node reads
+/// them. Between two changes of one file lies a sync, so the third reading is the last, but for a
+/// file that is not the node's.
+pub const MAX_BESIDE_READS: usize = 8;
+/// Bytes of a line of a backup's manifest: a hash of 64 digits, two spaces, a name of at most 155
+/// and 100 bytes and a slash (ustar), the end of the line.
+pub const MAX_MANIFEST_LINE_BYTES: u64 = 64 + 2 + 155 + 1 + 100 + 1;
 /// Drafts that wait at one time. In memory each has about 300 bytes: 3 MB. On disk at most
 /// 10,000 x 64 KiB = 655 MB.
 pub const MAX_DRAFTS: usize = 10_000;

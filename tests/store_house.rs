@@ -11,8 +11,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use store_support::{House, KEY, SEGMENT_BYTES, checkpoint, commit, group, groups, origin, write};
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::{EntryCount, EntryIndex, Origin, PublicKey};
+use urbanmine::ledger::SigningKey;
+use urbanmine::ledger::checkpoint::Checkpoint;
+use urbanmine::ledger::hash::leaf_hash;
+use urbanmine::ledger::tree::Frontier;
 use urbanmine::store::{
-    DatabaseState, FaultPoint, Faults, Group, GuardFault, Store, StoreConfig, StoreFault,
+    BackupFault, BackupPlan, DatabaseState, Drawer, FaultPoint, Faults, Group, GuardFault,
+    NewerCheckpoint, RestoreFault, Staging, Store, StoreConfig, StoreFault, back_up,
+    check_unpacked, read_journal,
 };
 
 const POINTS: [FaultPoint; 12] = [
@@ -334,5 +340,86 @@ fn a_stillborn_store_is_made_anew_and_set_aside() {
     commit(&store, &group(0, 1)).unwrap();
     for number in 1..=2 {
         assert!(house.config.data.join(format!("journal.stillborn-{number}")).exists());
+    }
+}
+
+/// The checkpoint of so many entries of the tests' kind.
+fn signed(size: u64) -> (Checkpoint, Vec<u8>) {
+    let mut frontier = Frontier::default();
+    for index in 0..size {
+        frontier.push(leaf_hash(&store_support::entry(index)));
+    }
+    let (size, root) = (frontier.size(), frontier.root());
+    let checkpoint = Checkpoint { origin: origin(), size, root };
+    let text = checkpoint.sign(&SigningKey::from_seed([7; 32])).as_bytes().to_vec();
+    (checkpoint, text)
+}
+
+#[test]
+fn a_backup_has_every_segment_up_to_the_guard_and_nothing_behind() {
+    let house = House::new();
+    let store = house.create();
+    // Some 80 bytes an entry: five segments, and groups that nobody signed for at their end.
+    let all = groups(&[200; 5]);
+    for group in &all {
+        store.journal_append(group).unwrap();
+    }
+    let segments = fs::read_dir(house.config.data.join("journal")).unwrap().count();
+    assert!(segments >= 3, "{segments} segments");
+    let (data, guard) = (house.config.data.clone(), house.config.guard.clone());
+    let file = house.dir.path().join("backup.tar");
+    let try_backup = |to: &std::path::Path, tell: &mut dyn FnMut(EntryCount, EntryCount)| {
+        let plan = BackupPlan { data: &data, guard: &guard, to, without: &Drawer::ALL };
+        back_up(&plan, tell)
+    };
+    assert!(matches!(try_backup(&file, &mut |_, _| {}), Err(BackupFault::GuardMissing(_))));
+
+    for (number, whole_groups) in [1_usize, 3, 4, 5].into_iter().enumerate() {
+        let size = 200 * whole_groups as u64;
+        let (checkpoint, text) = signed(size);
+        fs::write(guard.join("guard"), &text).unwrap();
+        let file = house.dir.path().join(format!("backup-{number}.tar"));
+        let mut last = EntryCount(0);
+        let done = try_backup(&file, &mut |done, all| {
+            assert!(done > last && all.0 == size, "{done} of {all}");
+            last = done;
+        });
+        let done = done.unwrap();
+        assert_eq!((done.checkpoint, done.bytes), (checkpoint, fs::metadata(&file).unwrap().len()));
+
+        let staging = Staging::beside(&house.dir.path().join(format!("back-{number}"))).unwrap();
+        let unpacked = staging.unpack(&file, &[], &mut |_, _| {}).unwrap();
+        assert_eq!(unpacked.signed, text);
+        check_unpacked(&staging, &unpacked, Some(&text), NewerCheckpoint::Unknown).unwrap();
+        let newer = signed(size + 1).1;
+        let behind = check_unpacked(&staging, &unpacked, Some(&newer), NewerCheckpoint::Unknown);
+        assert!(matches!(behind, Err(RestoreFault::BehindGuard { guard, backup })
+            if guard.0 == size + 1 && backup.0 == size));
+        // A guard within it, in the middle of a group even, is one of its own.
+        let older = signed(size - 77).1;
+        check_unpacked(&staging, &unpacked, Some(&older), NewerCheckpoint::Unknown).unwrap();
+        let read: Vec<Group> = read_journal(&staging.data()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, all[..whole_groups]);
+        staging.settle().unwrap();
+
+        // It goes on where the checkpoint ends.
+        let data = house.dir.path().join(format!("back-{number}"));
+        let guard = house.dir.path().join(format!("guard-{number}"));
+        let config = StoreConfig { data: data.clone(), guard, ..house.config.clone() };
+        let again = Store::open(&config).unwrap().store;
+        assert_eq!(again.journaled().0, size);
+        again.journal_append(&group(size, 3)).unwrap();
+        assert_eq!(read_journal(&data).unwrap().last().unwrap().unwrap(), group(size, 3));
+    }
+
+    // A guard that is no end of a group, is of more, or of other entries: no backup of that.
+    for (size, text) in [(300, signed(300).1), (1_001, signed(1_001).1), (200, signed(201).1)] {
+        let text = String::from_utf8(text).unwrap().replacen("\n201\n", "\n200\n", 1);
+        fs::write(guard.join("guard"), text).unwrap();
+        let refused = try_backup(&file, &mut |_, _| {}).unwrap_err();
+        assert!(matches!(refused, BackupFault::GuardDisagrees(_)), "{size}: {refused}");
+        let left = fs::read_dir(house.dir.path()).unwrap();
+        let names = left.map(|item| item.unwrap().file_name().into_string().unwrap());
+        assert!(names.filter(|name| name.starts_with("backup.tar")).count() == 0, "{size}");
     }
 }

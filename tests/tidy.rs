@@ -58,7 +58,7 @@ const ROOMS: [Room; 11] = [
     Room {
         name: "store",
         rooms: &["domain", "wire", "ledger"],
-        crates: &["bytes", "crc32c", "rustix", "sled", "thiserror", "tracing"],
+        crates: &["bytes", "crc32c", "rustix", "sled", "tar", "thiserror", "tracing"],
         is_pure: false,
     },
     Room {

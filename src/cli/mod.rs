@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod backup;
 pub mod bundle;
 pub mod campaign;
 pub mod cert;
@@ -31,6 +32,7 @@ pub mod names;
 pub mod output;
 pub mod pages;
 pub mod rebuild;
+pub mod restore;
 pub mod rotate_key;
 pub mod script;
 mod second_look;
@@ -104,6 +106,10 @@ enum Command {
     Completions(pages::CompletionsArgs),
     /// Write the manual pages.
     Man(pages::ManArgs),
+    /// Back up a ledger into one file, while its node runs.
+    Backup(backup::BackupArgs),
+    /// Restore a ledger from a backup, once everything in it is verified.
+    Restore(restore::RestoreArgs),
     /// Make the database anew from the journal.
     Rebuild(rebuild::RebuildArgs),
     /// Give a stopped ledger its next key.
@@ -114,7 +120,7 @@ enum Command {
 const USAGE: u8 = 64;
 /// Exit code for anything else that did not work.
 const FAILED: u8 = 1;
-/// Exit code of `verify` when it could not do its work.
+/// Exit code of what verifies, `verify` and `restore`, when it could not do its work.
 const COULD_NOT_VERIFY: u8 = 2;
 
 /// Runs the command line.
@@ -132,7 +138,8 @@ pub fn run() -> ExitCode {
         log::start(&config::settings::LogSettings::default());
     }
     keep_quiet_about_stdout();
-    let is_verify = matches!(cli.command, Command::Verify(_) | Command::Monitor(_));
+    let is_verify =
+        matches!(cli.command, Command::Verify(_) | Command::Monitor(_) | Command::Restore(_));
     // Where stdout is full or gone a print panics, and a panic's own exit code is in no contract.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command)));
     let done = done.unwrap_or_else(|told| Err(fault_of(told.as_ref())));
@@ -175,6 +182,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Man(args) => pages::man(&args).map(|()| ExitCode::SUCCESS),
+        Command::Backup(args) => backup::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Restore(args) => restore::run(&args),
         Command::Rebuild(args) => rebuild::run(&args).map(|()| ExitCode::SUCCESS),
         Command::RotateKey(args) => rotate_key::run(&args).map(|()| ExitCode::SUCCESS),
     }

@@ -12,6 +12,22 @@ pub fn sha256(bytes: &[u8]) -> Hash32 {
     Hash32(Sha256::digest(bytes).into())
 }
 
+/// SHA-256 of bytes that come in parts.
+#[derive(Debug, Clone, Default)]
+pub struct RunningSha256(Sha256);
+
+impl RunningSha256 {
+    /// Takes the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The hash of all parts, as if they had come at once.
+    pub fn finish(self) -> Hash32 {
+        Hash32(self.0.finalize().into())
+    }
+}
+
 /// RFC 6962 leaf hash: SHA-256 of `0x00 || entry`.
 pub fn leaf_hash(entry: &[u8]) -> Hash32 {
     Hash32(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())

@@ -65,7 +65,7 @@ impl NodeConfig {
         }
     }
 
-    fn store(&self) -> StoreConfig {
+    pub(super) fn store(&self) -> StoreConfig {
         let faults = self.faults.clone();
         StoreConfig { faults, ..StoreConfig::new(&self.data, &self.guard) }
     }
@@ -212,9 +212,8 @@ impl Keys {
         Self { current, former: None }
     }
 
-    fn of(&self, signer: PublicKey) -> Option<&SigningKey> {
-        let all = std::iter::once(&self.current).chain(&self.former);
-        all.into_iter().find(|key| key.public_key() == signer)
+    fn in_hand(&self) -> Vec<&SigningKey> {
+        std::iter::once(&self.current).chain(&self.former).collect()
     }
 }
 
@@ -232,7 +231,7 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
         return Err(NodeFault::NoGenesis);
     }
     check_agreement(&store, applied)?;
-    let mut tail = Tail::new(&store, &keys, applied)?;
+    let mut tail = Tail::new(&store, keys.in_hand(), applied)?;
     tail.replay()?;
     let Tail { head, frontier, checkpoint, replayed_bytes, .. } = tail;
 
@@ -379,9 +378,9 @@ fn check_signed_root(store: &Store, first: EntryIndex, signed: &[u8]) -> Result<
 }
 
 /// The replay of what the database lacks.
-struct Tail<'a> {
+pub(super) struct Tail<'a> {
     store: &'a Store,
-    keys: &'a Keys,
+    keys: Vec<&'a SigningKey>,
     head: Head,
     frontier: Frontier,
     checkpoint: Option<SignedCheckpoint>,
@@ -389,11 +388,22 @@ struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
-    fn new(store: &'a Store, keys: &'a Keys, applied: EntryCount) -> Result<Self, NodeFault> {
+    /// Where the database ends, with the keys in hand.
+    fn new(
+        store: &'a Store,
+        keys: Vec<&'a SigningKey>,
+        applied: EntryCount,
+    ) -> Result<Self, NodeFault> {
         let head = head_of(store, applied)?;
         let frontier = Frontier::from_nodes(applied, store)?;
         let tail = Self { store, keys, head, frontier, checkpoint: None, replayed_bytes: 0 };
         tail.with_last_checkpoint(applied)
+    }
+
+    /// Into a database that has nothing yet, without any key: checkpoints are taken from where
+    /// they are kept.
+    pub(super) fn keyless(store: &'a Store) -> Result<Self, NodeFault> {
+        Self::new(store, Vec::new(), EntryCount(0))
     }
 
     /// The checkpoint of the last applied group; a crash may have come before it was kept.
@@ -426,6 +436,24 @@ impl<'a> Tail<'a> {
     }
 
     fn replay_group(&mut self, group: &Group, following: Option<&Group>) -> Result<(), NodeFault> {
+        self.apply(group)?;
+        let signed = self.sign_head(following)?;
+        self.keep(signed)
+    }
+
+    /// Replays a group by the checkpoints that were kept: that of its end is the first of `kept`
+    /// that holds. Whether there is one; the next group cannot follow without.
+    pub(super) fn replay_kept(&mut self, group: &Group, kept: &[Bytes]) -> Result<bool, NodeFault> {
+        self.apply(group)?;
+        let (checkpoint, signer) = self.at_head()?;
+        match find_kept(kept.iter().cloned(), &checkpoint, &signer) {
+            Some(found) => self.keep(found).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Judges and seals a group again and writes it into the database.
+    fn apply(&mut self, group: &Group) -> Result<(), NodeFault> {
         let expected = self.checkpoint.as_ref().map_or(&[][..], SignedCheckpoint::as_bytes);
         if group.previous_checkpoint != expected {
             let rule = "its frame repeats another checkpoint than the one before it".to_owned();
@@ -459,7 +487,10 @@ impl<'a> Tail<'a> {
         }
         self.replayed_bytes += pending.bytes;
         self.head = pending.head;
-        let signed = self.sign_head(following)?;
+        Ok(())
+    }
+
+    fn keep(&mut self, signed: SignedCheckpoint) -> Result<(), NodeFault> {
         self.store.write_checkpoint(self.frontier.size(), signed.as_bytes())?;
         self.checkpoint = Some(signed);
         Ok(())
@@ -486,23 +517,37 @@ impl<'a> Tail<'a> {
     /// the first time. What a former key signed is taken from where it was kept: the frame behind
     /// it, the database, the guard.
     fn sign_head(&self, following: Option<&Group>) -> Result<SignedCheckpoint, NodeFault> {
-        let ledger = ledger_of(self.store)?;
-        let (size, root) = (self.frontier.size(), self.frontier.root());
-        let signer = ledger.signer_of(size);
-        let checkpoint = Checkpoint { origin: ledger.origin.clone(), size, root };
-        if let Some(key) = self.keys.of(signer) {
+        let (checkpoint, signer) = self.at_head()?;
+        if let Some(key) = self.keys.iter().find(|key| key.public_key() == signer) {
             return Ok(checkpoint.sign(key));
         }
         let in_database = self.store.latest_checkpoint()?.map(|(_, text)| text);
         let in_guard = self.store.guard_current()?;
         let kept = [following.map(|it| it.previous_checkpoint.clone()), in_database, in_guard];
-        let its = |text: Bytes| {
-            let (said, note) = SignedCheckpoint::open(&text, &checkpoint.origin, &signer).ok()?;
-            (said == checkpoint).then_some(note)
-        };
-        let index = EntryIndex(size.0.saturating_sub(1));
-        kept.into_iter().flatten().find_map(its).ok_or(NodeFault::RotationUnfinished { index })
+        let index = EntryIndex(checkpoint.size.0.saturating_sub(1));
+        find_kept(kept.into_iter().flatten(), &checkpoint, &signer)
+            .ok_or(NodeFault::RotationUnfinished { index })
     }
+
+    /// What is to be signed at the head, and whose signature counts there.
+    fn at_head(&self) -> Result<(Checkpoint, PublicKey), NodeFault> {
+        let ledger = ledger_of(self.store)?;
+        let (size, root) = (self.frontier.size(), self.frontier.root());
+        let signer = ledger.signer_of(size);
+        Ok((Checkpoint { origin: ledger.origin, size, root }, signer))
+    }
+}
+
+/// The first text that is this checkpoint, signed by that key.
+fn find_kept(
+    mut kept: impl Iterator<Item = Bytes>,
+    checkpoint: &Checkpoint,
+    signer: &PublicKey,
+) -> Option<SignedCheckpoint> {
+    kept.find_map(|text| {
+        let (said, note) = SignedCheckpoint::open(&text, &checkpoint.origin, signer).ok()?;
+        (said == *checkpoint).then_some(note)
+    })
 }
 
 fn replay_statement(

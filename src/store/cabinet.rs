@@ -27,7 +27,11 @@ pub enum Drawer {
 }
 
 impl Drawer {
-    const fn name(self) -> &'static str {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Drafts, Self::Openings];
+
+    /// Its directory, beside the ledger.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Drafts => "drafts",
             Self::Openings => "openings",
@@ -128,7 +132,7 @@ impl Cabinet {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let is_short = (1..=MAX_CABINET_NAME_BYTES).contains(&name.len());
     is_short && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
 }

@@ -23,7 +23,10 @@ use crate::ledger::hash::ChainValue;
 use crate::limits::{DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS};
 
 const DATABASE_VERSION: u16 = 1;
-const LOG_NAME: &str = "db";
+/// sled's log, which it locks while it is open.
+pub(super) const LOG_NAME: &str = "db";
+/// The one tree that the house uses.
+const DEFAULT_TREE: &[u8] = b"__sled__default";
 const BLOBS_NAME: &str = "blobs";
 /// How sled 0.34.7, the one version that this house is built with, begins to say so.
 const LOCK_HELD: &str = "could not acquire lock";
@@ -110,6 +113,31 @@ impl Database {
         let key = parsed(&bytes)?;
         let value = decoded(&key, &value)?;
         Ok(Some((key, value)))
+    }
+
+    /// The last of the keys from `from` on and before `behind`.
+    pub(super) fn last_key_before(
+        &self,
+        from: &Key,
+        behind: &Key,
+    ) -> Result<Option<Key>, StoreFault> {
+        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next_back() else {
+            return Ok(None);
+        };
+        let (bytes, _) = found.map_err(sled_at("read"))?;
+        parsed(&bytes).map(Some)
+    }
+
+    /// Everything, ascending by key, as bytes.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(IVec, IVec), StoreFault>> {
+        self.db.iter().map(|item| item.map_err(sled_at("read")))
+    }
+
+    /// The name of a tree that is not ours, if there is one.
+    pub(super) fn strange_tree(&self) -> Option<String> {
+        let names = self.db.tree_names();
+        let strange = names.iter().find(|name| name.as_ref() != DEFAULT_TREE);
+        strange.map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
     /// The first key from `from` on and before `behind`.

@@ -36,6 +36,51 @@ pub(super) fn replace_file(path: &Path, content: &[u8]) -> Result<(), StoreFault
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// The directory that a path lies in.
+pub(super) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Renames, unless there is something under the new name: then it is `AlreadyExists`, and nothing
+/// was changed.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system that cannot: the look before the rename has to do.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            other => return Ok(other?),
+        }
+    }
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    fs::rename(from, to)
+}
+
+/// Whether an open file is still the one of a name.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |found: fs::Metadata| (found.dev(), found.ino());
+    let (opened, named) = (file.metadata().map(id), path.symlink_metadata().map(id));
+    matches!((opened, named), (Ok(opened), Ok(named)) if opened == named)
+}
+
+/// Whether an open file is still the one of a name.
+#[cfg(not(unix))]
+pub(super) fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Bytes that are free in the file system of a directory; `None` where that cannot be asked.
+pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(dir).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
 /// A small file's content; `None` when there is no file.
 pub(super) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreFault> {
     let file = match File::open(path) {

@@ -72,7 +72,12 @@ impl Guard {
 
 /// The checkpoint in a guard's directory, whoever holds its lock.
 pub(super) fn read(dir: &Path) -> Result<Option<Bytes>, StoreFault> {
-    read_file(&dir.join(GUARD_NAME))
+    read_file(&file_in(dir))
+}
+
+/// Where the checkpoint lies in a guard's directory.
+pub(super) fn file_in(dir: &Path) -> PathBuf {
+    dir.join(GUARD_NAME)
 }
 
 fn read_file(path: &Path) -> Result<Option<Bytes>, StoreFault> {

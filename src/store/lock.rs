@@ -2,6 +2,7 @@
 //! lives.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 
 use super::fault::{StoreFault, io_at};
@@ -16,6 +17,22 @@ pub struct DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// Keeps everybody who would write out of a directory, and makes nothing in it; `None` where
+    /// nobody ever wrote.
+    pub fn keep_still(dir: &Path) -> Result<Option<Self>, StoreFault> {
+        let path = dir.join(LOCK_NAME);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(other) => return Err(io_at("open", &path)(other)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(StoreFault::InUse(dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(io_at("lock", &path)(source)),
+        }
+    }
+
     /// Takes the lock or says who is in the way; never waits.
     pub fn acquire(dir: &Path) -> Result<Self, StoreFault> {
         let path = dir.join(LOCK_NAME);

@@ -14,10 +14,14 @@
 //! <data>/drafts/<event id>   <data>/openings/<event id>-<commitment>
 //! <data>/cosigned/checkpoint
 //! <guard>/LOCK    <guard>/guard
+//! <data>.restoring/   <backup>.part   <backup>.part-manifest    while they are made
 //! ```
 
+mod archive;
+mod backup;
 mod cabinet;
 mod codec;
+mod compare;
 mod database;
 mod fault;
 pub mod faults;
@@ -28,6 +32,7 @@ pub mod journal;
 mod keyspace;
 mod lock;
 mod reads;
+mod restore;
 mod segment;
 mod shelf;
 mod sights;
@@ -44,13 +49,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use sled::Batch;
 
+pub use backup::{BackedUp, BackupFault, BackupPlan, back_up};
 pub use cabinet::{Cabinet, Drawer};
+pub use compare::{Compared, Difference, DifferenceKind, Found, FoundFault, Shadow, is_no_space};
 pub use database::DatabaseState;
 pub use fault::StoreFault;
 pub use faults::{FaultPoint, Faults};
 pub use guard::{Guard, GuardFault};
 pub use journal::{Groups, JournalCause, JournalFault, TornTail};
 pub use reads::{CampaignQuery, LotQuery, Page, TransferQuery};
+pub use restore::{NewerCheckpoint, RestoreFault, Staging, Unpacked, check_unpacked};
 pub use shelf::Shelf;
 pub use trail::Trail;
 pub use tree::TreeReader;
@@ -61,7 +69,7 @@ pub use crate::ledger::frame::Group;
 use database::Database;
 use format::Format;
 use journal::{Journal, JournalConfig};
-use lock::DirectoryLock;
+pub use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::SignedCheckpoint;

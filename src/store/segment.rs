@@ -48,23 +48,25 @@ pub(super) fn name(first: EntryIndex) -> String {
     format!("{:0width$}{SEGMENT_SUFFIX}", first.0, width = NAME_DIGITS)
 }
 
+/// The first index of the segment of a name; `None` for a name that no segment has.
+pub(super) fn parse_name(name: &str) -> Option<EntryIndex> {
+    let stem = name.strip_suffix(SEGMENT_SUFFIX)?;
+    let is_name = stem.len() == NAME_DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit());
+    stem.parse().ok().filter(|_| is_name).map(EntryIndex)
+}
+
 /// The first indexes of all segments of a directory, ascending.
 pub(super) fn list(dir: &Path) -> Result<Vec<EntryIndex>, StoreFault> {
     let mut found = Vec::new();
     for item in fs::read_dir(dir).map_err(io_at("list", dir))? {
         let item = item.map_err(io_at("list", dir))?;
         let name = item.file_name();
-        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(SEGMENT_SUFFIX)) else {
+        let Some(name) = name.to_str().filter(|name| name.ends_with(SEGMENT_SUFFIX)) else {
             continue;
         };
-        let is_name = stem.len() == NAME_DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit());
-        match stem.parse() {
-            Ok(first) if is_name => found.push(EntryIndex(first)),
-            _ => {
-                let rule = "a segment is named by 20 digits".to_owned();
-                return Err(StoreFault::Format { path: item.path(), rule });
-            }
-        }
+        let rule = "a segment is named by 20 digits".to_owned();
+        let first = parse_name(name).ok_or(StoreFault::Format { path: item.path(), rule })?;
+        found.push(first);
     }
     found.sort_unstable();
     Ok(found)

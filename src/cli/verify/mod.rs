@@ -1,6 +1,7 @@
 //! `urbanmine verify`: the judge's findings, for people and scripts.
 
 pub(super) mod crew;
+mod database;
 pub(super) mod evidence;
 pub(super) mod print;
 mod receipt;
@@ -26,8 +27,7 @@ use crate::verify::{
     Finding, FindingKind, Pins, Remembered, Report, Verdict, Verifier, Weight, judge_cosignatures,
 };
 use crew::Source;
-pub(super) use print::print;
-use print::report_json;
+pub(super) use print::{checkpoint_json, print, report_json};
 use source::{Exported, Journal, Server};
 
 /// Check a ledger: chain, tree, every signature strictly, lot links, and every rule again.
@@ -63,6 +63,10 @@ pub struct VerifyArgs {
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle", "evidence"])]
     guard: Option<PathBuf>,
+    /// Do not hold the database against the journal (of a stopped node, or a copy: it needs twice
+    /// the room of the database among the temporary files).
+    #[arg(long, requires = "data")]
+    skip_database: bool,
     #[command(flatten)]
     pins: PinArgs,
     /// For a receipt that a later key signed: the receipt of the rotation that followed the pinned
@@ -219,7 +223,9 @@ fn check(
                 cosigned = read_cosigned(data)?;
             }
             give(&mut verifier, cosigned.as_deref());
-            judge_data(data, args.guard.as_deref(), verifier)?
+            let (mut judged, keys) = judge_data(data, args.guard.as_deref(), verifier)?;
+            database::check(data, args.guard.as_deref(), args.skip_database, &mut judged);
+            (judged, keys)
         }
         (None, Some(server), _) => {
             let mut source = Server::open(server, &args.access)?;

@@ -12,7 +12,7 @@ pub(super) fn finding_json(finding: &Finding) -> Json {
             "detail": finding.detail })
 }
 
-pub(super) fn checkpoint_json(checkpoint: &Checkpoint) -> Json {
+pub(in crate::cli) fn checkpoint_json(checkpoint: &Checkpoint) -> Json {
     json!({ "origin": checkpoint.origin.as_str(), "size": checkpoint.size.0,
             "root": checkpoint.root.to_string() })
 }
