@@ -19,7 +19,6 @@ pub mod doctor;
 pub mod draft;
 pub mod event_json;
 pub mod export;
-#[allow(dead_code, reason = "verify is to read exports by it")]
 mod export_source;
 mod export_target;
 pub mod init;

@@ -63,7 +63,7 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
         };
         match looked {
             Ok(report) => {
-                if let Some(code) = settle(args, report)? {
+                if let Some(code) = settle(args, &report)? {
                     return Ok(code);
                 }
             }
@@ -82,11 +82,11 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
 }
 
 /// Keeps what held, and ends the watch where something does not.
-fn settle(args: &MonitorArgs, report: Report) -> Result<Option<ExitCode>> {
+fn settle(args: &MonitorArgs, report: &Report) -> Result<Option<ExitCode>> {
     if !matches!(report.verdict, Verdict::Verified | Verdict::Warnings) {
         return end(args).map(Some);
     }
-    remembered::keep(&args.state, &report)?;
+    remembered::keep(&args.state, report)?;
     let (size, verdict) = (report.entries.0, report.verdict);
     if args.json {
         let root = report.checkpoint.as_ref().map(|it| it.root.to_string());

@@ -87,7 +87,7 @@ impl Effects {
         let lives = self.links.iter().map(|it| Subject::Life(it.lot, it.ordinal));
         let transfers = self.transfers.iter().map(|it| Subject::Transfer(it.offer));
         let campaigns = self.campaigns.iter().map(|it| Subject::Campaign(it.id));
-        let lines =
+        let last_campaigns =
             self.lines.iter().map(|(site, process, _)| Subject::Line(*site, process.clone()));
         let events = self.events.iter().map(|it| Subject::Event(it.id));
         let chunks = self.table_chunk.iter().map(|(set, at, _)| Subject::TableChunk(*set, *at));
@@ -103,7 +103,7 @@ impl Effects {
             .chain(lives)
             .chain(transfers)
             .chain(campaigns)
-            .chain(lines)
+            .chain(last_campaigns)
             .chain(events)
             .chain(chunks)
             .chain(own)

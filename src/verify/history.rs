@@ -21,7 +21,7 @@ impl Rests {
     pub(super) fn note(
         &mut self,
         index: EntryIndex,
-        read: BTreeSet<Subject>,
+        read: &BTreeSet<Subject>,
         written: impl Iterator<Item = Subject>,
     ) {
         let on: BTreeSet<EntryIndex> =

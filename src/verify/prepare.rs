@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::domain::{Event, Hash32, KeyId};
 use crate::ledger::envelope::pae;
 use crate::ledger::hash::{leaf_hash, sha256};
+use crate::ledger::keys::SIGNATURE_LEN;
 use crate::ledger::{ChainValue, Entry, EntryFault, EntryKind, Envelope, StrictKey};
 use crate::wire::statement::Statement;
 use crate::wire::{DecodeFault, decode_event, decode_statement};
@@ -22,8 +23,12 @@ use crate::wire::{DecodeFault, decode_event, decode_statement};
 pub struct KnownKeys(Arc<BTreeMap<KeyId, Option<StrictKey>>>);
 
 impl KnownKeys {
-    pub(super) fn get(&self, id: &KeyId) -> Option<Option<&StrictKey>> {
-        self.0.get(id).map(Option::as_ref)
+    pub(super) fn get(&self, id: &KeyId) -> Known<'_> {
+        match self.0.get(id) {
+            None => Known::Nowhere,
+            Some(None) => Known::Unsound,
+            Some(Some(key)) => Known::Sound(key),
+        }
     }
 
     pub(super) fn contains(&self, id: &KeyId) -> bool {
@@ -32,6 +37,27 @@ impl KnownKeys {
 
     pub(super) fn insert(&mut self, id: KeyId, key: Option<StrictKey>) {
         Arc::make_mut(&mut self.0).insert(id, key);
+    }
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known<'a> {
+    /// Nobody put it in force.
+    Nowhere,
+    /// It was put in force, and no signature under it can be trusted.
+    Unsound,
+    /// Signatures are checked with it.
+    Sound(&'a StrictKey),
+}
+
+impl Known<'_> {
+    /// Whether a signature holds under it, strictly.
+    pub(super) fn holds(self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+        match self {
+            Self::Nowhere | Self::Unsound => false,
+            Self::Sound(key) => key.verify(message, signature).is_ok(),
+        }
     }
 }
 
@@ -113,9 +139,9 @@ fn parse(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Result<Parsed, EntryF
 
 fn verdicts(kind: EntryKind, envelope: &Envelope, keys: &KnownKeys) -> Vec<Option<bool>> {
     let message = pae(kind.payload_type(), &envelope.payload);
-    let verdict = |key: Option<&StrictKey>, signature| {
-        key.is_some_and(|key| key.verify(&message, signature).is_ok())
+    let verdict = |known: Known<'_>, signature| {
+        (known != Known::Nowhere).then(|| known.holds(&message, signature))
     };
     let signatures = envelope.signatures.iter();
-    signatures.map(|it| keys.get(&it.key).map(|key| verdict(key, &it.signature))).collect()
+    signatures.map(|it| verdict(keys.get(&it.key), &it.signature)).collect()
 }

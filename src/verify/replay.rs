@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::explain::{self, Explained, Step};
 use super::history::{self, Measured, Rests, Story};
 use super::keys::LedgerKeys;
-use super::prepare::{KnownKeys, Parsed, Payload};
+use super::prepare::{Known, KnownKeys, Parsed, Payload};
 use super::report::{FindingKind, Findings};
 use super::told;
 use super::verifier::Pins;
@@ -327,7 +327,7 @@ impl Replay {
                 let steps = explain::of_rules(&self.state, rests, &read, effects);
                 explained.steps.extend(steps);
             }
-            rests.note(at, read, effects.subjects(signed.event.id));
+            rests.note(at, &read, effects.subjects(signed.event.id));
         }
         judged.map_err(|refusal: Refusal<Infallible>| {
             let Refusal::Rejected(rejection) = refusal;
@@ -380,14 +380,17 @@ impl Replay {
             LazyCell::new(|| pae(parsed.entry.kind.payload_type(), &parsed.envelope.payload));
         let mut do_all_hold = true;
         for (signature, verdict) in parsed.envelope.signatures.iter().zip(&parsed.verdicts) {
-            let Some(key) = self.keys.get(&signature.key) else { continue };
+            let known = self.keys.get(&signature.key);
+            if known == Known::Nowhere {
+                continue;
+            }
             let holds = match verdict {
                 Some(holds) => *holds,
                 None if is_trusted => {
                     self.signatures_trusted = self.signatures_trusted.saturating_add(1);
                     continue;
                 }
-                None => key.is_some_and(|key| key.verify(&message, &signature.signature).is_ok()),
+                None => known.holds(&message, &signature.signature),
             };
             self.signatures = self.signatures.saturating_add(1);
             if let Some(explained) = self.explained.as_mut().filter(|it| it.at == at) {
@@ -513,7 +516,7 @@ impl Replay {
             self.state.ledger = Some(after.map_err(|fault| fault.to_string())?);
             if let Some(rests) = &mut self.rests {
                 let read = [Subject::Ledger, Subject::Key(id)].into();
-                rests.note(at, read, std::iter::once(Subject::Ledger));
+                rests.note(at, &read, std::iter::once(Subject::Ledger));
             }
         }
         self.keys.insert(id, Some(key));

@@ -39,7 +39,7 @@ fn compare(data: &Path, guard: Option<&Path>, judged: &mut Judged) -> String {
             judged.told.push(Told {
                 index: first.entry,
                 kind: "database-differs",
-                detail: format!("{} rows differ from the journal; first: {first}", differing),
+                detail: format!("{differing} rows differ from the journal; first: {first}"),
                 verdict: Verdict::Tampered,
             });
             "does not say the same as the journal".to_owned()

@@ -22,16 +22,13 @@ pub(super) fn check(
         std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
     };
     let bytes = read(file)?;
-    let (report, agreement) = match export {
-        Some(dir) => {
-            let against = check_receipt_against(&open_export(dir)?, &bytes, pins);
-            (against.receipt, Some(against.agreement))
-        }
-        None => {
-            let rotations: Vec<Vec<u8>> =
-                rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
-            (verify_receipt_after(&bytes, &rotations, pins), None)
-        }
+    let (report, agreement) = if let Some(dir) = export {
+        let against = check_receipt_against(&open_export(dir)?, &bytes, pins);
+        (against.receipt, Some(against.agreement))
+    } else {
+        let rotations: Vec<Vec<u8>> =
+            rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+        (verify_receipt_after(&bytes, &rotations, pins), None)
     };
     let verdict = report.verdict.max(agreement.as_ref().map_or(Verdict::Verified, verdict_of));
     if is_json {

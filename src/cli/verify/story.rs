@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::output::{grams, per_cent, print_json, table, thousands};
 use super::print::{checkpoint_json, finding_json};
-use crate::domain::LotId;
 use crate::domain::lot::{Lot, LotStatus};
+use crate::domain::{Grams, LotId};
 use crate::ledger::Policy;
 use crate::limits::MAX_LOT_BUNDLE_BYTES;
 use crate::provenance::{Measure, Origins};
@@ -88,8 +88,8 @@ fn origins_json(measure: Measure, origins: &Origins) -> Json {
         .collect();
     json!({
         "of": name(measure),
-        "total_g": origins.at_birth.total.map(|it| it.get()),
-        "remaining_g": origins.total.map(|it| it.get()),
+        "total_g": origins.at_birth.total.map(Grams::get),
+        "remaining_g": origins.total.map(Grams::get),
         "is_attributed": origins.at_birth.is_attributed,
         "shares": shares,
         "pending_campaigns": origins.pending_campaigns.len(),
