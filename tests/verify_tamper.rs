@@ -589,8 +589,8 @@ fn the_ledger_says_only_what_it_may() {
     let root = StatementBody::LotStateRoot { size: EntryCount(3), root: Hash32([1; 32]) };
     let at = forge.state(root, &[LEDGER]);
     let report = judged(&mut forge);
-    found(&report, &[(Some(at), Kind::StatementUnsupported), stop(at)]);
-    assert_eq!(report.verdict, Verdict::Undetermined, "could not check is not bad");
+    // Over another number of entries than stand before it, and another root than theirs.
+    found(&report, &[(Some(at), Kind::LotStateWrong), (Some(at), Kind::LotStateWrong)]);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod guard;
 pub mod journal;
 mod keyspace;
 mod lock;
+mod lots;
 mod reads;
 mod segment;
 mod sights;

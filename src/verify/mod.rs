@@ -39,6 +39,7 @@
 
 mod checkpoints;
 mod keys;
+mod lot_map;
 mod receipt;
 mod replay;
 mod report;

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::keys::LedgerKeys;
+use super::lot_map::LotMap;
 use super::report::{FindingKind, Findings};
 use super::told;
 use super::verifier::Pins;
@@ -48,6 +49,8 @@ pub(super) struct Replay {
     ledger_keys: LedgerKeys,
     /// The last entry that named a next one.
     rotated_at: Option<EntryIndex>,
+    /// How far the life of every lot got.
+    lots: LotMap,
     stopped_at: Option<EntryIndex>,
     replayed: u64,
     signatures: u64,
@@ -197,6 +200,7 @@ impl Replay {
         let signed = Signed { event: &event, payload_hash, signers: &signers };
         let effects = self.apply(at, entry, signed, findings)?;
         check_links(at, &entry.links, &effects.links, findings);
+        self.lots.note(at, &effects.links);
         self.state.absorb(&effects, event.id);
         if let Some(tables) = effects.activated_tables {
             self.tables = Some(tables);
@@ -376,11 +380,12 @@ impl Replay {
         }
         match statement.body {
             StatementBody::RestartNote { .. } => Ok(()),
-            StatementBody::LotStateRoot { .. } => {
-                let detail = "the ledger states a root of lot states, which is not recomputed by \
-                              this version";
-                findings.at(at, FindingKind::StatementUnsupported, detail);
-                Err(Stop)
+            StatementBody::LotStateRoot { size, root } => {
+                // Without the state the lots are not known either, and the report says so.
+                if self.stopped_at.is_none() {
+                    self.lots.check_stated(at, size, root, findings);
+                }
+                Ok(())
             }
             // A next key that the old one did not sign for is not followed.
             StatementBody::LedgerKeyRotation { .. } if !holds => Ok(()),
