@@ -522,8 +522,8 @@ pub const WATCH_RETRY_MS: u64 = 250;
 /// See [`WATCH_RETRY_MS`].
 pub const MAX_WATCH_RETRY_MS: u64 = 15_000;
 
-/// *Format.* Hashes beside a way in the map of lot states: one for each bit of a key. With a million
-/// lots a way has 21 on average.
+/// *Format.* Hashes beside a way in the map of lot states: one for each bit of a key. With a
+/// million lots a way has 21 on average.
 pub const MAX_LOT_PROOF_HASHES: usize = 256;
 /// Places of one tile of the map of lot states as it is stored: four bits of the way. A tile has at
 /// most 16 x 50 B.

@@ -21,6 +21,7 @@ pub mod keyfile;
 pub mod keygen;
 mod log;
 pub mod lot;
+mod lot_proof;
 pub mod names;
 pub mod output;
 pub mod pages;

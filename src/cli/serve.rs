@@ -144,7 +144,10 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.effective()?.settings()?;
     super::log::start(&settings.log);
-    let config = NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?);
+    let config = NodeConfig {
+        lot_state: settings.ledger.lot_state(),
+        ..NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?)
+    };
     let ledger_key = keyfile::read_ledger(&settings.key.source()?, &settings.key.passphrase()?)?;
     let public = hex(ledger_key.public_key().as_bytes());
     // The table has a default, so there is one.

@@ -219,6 +219,22 @@ pub trait TileSource {
     fn tile(&self, path: &TilePath) -> Result<MapTile, Self::Fault>;
 }
 
+/// Why the map cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MapFault<F> {
+    /// A tile could not be read.
+    #[error("a tile of the lots could not be read")]
+    Tile(#[source] F),
+    /// A tile is not the one that was stored.
+    #[error("a tile of the lots has the hash {found}, and {expected} hangs above it")]
+    Broken {
+        /// The hash above it, or the root that was stated.
+        expected: Hash32,
+        /// Its own.
+        found: Hash32,
+    },
+}
+
 /// The map with changes: the tiles that are new, whole, and the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapUpdate {
@@ -306,22 +322,35 @@ impl Folded {
     }
 }
 
-/// Takes the newest states of some lots into the map. Reads and changes the tiles on their ways
-/// only: as many as lots change, times the logarithm of all lots, in steps of 16.
+/// Takes the newest states of some lots into the map that has a root. Reads and changes the tiles
+/// on their ways only: as many as lots change, times the logarithm of all lots, in steps of 16.
+/// Each is held against the hash above it, so a root is never built on tiles that were bent.
 pub fn update_map<S: TileSource>(
     source: &S,
+    root: &Hash32,
     changes: &BTreeMap<LotKey, LotState>,
-) -> Result<MapUpdate, S::Fault> {
+) -> Result<MapUpdate, MapFault<S::Fault>> {
     let changes: Vec<(LotKey, LotState)> =
         changes.iter().map(|(key, state)| (*key, *state)).collect();
-    let top = source.tile(&TilePath::TOP)?;
+    let top = sound_tile(source, &TilePath::TOP, root)?;
     let mut tiles = Vec::new();
     let root = if changes.is_empty() {
-        Folded::of(&top.slots).hash()
+        *root
     } else {
         update_tile(source, TilePath::TOP, top, &changes, &mut tiles)?
     };
     Ok(MapUpdate { root, tiles })
+}
+
+/// A tile that has the hash that is known of it.
+fn sound_tile<S: TileSource>(
+    source: &S,
+    path: &TilePath,
+    expected: &Hash32,
+) -> Result<MapTile, MapFault<S::Fault>> {
+    let tile = source.tile(path).map_err(MapFault::Tile)?;
+    let found = Folded::of(&tile.slots).hash();
+    if found == *expected { Ok(tile) } else { Err(MapFault::Broken { expected: *expected, found }) }
 }
 
 /// Goes down at most 64 times: two keys differ in one of 64 nibbles.
@@ -331,7 +360,7 @@ fn update_tile<S: TileSource>(
     mut tile: MapTile,
     changes: &[(LotKey, LotState)],
     tiles: &mut Vec<(TilePath, MapTile)>,
-) -> Result<Hash32, S::Fault> {
+) -> Result<Hash32, MapFault<S::Fault>> {
     let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level);
     for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
         let Some(first) = together.first() else { continue };
@@ -349,8 +378,8 @@ fn update_tile<S: TileSource>(
                 let many = with(key, state, many);
                 TileSlot::Tile(update_tile(source, below, MapTile::EMPTY, &many, tiles)?)
             }
-            (TileSlot::Tile(_), many) => {
-                let found = source.tile(&below)?;
+            (TileSlot::Tile(hash), many) => {
+                let found = sound_tile(source, &below, &hash)?;
                 TileSlot::Tile(update_tile(source, below, found, many, tiles)?)
             }
         };
@@ -397,4 +426,246 @@ pub fn prove_lot<S: TileSource>(source: &S, lot: LotId) -> Result<MapProof, S::F
     };
     siblings.reverse();
     Ok(MapProof { end, siblings })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::convert::Infallible;
+
+    use jmt::mock::MockTreeStore;
+    use jmt::{KeyHash, RootHash, Sha256Jmt};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Tiles in memory, and their root.
+    struct Shelf(RefCell<BTreeMap<TilePath, MapTile>>, Cell<Hash32>);
+
+    impl Default for Shelf {
+        fn default() -> Self {
+            Self(RefCell::default(), Cell::new(EMPTY_MAP))
+        }
+    }
+
+    impl TileSource for Shelf {
+        type Fault = Infallible;
+
+        fn tile(&self, path: &TilePath) -> Result<MapTile, Infallible> {
+            let found = self.0.borrow().get(path).cloned();
+            assert!(found.is_some() || *path == TilePath::TOP, "{path:?} is not there");
+            Ok(found.unwrap_or(MapTile::EMPTY))
+        }
+    }
+
+    impl Shelf {
+        fn take(&self, changes: &BTreeMap<LotKey, LotState>) -> MapUpdate {
+            let update = update_map(self, &self.1.get(), changes).unwrap();
+            self.0.borrow_mut().extend(update.tiles.iter().cloned());
+            self.1.set(update.root);
+            update
+        }
+
+        fn prove(&self, lot: LotId) -> MapProof {
+            let Ok(proof) = prove_lot(self, lot);
+            proof
+        }
+    }
+
+    fn lot(number: u16) -> LotId {
+        let mut id = [7; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        LotId::from_bytes(id)
+    }
+
+    /// What happens between statements: lots that change, each time with one entry more.
+    fn histories() -> impl Strategy<Value = Vec<Vec<u16>>> {
+        let few = prop::collection::vec(0..40_u16, 0..12);
+        let many = prop::collection::vec(0..400_u16, 0..120);
+        prop::collection::vec(prop_oneof![few, many], 1..8)
+    }
+
+    /// Plays a history; hands each statement on, with all states so far.
+    fn play(
+        history: &[Vec<u16>],
+        mut stated: impl FnMut(&Shelf, &MapUpdate, &BTreeMap<LotId, LotState>),
+    ) {
+        let (shelf, mut states, mut index) = (Shelf::default(), BTreeMap::new(), 1_000);
+        for numbers in history {
+            let mut changes = BTreeMap::new();
+            for number in numbers {
+                index += 1;
+                let before = states.get(&lot(*number)).map_or(0, |it: &LotState| it.entry_count);
+                let state = LotState { entry_count: before + 1, last: EntryIndex(index) };
+                states.insert(lot(*number), state);
+                changes.insert(LotKey::of(lot(*number)), state);
+            }
+            let update = shelf.take(&changes);
+            stated(&shelf, &update, &states);
+        }
+    }
+
+    /// The value as it is hashed.
+    fn value(state: &LotState) -> Vec<u8> {
+        [state.entry_count.to_be_bytes(), state.last.0.to_be_bytes()].concat()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn other_hands_reach_the_same_roots(history in histories()) {
+            let (store, mut version) = (MockTreeStore::default(), 0);
+            play(&history, |_, update, states| {
+                let tree = Sha256Jmt::new(&store);
+                let all = states.iter().map(|(lot, state)| {
+                    (KeyHash(LotKey::of(*lot).0), Some(value(state)))
+                });
+                let (root, batch) = tree.put_value_set(all, version).unwrap();
+                store.write_tree_update_batch(batch).unwrap();
+                version += 1;
+                assert_eq!(root, RootHash(update.root.0));
+            });
+        }
+
+        #[test]
+        fn the_root_is_that_of_one_statement_over_everything(history in histories()) {
+            play(&history, |_, update, states| {
+                let all = states.iter().map(|(lot, state)| (LotKey::of(*lot), *state)).collect();
+                assert_eq!(Shelf::default().take(&all).root, update.root);
+            });
+        }
+
+        #[test]
+        fn every_lot_is_proven_there_or_not(history in histories()) {
+            play(&history, |shelf, update, states| {
+                for number in 0..60 {
+                    let proof = shelf.prove(lot(number));
+                    let found = proof.verify(lot(number), &update.root);
+                    assert_eq!(found, Ok(states.get(&lot(number)).copied()));
+                }
+            });
+        }
+
+        #[test]
+        fn a_proof_that_was_changed_anywhere_is_refused(
+            history in histories(),
+            asked in 0..60_u16,
+            place in any::<prop::sample::Index>(),
+            bit in 0..8_u32,
+        ) {
+            play(&history, |shelf, update, states| {
+                let proof = shelf.prove(lot(asked));
+                let known = states.get(&lot(asked)).copied();
+                for changed in changes(&proof, place, bit) {
+                    let found = changed.verify(lot(asked), &update.root);
+                    assert!(found.is_err(), "{changed:?} shows {found:?}");
+                }
+                // The proof of another lot shows nothing of this one but that both are not there.
+                for other in (0..60).filter(|other| *other != asked) {
+                    if let Ok(found) = proof.verify(lot(other), &update.root) {
+                        assert_eq!((found, known), (None, None));
+                        assert!(!states.contains_key(&lot(other)));
+                    }
+                }
+            });
+        }
+    }
+
+    /// One bit elsewhere in a number.
+    fn bent(number: u64, place: prop::sample::Index, bit: u32) -> u64 {
+        number ^ (1 << (place.index(8) as u32 * 8 + bit))
+    }
+
+    fn bent_state(state: LotState, place: prop::sample::Index, bit: u32) -> [LotState; 2] {
+        [
+            LotState { entry_count: bent(state.entry_count, place, bit), ..state },
+            LotState { last: EntryIndex(bent(state.last.0, place, bit)), ..state },
+        ]
+    }
+
+    /// The proof with a bit changed in each of its parts, and with a part more or less.
+    fn changes(proof: &MapProof, place: prop::sample::Index, bit: u32) -> Vec<MapProof> {
+        let mut all = Vec::new();
+        let mut ends =
+            vec![WayEnd::Empty, WayEnd::Lot(LotState { entry_count: 1, last: EntryIndex(9) })];
+        match proof.end {
+            WayEnd::Lot(state) => ends.extend(bent_state(state, place, bit).map(WayEnd::Lot)),
+            WayEnd::Empty => {}
+            WayEnd::Other(key, state) => {
+                let mut other = key;
+                other.0[place.index(32)] ^= 1 << bit;
+                ends.push(WayEnd::Other(other, state));
+                ends.push(WayEnd::Lot(state));
+                ends.extend(bent_state(state, place, bit).map(|it| WayEnd::Other(key, it)));
+            }
+        }
+        ends.retain(|end| *end != proof.end);
+        all.extend(ends.into_iter().map(|end| MapProof { end, ..proof.clone() }));
+        for at in 0..proof.siblings.len() {
+            let mut changed = proof.clone();
+            changed.siblings[at].0[place.index(32)] ^= 1 << bit;
+            all.push(changed);
+            let mut shorter = proof.clone();
+            shorter.siblings.remove(at);
+            all.push(shorter);
+        }
+        let mut longer = proof.clone();
+        longer.siblings.push(EMPTY_MAP);
+        all.push(longer);
+        all
+    }
+
+    #[test]
+    fn a_way_is_never_longer_than_a_key() {
+        let end = WayEnd::Empty;
+        let proof = MapProof { end, siblings: vec![EMPTY_MAP; 257] };
+        assert_eq!(proof.verify(lot(1), &EMPTY_MAP), Err(MapRefused::TooLong { found: 257 }));
+        let nothing = MapProof { end, siblings: Vec::new() };
+        assert_eq!(nothing.verify(lot(1), &EMPTY_MAP), Ok(None));
+    }
+
+    #[test]
+    fn nothing_is_built_on_a_tile_that_was_bent() {
+        let shelf = Shelf::default();
+        let states = |numbers: std::ops::Range<u16>, entry_count| {
+            let state = LotState { entry_count, last: EntryIndex(99_999) };
+            numbers.map(|number| (LotKey::of(lot(number)), state)).collect::<BTreeMap<_, _>>()
+        };
+        shelf.take(&states(0..200, 1));
+        let paths: Vec<TilePath> = shelf.0.borrow().keys().copied().collect();
+        assert!(paths.len() > 10);
+        for path in paths {
+            let whole = shelf.0.borrow()[&path].clone();
+            let mut bent = whole.clone();
+            for slot in &mut bent.slots {
+                match slot {
+                    TileSlot::Lot(_, state) => state.entry_count += 1,
+                    TileSlot::Tile(hash) => hash.0[0] ^= 1,
+                    TileSlot::Empty => {}
+                }
+            }
+            shelf.0.borrow_mut().insert(path, bent);
+            let refused = update_map(&shelf, &shelf.1.get(), &states(0..200, 2));
+            assert!(matches!(refused, Err(MapFault::Broken { .. })), "{path:?}");
+            shelf.0.borrow_mut().insert(path, whole);
+        }
+        shelf.take(&states(0..200, 2));
+    }
+
+    #[test]
+    fn a_statement_costs_what_changed() {
+        let shelf = Shelf::default();
+        let states = |numbers: std::ops::Range<u16>, entry_count| {
+            let state = LotState { entry_count, last: EntryIndex(99_999) };
+            numbers.map(|number| (LotKey::of(lot(number)), state)).collect::<BTreeMap<_, _>>()
+        };
+        shelf.take(&states(0..20_000, 1));
+        // 16^3 < 20,000 < 16^4: four levels, a fifth where two are neighbours.
+        let one = shelf.take(&states(7..8, 2)).tiles.len();
+        assert!((4..=6).contains(&one), "{one} tiles");
+        let ten = shelf.take(&states(0..10, 3)).tiles.len();
+        assert!(ten <= 10 * 6, "{ten} tiles");
+        assert_eq!(shelf.take(&BTreeMap::new()).tiles.len(), 0);
+    }
 }

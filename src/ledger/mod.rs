@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod frame;
 pub mod hash;
 pub mod keys;
+pub mod lot_file;
 pub mod lot_map;
 mod reader;
 pub mod receipt;
@@ -28,6 +29,7 @@ pub use envelope::{
 };
 pub use hash::ChainValue;
 pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
+pub use lot_file::{LotFile, LotFileFault, LotStateProof, ProvenEntry};
 pub use lot_map::{LotKey, LotState, MapProof, MapRefused, WayEnd};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt};
 pub use tree::{Frontier, NodeSource, ProofFault, ProofRefused};

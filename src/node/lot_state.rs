@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::domain::EntryIndex;
+use super::statement;
+use crate::domain::{EntryIndex, Hash32};
 use crate::ledger::entry::Entry;
-use crate::ledger::lot_map::{LotKey, LotState, MapUpdate, update_map};
+use crate::ledger::lot_map::{EMPTY_MAP, LotKey, LotState, MapFault, MapUpdate, update_map};
 use crate::limits::{LOT_STATE_EVERY_ENTRIES, LOT_STATE_READ_AHEAD, LOT_STATE_WAIT_MS};
 use crate::store::{Store, StoreFault};
 
@@ -77,7 +78,10 @@ fn first_unstated(store: &Store) -> Result<EntryIndex, StoreFault> {
 /// of it, and holds 80 bytes for each lot.)
 pub(super) fn map_before(store: &Store, end: EntryIndex) -> Result<MapUpdate, StoreFault> {
     let mut changes = BTreeMap::new();
-    let mut next = first_unstated(store)?;
+    let (mut next, root) = match store.lot_statement()? {
+        None => (EntryIndex(0), EMPTY_MAP),
+        Some((statement, kept)) => (statement.next(), stated_root(store, statement, kept)?),
+    };
     while next.0 < end.0 {
         let left = usize::try_from(end.0 - next.0).unwrap_or(usize::MAX);
         let entries = store.entries(next, left.min(LOT_STATE_READ_AHEAD))?;
@@ -98,5 +102,20 @@ pub(super) fn map_before(store: &Store, end: EntryIndex) -> Result<MapUpdate, St
             next = next.next();
         }
     }
-    update_map(store, &changes)
+    update_map(store, &root, &changes).map_err(|fault| match fault {
+        MapFault::Tile(fault) => fault,
+        broken @ MapFault::Broken { .. } => {
+            StoreFault::Disagreement { index: end, detail: broken.to_string() }
+        }
+    })
+}
+
+/// The root that the last statement itself states, which is the one that is kept beside it.
+fn stated_root(store: &Store, at: EntryIndex, kept: Hash32) -> Result<Hash32, StoreFault> {
+    let said = store.entry(at)?.and_then(|bytes| statement::lots_root(&bytes));
+    if said == Some(kept) {
+        return Ok(kept);
+    }
+    let detail = format!("the lots' root {kept} is kept of it, and it states another, or none");
+    Err(StoreFault::Disagreement { index: at, detail })
 }

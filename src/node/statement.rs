@@ -106,9 +106,21 @@ pub fn lots(origin: &Origin, key: &SigningKey, at: EntryIndex, root: Hash32) -> 
 
 /// Whether an envelope states the lots, as it says: nothing of it is checked.
 pub fn states_lots(envelope: &Bytes) -> bool {
-    let payload = Envelope::parse(envelope).ok().map(|envelope| envelope.payload);
-    let body = payload.and_then(|payload| decode_statement(&payload).ok()).map(|it| it.body);
-    matches!(body, Some(StatementBody::LotStateRoot { .. }))
+    lots_root_of(envelope).is_some()
+}
+
+/// The root of the lots that an entry states, as it says: nothing of it is checked.
+pub fn lots_root(entry: &Bytes) -> Option<Hash32> {
+    let entry = Entry::parse(entry).ok().filter(|entry| entry.kind == EntryKind::Statement)?;
+    lots_root_of(&entry.envelope)
+}
+
+fn lots_root_of(envelope: &Bytes) -> Option<Hash32> {
+    let envelope = Envelope::parse(envelope).ok()?;
+    match decode_statement(&envelope.payload).ok()?.body {
+        StatementBody::LotStateRoot { root, .. } => Some(root),
+        StatementBody::LedgerKeyRotation { .. } | StatementBody::RestartNote { .. } => None,
+    }
 }
 
 /// A stated root is that of the entries before it, all of them.

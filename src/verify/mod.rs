@@ -17,8 +17,8 @@
 //! not step back; its batch is whole (and inside one group, where groups are known); rules and
 //! tables are those in force; its payload is canonical and of its kind; every signature holds
 //! strictly under a key that was registered by then; the rules let the event in; its lot links are
-//! those that follow from the events. Of each checkpoint: the ledger's key signed it, and its root
-//! is that of the entries.
+//! those that follow from the events, and so is every root that the ledger states of its lots. Of
+//! each checkpoint: the ledger's key signed it, and its root is that of the entries.
 //!
 //! After the first entry whose effects are not known (it does not parse, does not follow, is not
 //! signed, breaks a rule) the state is not known either. From there on only what needs no state is
@@ -35,11 +35,13 @@
 //!
 //! One entry at a time, 64 hashes of the tree, at most [`crate::limits::MAX_FINDINGS`] findings,
 //! and the replayed state ([`crate::domain::memory::MemoryState`]), which grows with parties, lots
-//! and events.
+//! and events; some 200 bytes of it for each lot are the map that the ledger's statements are held
+//! against.
 
 mod checkpoints;
 mod keys;
 mod lot_map;
+mod lot_state;
 mod receipt;
 mod replay;
 mod report;
@@ -47,6 +49,7 @@ mod roots;
 mod sequence;
 mod verifier;
 
+pub use lot_state::{LotReport, LotStanding, verify_lot};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Report, Verdict, Weight};
