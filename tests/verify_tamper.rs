@@ -560,7 +560,6 @@ fn another_ledger_than_the_pinned_one_shows() {
 
 #[test]
 fn the_ledger_says_only_what_it_may() {
-    let stop = |at: u64| (Some(at + 1), Kind::ReplayStopped);
     let judged = |forge: &mut Forge| {
         forge.copper(1_000);
         forge.forged.judge_groups(pins())
