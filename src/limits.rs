@@ -629,3 +629,35 @@ pub const COLLECT_RENEW_SECONDS: u64 = 3_600;
 pub const WITNESS_RETRY_MS: u64 = 1_000;
 /// See [`WITNESS_RETRY_MS`]. A quarter more or less by chance, so that not all come at once.
 pub const MAX_WITNESS_RETRY_MS: u64 = 60_000;
+
+/// *Format.* Hashes beside a way in the map of lot states: one for each bit of a key. With a
+/// million lots a way has 21 on average.
+pub const MAX_LOT_PROOF_HASHES: usize = 256;
+/// Places of one tile of the map of lot states as it is stored: four bits of the way. A tile has at
+/// most 16 x 50 B.
+pub const LOT_TILE_SLOTS: usize = 16;
+/// Entries after which the ledger states its lots' root, unless the operator says otherwise. A
+/// statement is an entry of 300 B and a commit group with two syncs: below 0.1 % of 1,024 entries
+/// of 600 B, and a busy ledger is stated every few seconds.
+pub const LOT_STATE_EVERY_ENTRIES: u64 = 1_024;
+/// Milliseconds that entries wait for such a statement when fewer come.
+pub const LOT_STATE_WAIT_MS: u64 = 60_000;
+/// Entries read at a time for what changed since the last such statement: 256 x 65,535 B = 17 MB at
+/// most in hand.
+pub const LOT_STATE_READ_AHEAD: usize = 256;
+/// Tries to read a proof of a lot's state while the writer states the next one, and the pause
+/// between them: half a second, in which the writer syncs a hundred times.
+pub const MAX_LOT_PROOF_TRIES: u32 = 50;
+/// See [`MAX_LOT_PROOF_TRIES`].
+pub const LOT_PROOF_PAUSE_MS: u64 = 10;
+/// Bytes of a proof of a lot's state, as text: the receipt of the statement, 45 for each hash
+/// beside the way, and 512 for the rest.
+pub const MAX_LOT_STATE_BYTES: usize = MAX_RECEIPT_BYTES + MAX_LOT_PROOF_HASHES * 45 + 512;
+/// Entries of a lot's story in one file.
+pub const MAX_STORY_ENTRIES: usize = 16_384;
+/// Bytes of a lot's story: a lot in trade has entries of 1 kB, so this is room for all of them:
+/// 16,384 x (1,024 x 4/3 + 30 x 45) = 44 MB.
+pub const MAX_STORY_BYTES: usize = 64 * 1024 * 1024;
+
+const _: () = assert!(MAX_LOT_STATE_BYTES <= SMALL_REPLY_BYTES);
+const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTES);

@@ -219,10 +219,11 @@ fn a_row_of_any_table_that_was_added_is_found() {
     assert_eq!(first.kind, DifferenceKind::Added, "{first}");
 }
 
-type Change<'a> = (&'a str, u8, Option<EntryIndex>, bool, Box<dyn Fn(&sled::Db, &Rows) + 'a>);
+type Bend<'a> = Box<dyn Fn(&sled::Db, &Rows) + 'a>;
+type Change<'a> = (&'a str, u8, Option<EntryIndex>, bool, Bend<'a>);
 
 /// Bends a byte of a value: which row of its table, which byte.
-fn bend<'a>(tag: u8, row: fn(usize) -> usize, at: usize) -> Box<dyn Fn(&sled::Db, &Rows) + 'a> {
+fn bend<'a>(tag: u8, row: fn(usize) -> usize, at: usize) -> Bend<'a> {
     Box::new(move |db, rows| {
         let (key, mut value) = rows[&tag][row(rows[&tag].len())].clone();
         value[at] ^= 1;
@@ -235,7 +236,7 @@ fn the_first_difference_is_told_in_words_with_its_entry() {
     let copy = Copy::new();
     let kept = copy.folder.path().join("kept");
     copy_directory(&copy.data(), &kept);
-    let rows = copy.with_sled(|db| rows(db));
+    let rows = copy.with_sled(rows);
     let last = |len: usize| len - 1;
     let first = |_: usize| 0;
     // An entry in the middle of a pack: where the second one of it begins.
@@ -253,8 +254,8 @@ fn the_first_difference_is_told_in_words_with_its_entry() {
     });
     // The last entry of a lot's life, by the rows of lives.
     let (lot, _) = rows[&0x24][0].clone();
-    let of_lot = rows[&0x27].iter().filter(|(key, _)| key[1..17] == lot[1..]);
-    let (_, life) = of_lot.last().unwrap();
+    let mut of_lot = rows[&0x27].iter().filter(|(key, _)| key[1..17] == lot[1..]);
+    let (_, life) = of_lot.next_back().unwrap();
     let of_lot = u64::from_be_bytes(life[16..24].try_into().unwrap());
     let (party, version) = rows[&0x37].first().cloned().unwrap();
     let of_party = u64::from_be_bytes(version_index(&party));

@@ -152,15 +152,19 @@ const ROOMS: [Room; 11] = [
 const IMPURE_MODULES: [&str; 8] = ["env", "fs", "io", "net", "os", "process", "thread", "time"];
 
 /// What seals, signs or proves: the judge shares none of it with the writer.
-const WRITERS_WORDS: [&str; 8] = [
+const WRITERS_WORDS: [&str; 12] = [
     "Draft",
     "Frontier",
+    "MapTile",
+    "MapUpdate",
     "Position",
     "SealFault",
     "Sealed",
     "SigningKey",
     "consistency_proof",
     "inclusion_proof",
+    "prove_lot",
+    "update_map",
 ];
 
 const MAX_LINE_COLUMNS: usize = 100;

@@ -218,14 +218,12 @@ fn a_pinned_key_that_was_only_copied_in_vouches_for_nothing() {
 fn keys_are_followed_where_the_rules_are_not() {
     let mut forge = Forge::new();
     forge.copper(1_000);
-    let root = StatementBody::LotStateRoot { size: EntryCount(1), root: leaf_hash(b"") };
-    let stop = forge.state(root, &[LEDGER]);
+    let stop = forge.append_payload(Bytes::from_static(b"no event"), &[seed_of(COORD)]);
     let first = forge.state(rotation(NEXT), &[LEDGER]);
     forge.copper(1_000);
     sign_by(&mut forge.forged, |size| if size <= first + 1 { LEDGER } else { NEXT });
     let report = forge.forged.judge_groups(pinned(NEXT));
-    let expected =
-        [(Some(stop), Kind::StatementUnsupported), (Some(stop + 1), Kind::ReplayStopped)];
+    let expected = [(Some(stop), Kind::NonCanonical), (Some(stop + 1), Kind::ReplayStopped)];
     assert_eq!(kinds(&report), expected);
 }
 

@@ -560,7 +560,6 @@ fn another_ledger_than_the_pinned_one_shows() {
 
 #[test]
 fn the_ledger_says_only_what_it_may() {
-    let stop = |at: u64| (Some(at + 1), Kind::ReplayStopped);
     let judged = |forge: &mut Forge| {
         forge.copper(1_000);
         forge.forged.judge_groups(pins())
@@ -589,8 +588,8 @@ fn the_ledger_says_only_what_it_may() {
     let root = StatementBody::LotStateRoot { size: EntryCount(3), root: Hash32([1; 32]) };
     let at = forge.state(root, &[LEDGER]);
     let report = judged(&mut forge);
-    found(&report, &[(Some(at), Kind::StatementUnsupported), stop(at)]);
-    assert_eq!(report.verdict, Verdict::Undetermined, "could not check is not bad");
+    // Over another number of entries than stand before it, and another root than theirs.
+    found(&report, &[(Some(at), Kind::LotStateWrong), (Some(at), Kind::LotStateWrong)]);
 }
 
 #[test]

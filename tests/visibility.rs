@@ -35,6 +35,8 @@ use urbanmine::domain::event::{
 use urbanmine::domain::units::Validity;
 use urbanmine::domain::vocabulary::{HoldReason, PartyRole, TransferReason};
 use urbanmine::domain::{Body, Event, EventId, LotId, PartyId, TimeMs};
+use urbanmine::node::LotStatePolicy;
+use urbanmine::verify::{LotStanding, Verdict, verify_lot};
 use urbanmine::wire::v1::ledger_service_client::LedgerServiceClient;
 use urbanmine::wire::v1::lot_service_client::LotServiceClient;
 use urbanmine::wire::{DESCRIPTORS, v1};
@@ -112,7 +114,10 @@ async fn enrol(kit: &mut Kit, id: PartyId) -> Vec<u64> {
 /// The supplier sells to both, both melt, both sell on. The same events at the same places in every
 /// telling; only what the other is and moves differs.
 async fn tell(other: Other) -> Story {
-    let mut kit = Kit::start().await;
+    tell_in(Kit::start().await, other).await
+}
+
+async fn tell_in(mut kit: Kit, other: Other) -> Story {
     let door = kit.asking_door(&[OURS, SUPPLIER, CUSTOMER, other.party, LAB]).await;
     let (mut own, mut hidden) = (Vec::new(), Vec::new());
     let (mut own_entries, mut hidden_entries) = (Vec::new(), Vec::new());
@@ -782,5 +787,77 @@ async fn a_grant_shows_a_lot_and_so_many_steps_behind_it() {
     let own = lots.trace_origins(asked(OURS, trace)).await.unwrap().into_inner();
     assert_eq!((own.steps.len(), own.lots.len()), (2, 3));
     assert_eq!(own.now.unwrap().shares.len(), 1);
+    story.kit.stop().await;
+}
+
+/// The proof of how many entries a lot has goes to whom the number is told, and to nobody else.
+#[tokio::test]
+async fn a_lots_state_is_proven_to_whom_its_entries_are_counted() {
+    let wait = std::time::Duration::from_secs(3_600);
+    let stating = LotStatePolicy { every_entries: 1, wait };
+    let mut story = tell_in(Kit::start_stating(stating).await, REAL).await;
+    let grant = VisibilityGrant { lot: story.own_lot, reader: RIVAL, depth: 1, valid_to: None };
+    story.kit.say(OURS, Body::VisibilityGrant(grant)).await;
+    let (mut all, door) = (story.kit.lots.clone(), story.door.clone());
+    let of = |lot_id: &Bytes| v1::GetLotStateProofRequest { lot_id: lot_id.clone() };
+
+    let every = v1::ListLotsRequest { page_size: 1_000, ..Default::default() };
+    let there = all.list_lots(every).await.unwrap().into_inner().lots;
+    // The last statement is made behind the reply to the last event.
+    let granted = kit::raw(story.own_lot.as_bytes());
+    let counted = there.iter().find(|lot| lot.lot_id == granted).unwrap().entry_count;
+    let began = std::time::Instant::now();
+    loop {
+        let reply = all.get_lot_state_proof(of(&granted)).await.unwrap().into_inner();
+        if reply.entry_count == u64::from(counted) {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 60, "the last entry is never stated");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+
+    let (mut proven, mut kept_back) = (0, 0);
+    for lot in &there {
+        let reply = all.get_lot_state_proof(of(&lot.lot_id)).await.unwrap().into_inner();
+        let state = (reply.entry_count, reply.last_entry_index);
+        assert_eq!(state, (u64::from(lot.entry_count), lot.last_entry_index));
+        for party in [OURS, SUPPLIER, CUSTOMER, RIVAL, LAB] {
+            let mut asking = LotServiceClient::new(door.clone());
+            let get = v1::GetLotRequest { lot_id: lot.lot_id.clone() };
+            let seen = asking.get_lot(asked(party, get)).await.map(|it| it.into_inner().lot);
+            let seen = seen.ok().flatten().unwrap_or_default();
+            let is_counted = seen.view() == v1::LotView::Whole && seen.entry_count > 0;
+            match asking.get_lot_state_proof(asked(party, of(&lot.lot_id))).await {
+                Ok(got) => {
+                    assert!(is_counted, "{party} is told more by the proof than by the lot");
+                    assert_eq!(got.into_inner(), reply);
+                    proven += 1;
+                }
+                Err(status) => {
+                    assert!(!is_counted);
+                    assert_eq!(told(&status).reason, "NOT_FOUND");
+                    kept_back += 1;
+                }
+            }
+        }
+    }
+    assert!(proven >= 4 && kept_back >= 4, "{proven} proven, {kept_back} kept back");
+
+    // That there is no such lot is shown to overseers; a party learns what it learns of any lot
+    // that it does not see.
+    let nobody = LotId::from_bytes(uuid(99_999));
+    let reply = all.get_lot_state_proof(of(&kit::raw(nobody.as_bytes()))).await.unwrap();
+    let reply = reply.into_inner();
+    assert_eq!(reply.entry_count, 0);
+    let report = verify_lot(reply.proof.as_bytes(), Some(nobody), &[], &forge::pins());
+    assert_eq!((report.verdict, report.standing), (Verdict::Verified, Some(LotStanding::Absent)));
+    let mut asking = LotServiceClient::new(door);
+    let mut refusals = Vec::new();
+    for lot in [nobody, story.hidden_lot] {
+        let request = asked(OURS, of(&kit::raw(lot.as_bytes())));
+        let status = asking.get_lot_state_proof(request).await.unwrap_err();
+        refusals.push((status.code(), told(&status).reason));
+    }
+    assert_eq!(refusals[0], refusals[1]);
     story.kit.stop().await;
 }

@@ -33,7 +33,7 @@ pub fn needed<T>(
         let found = match fault {
             IdFault::Length(0) => "nothing".to_owned(),
             IdFault::Length(length) => format!("{length} bytes"),
-            IdFault::NotVersion7 => hex(bytes),
+            IdFault::NotVersion7 | IdFault::Text => hex(bytes),
         };
         Failure::field(field, "an id: 16 bytes, a UUID of version 7", found)
     })

@@ -12,6 +12,7 @@ use super::viewer::{Viewer, viewer_of};
 use super::visibility::LotSight;
 use super::{credits, traces};
 use crate::domain::{EventId, LotId, PartyId, SiteId};
+use crate::ledger::WayEnd;
 use crate::limits::MAX_CODE_BYTES;
 use crate::node::{Direction, LotFilter, Reader, TransferFilter, TransferScan};
 use crate::wire::v1;
@@ -52,6 +53,18 @@ impl LotService for LotDesk {
         let (id, viewer) = (id_of(&request), viewer_of(&request));
         let request = request.into_inner();
         answer(id, self.0.read(move |reader| life_page(Eyes::new(reader, viewer), &request)).await)
+    }
+
+    async fn get_lot_state_proof(
+        &self,
+        request: Request<v1::GetLotStateProofRequest>,
+    ) -> Answer<v1::GetLotStateProofResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        answer(
+            id,
+            self.0.read(move |reader| state_proof(Eyes::new(reader, viewer), &request)).await,
+        )
     }
 
     async fn trace_origins(
@@ -182,6 +195,34 @@ fn transfer_page(
 fn existing(eyes: Eyes<'_>, bytes: &[u8]) -> Result<SeenLot, Failure> {
     let lot = needed("lot_id", bytes, LotId::parse)?;
     eyes.lot(lot)?.ok_or_else(|| missing("lot", &lot))
+}
+
+/// A party gets it where the lot itself tells it the number of entries, and never that a lot is not
+/// there: the proof of that names a lot of somebody else, and would answer guesses.
+fn state_proof(
+    eyes: Eyes<'_>,
+    request: &v1::GetLotStateProofRequest,
+) -> Result<v1::GetLotStateProofResponse, Failure> {
+    let lot = needed("lot_id", &request.lot_id, LotId::parse)?;
+    if eyes.viewer != Viewer::Overseer {
+        let seen = eyes.lot(lot)?.ok_or_else(|| missing("lot", &lot))?;
+        let told = eyes.tell_lot(&seen)?;
+        if told.view() != v1::LotView::Whole || told.entry_count == 0 {
+            return Err(missing("lot", &lot));
+        }
+    }
+    let proof = eyes.reader.lot_state_proof(lot)?.ok_or_else(|| missing("lot_state", &lot))?;
+    let state = match proof.way.end {
+        WayEnd::Lot(state) => Some(state),
+        WayEnd::Empty | WayEnd::Other(..) if eyes.viewer == Viewer::Overseer => None,
+        WayEnd::Empty | WayEnd::Other(..) => return Err(missing("lot_state", &lot)),
+    };
+    Ok(v1::GetLotStateProofResponse {
+        tree_size: proof.statement.index.0,
+        entry_count: state.map_or(0, |state| state.entry_count),
+        last_entry_index: state.map_or(0, |state| state.last.0),
+        proof: proof.encode(),
+    })
 }
 
 /// A lot that has a history: one whose birth was declared an error came from nowhere, and one step

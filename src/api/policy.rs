@@ -144,6 +144,7 @@ pub const POLICY: &[Row] = &[
     member("urbanmine.v1.LotService/GetCampaign").small(),
     member("urbanmine.v1.LotService/GetCreditBalance").small(),
     member("urbanmine.v1.LotService/GetLot").small(),
+    member("urbanmine.v1.LotService/GetLotStateProof").small(),
     member("urbanmine.v1.LotService/GetTransfer").small(),
     member("urbanmine.v1.LotService/ListCampaigns").page(),
     member("urbanmine.v1.LotService/ListLotEvents").page(),

@@ -23,11 +23,13 @@ use crate::domain::vocabulary::Substance;
 use crate::domain::{Body, KeyId, PartyId, PublicKey};
 use crate::ledger::hash::sha256;
 use crate::ledger::keys::SigningKey;
-use crate::node::{Clock as _, NodeConfig, SystemClock};
+use crate::node::{Clock as _, LotStatePolicy, NodeConfig, SystemClock};
 use crate::wire::v1;
 
 /// Passphrase of the demo's key files: they protect nothing.
 const DEMO_PASSPHRASE: &str = "urbanmine demo";
+/// Entries after which the demo's lots are stated: few, so that its ledger has such statements.
+const DEMO_LOT_STATE: u64 = 256;
 
 /// The sample: what a reader finds in `samples/jiangxi`.
 const LEDGER: &str = include_str!("../../samples/jiangxi/ledger.json");
@@ -69,7 +71,8 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = DemoFolder::make(args.dir.as_deref())?;
     let sample = Sample::read()?;
     runtime()?.block_on(async {
-        let config = NodeConfig::new(folder.data(), folder.guard());
+        let lot_state = LotStatePolicy { every_entries: DEMO_LOT_STATE, ..LotStatePolicy::USUAL };
+        let config = NodeConfig { lot_state, ..NodeConfig::new(folder.data(), folder.guard()) };
         let ledger_key = keyfile::generate();
         let public = ledger_key.public_key();
         folder.keep_key("ledger", &ledger_key)?;

@@ -1,11 +1,14 @@
 //! `urbanmine lot`
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Value as Json, json};
 
 use super::client::{AccessArgs, Client, Refused};
+use super::lot_proof;
 use super::names::{id_bytes, id_text};
 use super::output::{grams, print_json, time};
 use super::runtime;
@@ -22,6 +25,13 @@ pub struct LotArgs {
     server: String,
     #[command(flatten)]
     access: AccessArgs,
+    /// Write a file that proves which entries the lot has, all of them, as the ledger stated it
+    /// last; whoever has it and the ledger's key needs no server. `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    prove: Option<PathBuf>,
+    /// With --prove: how far the lot's life got, without its entries. All that an absent lot has.
+    #[arg(long, requires = "prove")]
+    state_only: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -32,6 +42,9 @@ pub(super) fn run(args: &LotArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let mut client = Client::connect_with(&args.server, &args.access).await?;
         let lot_id = bytes::Bytes::copy_from_slice(&id);
+        if let Some(file) = &args.prove {
+            return lot_proof::write(&mut client, id, file, args.state_only, args.json).await;
+        }
         let request = v1::GetLotRequest { lot_id: lot_id.clone() };
         let reply = client.lots.get_lot(request).await.map_err(|it| Refused::of(&it))?;
         let lot = reply.into_inner().lot.context("the server sent no lot")?;
@@ -44,7 +57,7 @@ pub(super) fn run(args: &LotArgs) -> anyhow::Result<()> {
     })
 }
 
-async fn events_of(
+pub(super) async fn events_of(
     client: &mut Client,
     lot_id: &bytes::Bytes,
 ) -> anyhow::Result<Vec<v1::LotEvent>> {

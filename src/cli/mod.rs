@@ -26,6 +26,7 @@ pub mod keyfile;
 pub mod keygen;
 mod log;
 pub mod lot;
+mod lot_proof;
 pub mod monitor;
 pub mod names;
 pub mod output;

@@ -149,7 +149,10 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.effective()?.settings()?;
     super::log::start(&settings.log);
-    let config = NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?);
+    let config = NodeConfig {
+        lot_state: settings.ledger.lot_state(),
+        ..NodeConfig::new(settings.ledger.data()?, settings.ledger.guard()?)
+    };
     let policy = settings.witnesses.policy.as_deref().map(witness::read_policy).transpose()?;
     let ledger_key = keyfile::read_ledger(&settings.key.source()?, &settings.key.passphrase()?)?;
     let public = hex(ledger_key.public_key().as_bytes());

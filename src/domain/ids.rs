@@ -14,6 +14,9 @@ pub enum IdFault {
     /// Not version 7 of the RFC 9562 variant.
     #[error("an id is a UUID of version 7")]
     NotVersion7,
+    /// Not the text of a UUID as this house writes it.
+    #[error("an id is written as 8-4-4-4-12 hexadecimal digits, in lower case")]
+    Text,
 }
 
 macro_rules! uuid_type {
@@ -31,6 +34,13 @@ macro_rules! uuid_type {
                 let is_v7 = uuid.get_version_num() == 7
                     && uuid.get_variant() == uuid::Variant::RFC4122;
                 if is_v7 { Ok(Self(raw)) } else { Err(IdFault::NotVersion7) }
+            }
+
+            /// Takes the text that [`fmt::Display`] writes, and no other spelling of it.
+            pub fn from_text(text: &str) -> Result<Self, IdFault> {
+                let uuid = Uuid::parse_str(text).map_err(|_| IdFault::Text)?;
+                let id = Self::parse(uuid.as_bytes())?;
+                if id.to_string() == text { Ok(id) } else { Err(IdFault::Text) }
             }
 
             /// Takes bytes that were checked before, from our own store.

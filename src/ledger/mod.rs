@@ -19,6 +19,8 @@ pub mod frame;
 pub mod hash;
 pub mod keys;
 pub mod log_checkpoint;
+pub mod lot_file;
+pub mod lot_map;
 pub mod policy;
 mod reader;
 pub mod receipt;
@@ -37,6 +39,8 @@ pub use envelope::{
 pub use hash::ChainValue;
 pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
 pub use log_checkpoint::{LogCheckpoint, LogSignatureFault};
+pub use lot_file::{LotFile, LotFileFault, LotStateProof, ProvenEntry};
+pub use lot_map::{LotKey, LotState, MapProof, MapRefused, WayEnd};
 pub use policy::{CosignatureReport, Policy, PolicyFault};
 pub use receipt::{Receipt, ReceiptFault, VerifiedReceipt};
 pub use tiles::{Tile, TileBuilder, TileKind};

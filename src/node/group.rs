@@ -17,6 +17,7 @@ use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
+use crate::ledger::lot_map::{EMPTY_MAP, MapUpdate};
 use crate::store::Trail;
 use crate::wire::statement::StatementBody;
 
@@ -53,6 +54,8 @@ pub struct PendingGroup {
     pub trail: Trail,
     /// What the entries let parties see, in their order.
     pub sights: Vec<EntrySight>,
+    /// The map of lot states that it states.
+    pub lot_map: Option<MapUpdate>,
     /// Bytes of the entries.
     pub bytes: usize,
 }
@@ -101,6 +104,7 @@ impl PendingGroup {
             retracted: Vec::new(),
             trail: Trail::default(),
             sights: Vec::new(),
+            lot_map: None,
             bytes: 0,
         }
     }
@@ -154,12 +158,14 @@ impl PendingGroup {
 }
 
 impl PendingGroup {
-    /// Seals a statement of the ledger: a batch of its own, without lots.
+    /// Seals a statement of the ledger: a batch of its own, without lots. One that states the lots
+    /// is held against the map of all entries before it.
     pub fn state<V: View>(
         &mut self,
         base: &V,
         envelope: &Bytes,
         now: TimeMs,
+        lot_map: Option<MapUpdate>,
     ) -> Result<(), Unsaid<V::Fault>> {
         let nothing = MemoryState::default();
         let view = Overlay { base, layers: [&self.changes, &nothing] };
@@ -172,7 +178,15 @@ impl PendingGroup {
         let index = self.head.next;
         let after = match said.body() {
             StatementBody::RestartNote { .. } => None,
-            StatementBody::LotStateRoot { .. } => return Err(StatementFault::Unsupported.into()),
+            StatementBody::LotStateRoot { size, root } => {
+                // Whoever calls with such a statement brings the map.
+                let Some(map) = &lot_map else {
+                    let fault = StatementFault::LotRoot { stated: *root, expected: EMPTY_MAP };
+                    return Err(fault.into());
+                };
+                statement::check_lots(*size, index, *root, map.root)?;
+                None
+            }
             StatementBody::LedgerKeyRotation { next_key, .. } => {
                 let after = rotate_ledger_key(&view, &ledger, *next_key, index, sha256);
                 Some(after.map_err(Unsaid::Unreadable)?.map_err(StatementFault::Rotation)?)
@@ -199,6 +213,7 @@ impl PendingGroup {
         self.bytes += sealed.bytes().len();
         self.leaves.push(sealed.leaf());
         self.entries.push(sealed.bytes().clone());
+        self.lot_map = lot_map;
         Ok(())
     }
 }

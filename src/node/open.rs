@@ -19,6 +19,7 @@ use super::clock::{Clock, SystemClock};
 use super::error::{AppendError, NodeFault};
 use super::group::{Head, PendingGroup, Refused, Unsaid, replay};
 use super::handle::Node;
+use super::lot_state::{self, LotStatePolicy, Unstated};
 use super::reader::Reader;
 use super::statement;
 use super::writer::{Shared, Writer};
@@ -32,6 +33,7 @@ use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, p
 use crate::ledger::frame::Group;
 use crate::ledger::hash::{ChainValue, leaf_hash};
 use crate::ledger::keys::SigningKey;
+use crate::ledger::lot_map::MapUpdate;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
@@ -52,16 +54,20 @@ pub struct NodeConfig {
     pub clock: Arc<dyn Clock>,
     /// Faults that tests inject.
     pub faults: Faults,
+    /// When the ledger states its lots' root of its own accord.
+    pub lot_state: LotStatePolicy,
 }
 
 impl NodeConfig {
-    /// The usual place: the guard beside the data directory, the machine's clock, no faults.
+    /// A place, the machine's clock, no faults, and no statements that nobody asked for: what opens
+    /// a ledger to look at it, or to do one thing, adds nothing else. A service sets `lot_state`.
     pub fn new(data: impl Into<PathBuf>, guard: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
             guard: guard.into(),
             clock: Arc::new(SystemClock),
             faults: Faults::default(),
+            lot_state: LotStatePolicy::NEVER,
         }
     }
 
@@ -115,6 +121,7 @@ impl Node {
         )?;
         let origin = admitted.event().origin.clone();
         let store = Store::create(&config.store(), &origin, &ledger_key.public_key())?;
+        let unstated = Unstated::of(&store, config.lot_state)?;
         let mut writer = Writer {
             store: Arc::new(store),
             origin,
@@ -125,6 +132,7 @@ impl Node {
             checkpoint: None,
             shared: Arc::new(Shared::new(EntryCount(0))),
             unsynced_bytes: 0,
+            unstated,
         };
         writer.commit_first(group)?;
         Self::start(writer)
@@ -238,6 +246,7 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
     let ledger = ledger_of(&store)?;
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
+    let unstated = Unstated::of(&store, config.lot_state)?;
     Ok(Writer {
         store: Arc::new(store),
         origin: ledger.origin,
@@ -248,6 +257,7 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
         checkpoint: Some(checkpoint),
         shared: Arc::new(Shared::new(journal)),
         unsynced_bytes: replayed_bytes,
+        unstated,
     })
 }
 
@@ -460,11 +470,13 @@ impl<'a> Tail<'a> {
             return Err(NodeFault::Replay { index: group.first, rule });
         }
         let mut pending = PendingGroup::new(self.head.clone());
+        let is_alone = group.entries.len() == 1;
         for (said, recorded_at) in recorded(group)? {
             match said {
                 Recorded::Batch(batch) => self.replay_batch(&mut pending, &batch, recorded_at)?,
                 Recorded::Statement(envelope) => {
-                    replay_statement(&mut pending, self.store, &envelope, recorded_at)?;
+                    let lots = self.lots_stated(&pending, &envelope, is_alone)?;
+                    replay_statement(&mut pending, self.store, &envelope, recorded_at, lots)?;
                 }
             }
         }
@@ -481,6 +493,7 @@ impl<'a> Tail<'a> {
             retracted: &pending.retracted,
             trail: &pending.trail,
             sights: &pending.sights,
+            lot_map: pending.lot_map.as_ref(),
         })?;
         for leaf in &pending.leaves {
             self.frontier.push(*leaf);
@@ -494,6 +507,25 @@ impl<'a> Tail<'a> {
         self.store.write_checkpoint(self.frontier.size(), signed.as_bytes())?;
         self.checkpoint = Some(signed);
         Ok(())
+    }
+
+    /// The map that a statement of the lots is held against: over all entries before it, which are
+    /// in the store, because it is a group of its own.
+    fn lots_stated(
+        &self,
+        pending: &PendingGroup,
+        envelope: &Bytes,
+        is_alone: bool,
+    ) -> Result<Option<MapUpdate>, NodeFault> {
+        if !statement::states_lots(envelope) {
+            return Ok(None);
+        }
+        let index = pending.head.next;
+        if !is_alone {
+            let rule = "it states the lots, and is no group of its own".to_owned();
+            return Err(NodeFault::Replay { index, rule });
+        }
+        Ok(Some(lot_state::map_before(self.store, index)?))
     }
 
     fn replay_batch(
@@ -555,9 +587,10 @@ fn replay_statement(
     store: &Store,
     envelope: &Bytes,
     recorded_at: TimeMs,
+    lots: Option<MapUpdate>,
 ) -> Result<(), NodeFault> {
     let index = pending.head.next;
-    pending.state(store, envelope, recorded_at).map_err(|it| match it {
+    pending.state(store, envelope, recorded_at, lots).map_err(|it| match it {
         Unsaid::Statement(fault) => NodeFault::Replay { index, rule: fault.to_string() },
         Unsaid::Unreadable(fault) => NodeFault::Store(fault),
     })

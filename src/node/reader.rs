@@ -1,6 +1,7 @@
 //! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,11 +22,14 @@ use crate::domain::{
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::hash::leaf_hash;
+use crate::ledger::lot_file::LotStateProof;
+use crate::ledger::lot_map::prove_lot;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::tiles::{TILE_HEIGHT, Tile, TileKind};
 use crate::ledger::tree::{
     NodeSource as _, ProofFault, consistency_proof, inclusion_proof, verify_inclusion,
 };
+use crate::limits::{LOT_PROOF_PAUSE_MS, MAX_LOT_PROOF_TRIES};
 use crate::provenance::{
     Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
 };
@@ -257,6 +261,33 @@ impl Reader {
         verify_inclusion(&leaf_hash(&entry), index, said.size, &proof, &said.root)
             .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
         Ok(Some(Receipt { entry, index, proof, checkpoint }))
+    }
+
+    /// Proof of how far the life of a lot got, or that there is no such lot, as the ledger stated
+    /// it last; `None` while it never did.
+    pub fn lot_state_proof(&self, lot: LotId) -> Result<Option<LotStateProof>, ReadFault> {
+        for _ in 0..MAX_LOT_PROOF_TRIES {
+            let Some((index, root)) = self.store.lot_statement()? else { return Ok(None) };
+            // The tiles change in one batch with what was just read, and are read after it: a way
+            // that leads to its root is whole.
+            let way = prove_lot(&*self.store, lot);
+            let is_whole = way.as_ref().is_ok_and(|way| way.verify(lot, &root).is_ok());
+            let is_same = self.store.lot_statement()? == Some((index, root));
+            if is_same && !is_whole {
+                // Nothing moved, so it is the tiles that are broken.
+                let way = way?;
+                let told = way.verify(lot, &root).err().map(|it| it.to_string());
+                return Err(ReadFault::Tree(told.unwrap_or_default()));
+            }
+            // The statement may not be under a signed checkpoint yet; it will be in a moment.
+            if let (Ok(way), true) = (way, is_whole)
+                && let Some(statement) = self.receipt(index)?
+            {
+                return Ok(Some(LotStateProof { lot, way, statement }));
+            }
+            std::thread::sleep(Duration::from_millis(LOT_PROOF_PAUSE_MS));
+        }
+        Err(ReadFault::Tree("the last statement of the lots is under no checkpoint".to_owned()))
     }
 
     /// The receipt of an event.

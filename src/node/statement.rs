@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use crate::domain::apply::RotationFault;
-use crate::domain::{Origin, PublicKey};
+use crate::domain::{EntryCount, EntryIndex, Hash32, Origin, PublicKey};
 use crate::ledger::envelope::{EnvelopeFault, STATEMENT_PAYLOAD_TYPE, pae};
 use crate::ledger::keys::{KeyFault, SigningKey, StrictKey, key_id};
 use crate::ledger::{Entry, EntryKind, Envelope};
@@ -50,9 +50,22 @@ pub enum StatementFault {
     /// The rules for keys say no.
     #[error("{0}")]
     Rotation(RotationFault),
-    /// A statement that this version neither writes nor replays.
-    #[error("a root of lot states, which this version does not know")]
-    Unsupported,
+    /// It states the lots of another number of entries than those before it.
+    #[error("it states the lots of {stated} entries, and stands behind {expected}")]
+    LotSize {
+        /// As it says.
+        stated: EntryCount,
+        /// Its own place.
+        expected: EntryCount,
+    },
+    /// It states another root of the lots than the entries before it give.
+    #[error("it states the lots' root {stated}, and the entries before it give {expected}")]
+    LotRoot {
+        /// As it says.
+        stated: Hash32,
+        /// As the entries give.
+        expected: Hash32,
+    },
     /// It fits no entry.
     #[error("it is too long for an entry")]
     TooLong,
@@ -84,6 +97,46 @@ pub fn rotation(origin: &Origin, old: &SigningKey, next: &SigningKey) -> Bytes {
 pub fn note(origin: &Origin, key: &SigningKey) -> Bytes {
     let software = concat!("urbanmine ", env!("CARGO_PKG_VERSION")).to_owned();
     sign(origin, StatementBody::RestartNote { software }, key)
+}
+
+/// The statement of the map of lot states over all entries before the one that says it.
+pub fn lots(origin: &Origin, key: &SigningKey, at: EntryIndex, root: Hash32) -> Bytes {
+    sign(origin, StatementBody::LotStateRoot { size: EntryCount(at.0), root }, key)
+}
+
+/// Whether an envelope states the lots, as it says: nothing of it is checked.
+pub fn states_lots(envelope: &Bytes) -> bool {
+    lots_root_of(envelope).is_some()
+}
+
+/// The root of the lots that an entry states, as it says: nothing of it is checked.
+pub fn lots_root(entry: &Bytes) -> Option<Hash32> {
+    let entry = Entry::parse(entry).ok().filter(|entry| entry.kind == EntryKind::Statement)?;
+    lots_root_of(&entry.envelope)
+}
+
+fn lots_root_of(envelope: &Bytes) -> Option<Hash32> {
+    let envelope = Envelope::parse(envelope).ok()?;
+    match decode_statement(&envelope.payload).ok()?.body {
+        StatementBody::LotStateRoot { root, .. } => Some(root),
+        StatementBody::LedgerKeyRotation { .. } | StatementBody::RestartNote { .. } => None,
+    }
+}
+
+/// A stated root is that of the entries before it, all of them.
+pub fn check_lots(
+    stated: EntryCount,
+    at: EntryIndex,
+    root: Hash32,
+    expected: Hash32,
+) -> Result<(), StatementFault> {
+    if stated.0 != at.0 {
+        return Err(StatementFault::LotSize { stated, expected: EntryCount(at.0) });
+    }
+    if root != expected {
+        return Err(StatementFault::LotRoot { stated: root, expected });
+    }
+    Ok(())
 }
 
 fn sign(origin: &Origin, body: StatementBody, key: &SigningKey) -> Bytes {

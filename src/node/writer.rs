@@ -28,6 +28,7 @@ use super::clock::Clock;
 use super::collector::Cosigned;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
+use super::lot_state::{self, Unstated};
 use super::veil::Veil;
 use super::{measures, statement};
 use crate::domain::sight::Onlooker;
@@ -36,6 +37,7 @@ use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::keys::SigningKey;
+use crate::ledger::lot_map::MapUpdate;
 use crate::ledger::tree::Frontier;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
@@ -120,6 +122,7 @@ pub struct Writer {
     pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) shared: Arc<Shared>,
     pub(super) unsynced_bytes: usize,
+    pub(super) unstated: Unstated,
 }
 
 /// A request that has its place in the group.
@@ -157,6 +160,13 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => self.sync()?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            // Behind the replies: nobody waits for it but who is served next.
+            if self.unstated.is_due(self.head.next) {
+                self.state_lots()?;
+            }
+        }
+        if self.unstated.is_due_at_stop(self.head.next) {
+            self.state_lots()?;
         }
         self.sync()?;
         info!(entries = self.head.next.0, "the writer has written everything and stops");
@@ -327,6 +337,7 @@ impl Writer {
             retracted: &pending.retracted,
             trail: &pending.trail,
             sights: &pending.sights,
+            lot_map: pending.lot_map.as_ref(),
         })?;
         self.read_back(&group, &leaves)?;
 
@@ -392,7 +403,7 @@ impl Writer {
     pub(super) fn rotate(&mut self, next: SigningKey) -> Result<EntryIndex, NodeFault> {
         let index = self.head.next;
         let envelope = statement::rotation(&self.origin, &self.ledger_key, &next);
-        self.state(&envelope)?;
+        self.state(&envelope, None)?;
         self.ledger_key = next;
         self.note()?;
         Ok(index)
@@ -401,14 +412,30 @@ impl Writer {
     /// The key in force says that it is there.
     pub(super) fn note(&mut self) -> Result<(), NodeFault> {
         let envelope = statement::note(&self.origin, &self.ledger_key);
-        self.state(&envelope)
+        self.state(&envelope, None)
+    }
+
+    /// The ledger says how far the life of every lot got. *A crash before its journal write: it is
+    /// said later, over more entries. A crash after: the next start reckons the map again, and
+    /// holds it against what was said.*
+    fn state_lots(&mut self) -> Result<(), NodeFault> {
+        let begun = Instant::now();
+        let at = self.head.next;
+        let map = lot_state::map_before(&self.store, at)?;
+        let tiles = map.tiles.len();
+        let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
+        self.state(&envelope, Some(map))?;
+        self.unstated.stated(at);
+        let micros = begun.elapsed().as_micros();
+        debug!(entry = at.0, tiles, micros, "stated the lots");
+        Ok(())
     }
 
     /// Commits a statement, as a group of its own.
-    fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
+    fn state(&mut self, envelope: &Bytes, lots: Option<MapUpdate>) -> Result<(), NodeFault> {
         let now = self.now()?;
         let mut group = PendingGroup::new(self.head.clone());
-        group.state(&*self.store, envelope, now).map_err(|unsaid| match unsaid {
+        group.state(&*self.store, envelope, now, lots).map_err(|unsaid| match unsaid {
             Unsaid::Statement(fault) => NodeFault::Statement(fault),
             Unsaid::Unreadable(fault) => NodeFault::Store(fault),
         })?;

@@ -403,6 +403,8 @@ fn table_of(key: &Key) -> &'static str {
         Key::TableChunk(..) => "published tables",
         Key::Campaign(_) => "campaigns",
         Key::Line(..) => "last campaigns of lines",
+        Key::LotTile(_) => "map of lot states",
+        Key::LotState => "the ledger's last statement of its lots",
         Key::LotTransfer(..) => "transfers of lots",
         Key::Waiver(..) => "waivers",
         Key::Credit(..) => "credits",
@@ -425,7 +427,8 @@ fn table_of(key: &Key) -> &'static str {
 
 fn row_of(key: &Key) -> String {
     match key {
-        Key::Meta | Key::Head | Key::Ledger => "its one row".to_owned(),
+        Key::Meta | Key::Head | Key::Ledger | Key::LotState => "its one row".to_owned(),
+        Key::LotTile(path) => format!("tile {path:?}"),
         Key::Pack(last) => format!("the pack that ends with entry {last}"),
         Key::Row(level, number) => format!("row {number} of tree level {}", u16::from(*level) * 8),
         Key::Checkpoint(size) => format!("at {size} entries"),

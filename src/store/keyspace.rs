@@ -6,6 +6,7 @@ use std::fmt;
 use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
 };
+use crate::ledger::lot_map::TilePath;
 
 /// A key. Tags are part of the database's format: never reused, never renumbered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +86,11 @@ pub enum Key {
     PublicParty(PartyId),
     /// `0x3f`, entry index u64 -> an attestation.
     Attestation(EntryIndex),
+    /// `0x40`, level u8, nibbles of the way -> a tile of the map of lot states, as the ledger
+    /// stated it last.
+    LotTile(TilePath),
+    /// `0x41` -> the ledger's last statement of that map: entry index u64, root 32.
+    LotState,
 }
 
 /// One kind of keys, for walking over all of it.
@@ -125,6 +131,8 @@ pub enum Tag {
     SiteOf = 0x3a,
     PublicParty = 0x3b,
     Attestation = 0x3f,
+    LotTile = 0x40,
+    LotState = 0x41,
 }
 
 impl Key {
@@ -166,6 +174,8 @@ impl Key {
             Self::SiteOf(..) => Tag::SiteOf,
             Self::PublicParty(_) => Tag::PublicParty,
             Self::Attestation(_) => Tag::Attestation,
+            Self::LotTile(_) => Tag::LotTile,
+            Self::LotState => Tag::LotState,
         }
     }
 
@@ -173,7 +183,8 @@ impl Key {
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = vec![self.tag() as u8];
         match self {
-            Self::Meta | Self::Head | Self::Ledger => {}
+            Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
+            Self::LotTile(path) => out.extend(path.bytes()),
             Self::Pack(index) | Self::Movement(index) | Self::Attestation(index) => {
                 out.extend(index.0.to_be_bytes());
             }
@@ -301,6 +312,8 @@ impl Key {
             0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
             0x3f => Self::Attestation(EntryIndex(be_u64(rest)?)),
+            0x40 => Self::LotTile(TilePath::parse(rest)?),
+            0x41 if rest.is_empty() => Self::LotState,
             _ => return None,
         };
         Some(key)
@@ -426,6 +439,16 @@ mod tests {
                 SiteId::from_bytes(site)
             )),
             id().prop_map(|raw| Key::PublicParty(PartyId::from_bytes(raw))),
+            Just(Key::LotState),
+            prop::collection::vec(any::<u8>(), 0..=32).prop_filter_map("a place", |raw| {
+                let level = u8::try_from(2 * raw.len()).unwrap();
+                TilePath::parse(&[&[level], &raw[..]].concat()).map(Key::LotTile)
+            }),
+            (prop::collection::vec(any::<u8>(), 0..=31), 0..16_u8).prop_map(|(raw, nibble)| {
+                let level = u8::try_from(2 * raw.len() + 1).unwrap();
+                let path = [&[level], &raw[..], &[nibble << 4]].concat();
+                Key::LotTile(TilePath::parse(&path).unwrap())
+            }),
         ]
     }
 

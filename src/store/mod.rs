@@ -31,6 +31,7 @@ mod guard;
 pub mod journal;
 mod keyspace;
 mod lock;
+mod lots;
 mod reads;
 mod restore;
 mod segment;

@@ -19,6 +19,7 @@ use crate::domain::sight::{EntrySight, Relation};
 use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, LotId, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
+use crate::ledger::lot_map::MapUpdate;
 use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
 
 /// A group with all that it changes.
@@ -38,6 +39,8 @@ pub struct GroupRows<'a> {
     pub trail: &'a Trail,
     /// What the entries let parties see, in their order.
     pub sights: &'a [EntrySight],
+    /// The map of lot states that the group states; it is then a group of that statement alone.
+    pub lot_map: Option<&'a MapUpdate>,
 }
 
 /// Writes a group that follows the last. One that is there already is compared, never written
@@ -73,6 +76,10 @@ pub(super) fn write_group(
     put_history(&mut batch, rows);
     put_trail(&mut batch, rows.trail);
     put_sights(database, &mut batch, rows.sights)?;
+    if let Some(stated) = rows.lot_map {
+        assert_eq!(rows.group.entries.len(), 1, "lots are stated in a group of its own");
+        put_lot_map(&mut batch, first, stated);
+    }
     batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
     Ok(EntryCount(end.0))
@@ -274,6 +281,15 @@ fn put_sights(
         }
     }
     Ok(())
+}
+
+/// The tiles stand as the last statement says, between statements too: whoever is proven a lot's
+/// state needs no versions, and nothing has to be cleared away.
+fn put_lot_map(batch: &mut Batch, statement: EntryIndex, stated: &MapUpdate) {
+    for (path, tile) in &stated.tiles {
+        batch.insert(Key::LotTile(*path).bytes(), codec::encode(tile));
+    }
+    batch.insert(Key::LotState.bytes(), codec::encode(&(statement, stated.root)));
 }
 
 fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {

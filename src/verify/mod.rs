@@ -17,8 +17,8 @@
 //! not step back; its batch is whole (and inside one group, where groups are known); rules and
 //! tables are those in force; its payload is canonical and of its kind; every signature holds
 //! strictly under a key that was registered by then; the rules let the event in; its lot links are
-//! those that follow from the events. Of each checkpoint: the ledger's key signed it, and its root
-//! is that of the entries.
+//! those that follow from the events, and so is every root that the ledger states of its lots. Of
+//! each checkpoint: the ledger's key signed it, and its root is that of the entries.
 //!
 //! After the first entry whose effects are not known (it does not parse, does not follow, is not
 //! signed, breaks a rule) the state is not known either. From there on only what needs no state is
@@ -35,7 +35,8 @@
 //!
 //! One entry at a time, 64 hashes of the tree, at most [`crate::limits::MAX_FINDINGS`] findings,
 //! and the replayed state ([`crate::domain::memory::MemoryState`]), which grows with parties, lots
-//! and events.
+//! and events; some 200 bytes of it for each lot are the map that the ledger's statements are held
+//! against.
 
 mod bundle;
 mod checkpoints;
@@ -44,6 +45,8 @@ mod evidence;
 mod explain;
 mod history;
 mod keys;
+mod lot_map;
+mod lot_state;
 mod prepare;
 mod receipt;
 mod replay;
@@ -57,6 +60,7 @@ pub use cosignatures::{CosignaturesJudged, judge_cosignatures};
 pub use evidence::{Evidence, EvidenceReport, verify_evidence};
 pub use explain::Step;
 pub use history::{Measured, Story};
+pub use lot_state::{LotReport, LotStanding, verify_lot};
 pub use prepare::{Ahead, KnownKeys, Prepared, prepare};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;

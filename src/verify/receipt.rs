@@ -60,12 +60,35 @@ fn check(
             return None;
         }
     };
+    let vouched = vouch(&receipt, rotations, pins, findings)?;
+    Some((vouched.entry, vouched.checkpoint))
+}
+
+/// What a receipt shows under the pins.
+pub(super) struct Vouched {
+    /// The entry.
+    pub(super) entry: Entry,
+    /// The checkpoint that it is proven under.
+    pub(super) checkpoint: Checkpoint,
+    /// Whose.
+    pub(super) origin: Origin,
+    /// The pinned key, and those that followed it.
+    pub(super) keys: LedgerKeys,
+}
+
+/// Whether the pinned ledger vouches for the entry of a receipt.
+pub(super) fn vouch(
+    receipt: &Receipt,
+    rotations: &[Vec<u8>],
+    pins: &Pins,
+    findings: &mut Findings,
+) -> Option<Vouched> {
     let Some(ledger_key) = &pins.ledger_key else {
         let detail = "no ledger key is pinned: it is not known who signs the receipt's checkpoint";
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };
-    let claimed_origin = || claimed(&receipt).map(|claimed| claimed.origin);
+    let claimed_origin = || claimed(receipt).map(|claimed| claimed.origin);
     let Some(origin) = pins.origin.clone().or_else(claimed_origin) else {
         findings.overall(FindingKind::ReceiptMalformed, "its checkpoint names no origin");
         return None;
@@ -77,10 +100,13 @@ fn check(
             return None;
         }
     }
-    let size = claimed(&receipt).map_or(EntryCount(0), |claimed| claimed.size);
+    let size = claimed(receipt).map_or(EntryCount(0), |claimed| claimed.size);
     let signer = keys.signer_of(size).unwrap_or(*ledger_key);
     match receipt.verify(&origin, &signer) {
-        Ok(verified) => Some((verified.entry().clone(), verified.checkpoint().clone())),
+        Ok(verified) => {
+            let (entry, checkpoint) = (verified.entry().clone(), verified.checkpoint().clone());
+            Some(Vouched { entry, checkpoint, origin, keys })
+        }
         Err(fault) => {
             findings.overall(kind_of_receipt(&fault), told(&fault));
             None
@@ -128,6 +154,24 @@ fn next_key(
     origin: &Origin,
     in_force: &PublicKey,
 ) -> Result<PublicKey, &'static str> {
+    let StatementBody::LedgerKeyRotation { next_key, possession } =
+        stated(envelope, origin, in_force)?
+    else {
+        return Err("a statement that names no next key");
+    };
+    let next = StrictKey::parse(&next_key).map_err(|_| "the next key is not sound")?;
+    let payload_type = EntryKind::Statement.payload_type();
+    next.verify(&pae(payload_type, &encode_possession(origin, &next_key)), &possession)
+        .map_err(|_| "the next key did not sign that somebody holds it")?;
+    Ok(next_key)
+}
+
+/// What a ledger states under its key in force alone.
+pub(super) fn stated(
+    envelope: &Envelope,
+    origin: &Origin,
+    in_force: &PublicKey,
+) -> Result<StatementBody, &'static str> {
     let payload_type = EntryKind::Statement.payload_type();
     let [signature] = envelope.signatures.as_slice() else {
         return Err("not signed by the ledger key alone");
@@ -139,16 +183,10 @@ fn next_key(
         return Err("not signed by the ledger key in force");
     }
     let statement = decode_statement(&envelope.payload).map_err(|_| "not a statement")?;
-    let StatementBody::LedgerKeyRotation { next_key, possession } = statement.body else {
-        return Err("a statement that names no next key");
-    };
     if statement.origin != *origin {
         return Err("a statement of another ledger");
     }
-    let next = StrictKey::parse(&next_key).map_err(|_| "the next key is not sound")?;
-    next.verify(&pae(payload_type, &encode_possession(origin, &next_key)), &possession)
-        .map_err(|_| "the next key did not sign that somebody holds it")?;
-    Ok(next_key)
+    Ok(statement.body)
 }
 
 const fn kind_of_receipt(fault: &ReceiptFault) -> FindingKind {

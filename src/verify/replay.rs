@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::explain::{self, Explained, Step};
 use super::history::{self, Measured, Rests, Story};
 use super::keys::LedgerKeys;
+use super::lot_map::LotMap;
 use super::prepare::{Known, KnownKeys, Parsed, Payload};
 use super::report::{FindingKind, Findings};
 use super::told;
@@ -54,6 +55,8 @@ pub(super) struct Replay {
     ledger_keys: LedgerKeys,
     /// The last entry that named a next one.
     rotated_at: Option<EntryIndex>,
+    /// How far the life of every lot got.
+    lots: LotMap,
     stopped_at: Option<EntryIndex>,
     replayed: u64,
     signatures: u64,
@@ -255,6 +258,7 @@ impl Replay {
         let signed = Signed { event, payload_hash, signers: &signers };
         let effects = self.apply(at, entry, signed, findings)?;
         check_links(at, &entry.links, &effects.links, findings);
+        self.lots.note(at, &effects.links);
         self.state.absorb(&effects, event.id);
         if self.rests.is_none() {
             history::forget(&mut self.state);
@@ -465,11 +469,16 @@ impl Replay {
         }
         match &statement.body {
             StatementBody::RestartNote { .. } => Ok(()),
-            StatementBody::LotStateRoot { .. } => {
-                let detail = "the ledger states a root of lot states, which is not recomputed by \
-                              this version";
-                findings.at(at, FindingKind::StatementUnsupported, detail);
-                Err(Stop)
+            StatementBody::LotStateRoot { size, root } => {
+                // Without the state the lots are not known either, and the report says so.
+                if entry.batch_len != 1 {
+                    let detail = format!("a root of lots in a batch of {}", entry.batch_len);
+                    findings.at(at, FindingKind::StatementInvalid, detail);
+                }
+                if self.stopped_at.is_none() {
+                    self.lots.check_stated(at, *size, *root, findings);
+                }
+                Ok(())
             }
             // A next key that the old one did not sign for is not followed.
             StatementBody::LedgerKeyRotation { .. } if !holds => Ok(()),

@@ -101,6 +101,16 @@ finding_kinds! {
     LedgerKeyMismatch = "ledger-key-mismatch" Tampered,
     /// The lot links are not those that follow from the events.
     LinksWrong = "links-wrong" Tampered,
+    /// A text that should be a proof of a lot's state, or its story, is none.
+    LotStateMalformed = "lot-state-malformed" Tampered,
+    /// The proof does not show what the ledger stated of the lot.
+    LotStateUnproven = "lot-state-unproven" Tampered,
+    /// The ledger states another root of its lots than its entries give, or over other entries.
+    LotStateWrong = "lot-state-wrong" Tampered,
+    /// The story of a lot holds an entry that is not of it, or not in the ledger.
+    LotStoryInvents = "lot-story-invents" Tampered,
+    /// The story of a lot leaves out an entry of it.
+    LotStoryOmits = "lot-story-omits" Tampered,
     /// There is nothing to check.
     NoEntries = "no-entries" Undetermined,
     /// The signed bytes are not in canonical form.
@@ -140,8 +150,6 @@ finding_kinds! {
     SignerUnknown = "signer-unknown" Tampered,
     /// A statement that the ledger did not make.
     StatementInvalid = "statement-invalid" Tampered,
-    /// A kind of statement that this software does not check.
-    StatementUnsupported = "statement-unsupported" Undetermined,
     /// The entry names other tables than those in force.
     TablesWrong = "tables-wrong" Tampered,
     /// Entries after the latest checkpoint: the ledger has not signed for them.

@@ -22,9 +22,9 @@ pub struct Statement {
 /// What the ledger says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatementBody {
-    /// Root of a map from lot to its last entry.
+    /// Root of a map from each lot to the number of its entries and the last of them.
     LotStateRoot {
-        /// As of how many entries.
+        /// Over how many entries: those before the statement.
         size: EntryCount,
         /// The root.
         root: Hash32,

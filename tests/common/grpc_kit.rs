@@ -32,7 +32,7 @@ use urbanmine::ledger::{
     VerifiedReceipt,
 };
 use urbanmine::limits::{MAX_REPLY_BYTES, MAX_TABLE_CHUNK_BYTES};
-use urbanmine::node::{Clock, Node, NodeConfig};
+use urbanmine::node::{Clock, LotStatePolicy, Node, NodeConfig};
 use urbanmine::wire::v1;
 use urbanmine::wire::v1::ledger_service_client::LedgerServiceClient;
 use urbanmine::wire::v1::lot_service_client::LotServiceClient;
@@ -131,7 +131,12 @@ pub fn altered(event: &Event, alter: impl FnOnce(&mut v1::Event)) -> Bytes {
 impl Kit {
     /// A ledger with its registry, served.
     pub async fn start() -> Self {
-        let (folder, node, serial) = Self::found().await;
+        Self::start_stating(LotStatePolicy::NEVER).await
+    }
+
+    /// The same, of a ledger that states its lots.
+    pub async fn start_stating(lot_state: LotStatePolicy) -> Self {
+        let (folder, node, serial) = Self::found(lot_state).await;
         Self::serve(folder, node, serial).await
     }
 
@@ -150,9 +155,10 @@ impl Kit {
         Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
     }
 
-    async fn found() -> (TempDir, Node, u64) {
+    async fn found(lot_state: LotStatePolicy) -> (TempDir, Node, u64) {
         let folder = tempfile::tempdir().unwrap();
-        let config = NodeConfig::new(folder.path().join("data"), folder.path().join("guard"));
+        let (data, guard) = (folder.path().join("data"), folder.path().join("guard"));
+        let config = NodeConfig { lot_state, ..NodeConfig::new(data, guard) };
         let mut mint = Mint { now: START_MS, serial: 0 };
         let node = Node::init(&config, secret(LEDGER), &genesis(&mut mint)).unwrap();
         for chunk in table_chunks(&mut mint) {

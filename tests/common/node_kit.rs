@@ -24,7 +24,7 @@ use urbanmine::ledger::hash::sha256;
 use urbanmine::ledger::receipt::Receipt;
 use urbanmine::ledger::{EVENT_PAYLOAD_TYPE, Envelope, SigningKey};
 use urbanmine::limits::MAX_TABLE_CHUNK_BYTES;
-use urbanmine::node::{Appended, Clock, Node, NodeConfig, NodeFault};
+use urbanmine::node::{Appended, Clock, LotStatePolicy, Node, NodeConfig, NodeFault};
 use urbanmine::store::faults::{FaultPoint, Faults};
 use urbanmine::store::{JournalCause, StoreFault, read_guard, read_journal};
 use urbanmine::verify::{FindingKind, GroupInput, Pins, Verdict, Verifier};
@@ -147,6 +147,8 @@ pub struct Kit {
     pub plan: Arc<Plan>,
     /// Receipts of acknowledged events, as text.
     pub acknowledged: BTreeMap<EventId, String>,
+    /// When its node states the lots; never, unless a test says so.
+    pub lot_state: LotStatePolicy,
     serial: u64,
 }
 
@@ -158,6 +160,7 @@ impl Kit {
             clock: Arc::new(StandingClock(AtomicU64::new(START_MS))),
             plan: Arc::new(Plan::default()),
             acknowledged: BTreeMap::new(),
+            lot_state: LotStatePolicy::NEVER,
             serial: 1_000,
         }
     }
@@ -248,10 +251,10 @@ impl Kit {
     pub fn config(&self) -> NodeConfig {
         let plan = Arc::clone(&self.plan);
         NodeConfig {
-            data: self.data(),
-            guard: self.guard(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             faults: Faults::new(move |point| plan.pass(point)),
+            lot_state: self.lot_state,
+            ..NodeConfig::new(self.data(), self.guard())
         }
     }
 

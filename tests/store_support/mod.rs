@@ -93,7 +93,9 @@ pub fn write_seen(
     let leaves = leaves(group);
     let chain = chain(group);
     let trail = &Trail::default();
-    let rows = GroupRows { group, leaves: &leaves, chain, changes, retracted, trail, sights };
+    let lot_map = None;
+    let rows =
+        GroupRows { group, leaves: &leaves, chain, changes, retracted, trail, sights, lot_map };
     store.write_group(&rows)
 }
 

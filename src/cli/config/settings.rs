@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -10,6 +11,7 @@ use super::ConfigFault;
 use crate::api::doors::{Bounds, DoorSettings};
 use crate::cli::init::guard_of;
 use crate::cli::keyfile::{KeySource, PassphraseSource};
+use crate::node::LotStatePolicy;
 
 /// All of them.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -49,6 +51,10 @@ pub struct LedgerSettings {
     pub data: Option<PathBuf>,
     /// Directory of the head guard.
     pub guard: Option<PathBuf>,
+    /// After how many entries the lots are stated.
+    pub lot_state_every_entries: Option<u64>,
+    /// How long fewer entries wait for it, in milliseconds.
+    pub lot_state_wait_ms: Option<u64>,
 }
 
 /// Where the ledger's key comes from.
@@ -169,6 +175,15 @@ impl LedgerSettings {
             what: "the ledger's data directory",
             ways: "--data, URBANMINE_LEDGER_DATA, or data in [ledger]",
         })
+    }
+
+    /// When the ledger states its lots' root.
+    pub fn lot_state(&self) -> LotStatePolicy {
+        let usual = LotStatePolicy::USUAL;
+        LotStatePolicy {
+            every_entries: self.lot_state_every_entries.unwrap_or(usual.every_entries),
+            wait: self.lot_state_wait_ms.map_or(usual.wait, Duration::from_millis),
+        }
     }
 
     /// The guard's directory: as said, or beside the data.

@@ -12,6 +12,7 @@ mod audit;
 mod campaign;
 mod ledger;
 mod lot;
+mod lot_map;
 mod movement;
 mod party;
 mod plain;
