@@ -29,7 +29,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ed25519_dalek::{Signature, VerifyingKey};
 use forge::{Forge, LEDGER, origin, party, pins, public};
-use forge_world::*;
+use forge_world::{
+    COPPER, PARTIES, SMELTER, accept, collect, draw, new_lot, offering, split, with_copper,
+};
 use rayon::prelude::*;
 use urbanmine::cli::verify::check_data;
 use urbanmine::domain::{Body, EntryIndex, Event, PartyId};
