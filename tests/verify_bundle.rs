@@ -10,7 +10,7 @@ mod forge;
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, pins, public, secret};
@@ -18,9 +18,11 @@ use forge_world::*;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId, PublicKey};
 use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
 use urbanmine::ledger::hash::{leaf_hash, node_hash};
+use urbanmine::ledger::lot_map::{EMPTY_MAP, MapTile, TilePath, TileSource, prove_lot, update_map};
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Entry, EntryKind, NodeSource, Receipt, SignedCheckpoint,
+    Bundle, BundledEntry, Entry, EntryKind, LotFile, LotKey, LotState, LotStateProof, NodeSource,
+    Receipt, SignedCheckpoint, WayEnd,
 };
 use urbanmine::verify::{
     BundleReport, FindingKind as Kind, Pins, Verdict, Verifier, verify_bundle,
@@ -66,9 +68,60 @@ fn seen(forged: &Forged) -> Verifier {
     verifier
 }
 
+/// With everything that belongs to it.
 fn bundle(forged: &Forged, verifier: &Verifier, lot: LotId) -> Bundle {
     let story = verifier.story(lot).unwrap();
-    of_entries(forged, lot, &story.entries)
+    let bare = of_entries(forged, lot, &story.entries);
+    let lot_states = lot_states(forged, verifier, &story.lots);
+    Bundle { lot_states, ..bare }
+}
+
+#[derive(Default)]
+struct Tiles(BTreeMap<TilePath, MapTile>);
+
+impl TileSource for Tiles {
+    type Fault = ();
+
+    fn tile(&self, path: &TilePath) -> Result<MapTile, ()> {
+        let tile = self.0.get(path).cloned();
+        tile.or((*path == TilePath::TOP).then_some(MapTile::EMPTY)).ok_or(())
+    }
+}
+
+/// The map of lot states over entries, and its root.
+fn map(entries: &[Bytes]) -> (Tiles, Hash32) {
+    let mut states = BTreeMap::new();
+    for (index, bytes) in (0..).zip(entries) {
+        for link in Entry::parse(bytes).unwrap().links {
+            let entry_count = u64::from(link.ordinal) + 1;
+            let state = LotState { entry_count, last: EntryIndex(index) };
+            states.insert(LotKey::of(link.lot), state);
+        }
+    }
+    let update = update_map(&Tiles::default(), &EMPTY_MAP, &states).unwrap();
+    (Tiles(update.tiles.into_iter().collect()), update.root)
+}
+
+/// The ledger states its lots.
+fn state_lots(forge: &mut Forge) {
+    let (_, root) = map(&forge.forged.entries);
+    let size = EntryCount(forge.next());
+    forge.state(StatementBody::LotStateRoot { size, root }, &[LEDGER]);
+}
+
+fn lot_states(forged: &Forged, verifier: &Verifier, lots: &[LotId]) -> Vec<Vec<u8>> {
+    let Some(at) = verifier.lots_stated_at() else { return Vec::new() };
+    let place = usize::try_from(at.0).unwrap();
+    let (tiles, _) = map(&forged.entries[..place]);
+    let (_, checkpoint) = SignedCheckpoint::parse(forged.head()).unwrap();
+    let proof = inclusion_proof(at, forged.size(), &tree(&forged.entries)).unwrap();
+    let entry = forged.entries[place].clone();
+    let statement = Receipt { entry, index: at, proof, checkpoint };
+    let ways = lots.iter().map(|lot| (*lot, prove_lot(&tiles, *lot).unwrap()));
+    let born = ways.filter(|(_, way)| matches!(way.end, WayEnd::Lot(_)));
+    let state = |(lot, way)| LotStateProof { lot, way, statement: statement.clone() };
+    let file = |state| LotFile { state, story: None }.encode().into_bytes();
+    born.map(state).map(file).collect()
 }
 
 fn of_entries(forged: &Forged, lot: LotId, indexes: &[EntryIndex]) -> Bundle {
@@ -98,6 +151,7 @@ fn kinds(report: &BundleReport) -> Vec<Kind> {
 fn story() -> Forged {
     let mut forge = Forge::new();
     forge.story();
+    state_lots(&mut forge);
     forge.forged
 }
 
@@ -112,6 +166,7 @@ fn short() -> (Forged, LotId) {
     let (left, right) = (forge.lot(), forge.lot());
     let divided = forge.event(COLLECTOR, split(lot, &[draw(left, 400), draw(right, 600)]));
     forge.batch(&[divided]);
+    state_lots(&mut forge);
     forge.copper(3_000);
     (forge.forged, left)
 }
@@ -126,7 +181,10 @@ fn every_lots_story_is_verified_and_gives_the_grams_of_the_whole_ledger() {
         let cut = bundle(&whole, &verifier, lot);
         let report = judged(&cut);
         assert_eq!(report.verdict, Verdict::Verified, "lot {lot}: {}", told(&report));
-        let full = judged(&of_entries(&whole, lot, &everything));
+        assert_eq!(report.complete_to, verifier.lots_stated_at().map(|at| EntryCount(at.0)));
+        let lot_states = cut.lot_states.clone();
+        let full = Bundle { lot_states, ..of_entries(&whole, lot, &everything) };
+        let full = judged(&full);
         assert_eq!(full.verdict, Verdict::Verified, "lot {lot}: {}", told(&full));
         assert_eq!(report.measured, full.measured, "lot {lot}");
         assert_eq!(report.state, full.state, "lot {lot}");
@@ -149,25 +207,47 @@ fn an_entry_that_is_left_out_inside_the_story_shows() {
             let mut short = cut.clone();
             let gone = short.entries.remove(place);
             let report = judged(&short);
-            // The last event of a lot that stands behind this one, or of its own, is missed only
-            // where the ledger states how many there are.
-            let ends_a_life = Entry::parse(&gone.entry).unwrap().links.iter().all(|link| {
-                let later = cut.entries[place + 1..].iter();
-                !later
-                    .flat_map(|it| Entry::parse(&it.entry).unwrap().links)
-                    .any(|it| it.lot == link.lot)
-            });
-            let is_refused = report.verdict == Verdict::Tampered;
-            assert!(
-                is_refused || ends_a_life,
-                "lot {lot}, entry {}: {}",
-                gone.index,
-                told(&report)
-            );
-            left_out += usize::from(is_refused);
+            let words = format!("lot {lot}, entry {}: {}", gone.index, told(&report));
+            assert_eq!(report.verdict, Verdict::Tampered, "{words}");
+            left_out += 1;
         }
     }
     assert!(left_out > 100, "{left_out}");
+}
+
+#[test]
+fn a_story_that_was_cut_at_its_end_shows_by_the_ledgers_own_word() {
+    let whole = story();
+    let verifier = seen(&whole);
+    let (mut cut_short, mut stripped) = (0, 0);
+    for lot in lots(&whole) {
+        let good = bundle(&whole, &verifier, lot);
+        let life = judged(&good).life;
+        if life.len() < 2 {
+            continue;
+        }
+        // A party gives the story as it stood before the last event of its lot.
+        let last = *life.last().unwrap();
+        let mut cut = good.clone();
+        cut.entries.retain(|it| it.index < last);
+        let report = judged(&cut);
+        assert!(kinds(&report).contains(&Kind::BundleIncomplete), "lot {lot}: {}", told(&report));
+        cut_short += 1;
+        // Without the ledger's word it cannot be told, and that is said.
+        let bare = Bundle { lot_states: Vec::new(), ..cut };
+        let report = judged(&bare);
+        let is_told = kinds(&report).contains(&Kind::StoryEndUnproven);
+        assert!(is_told || report.verdict == Verdict::Tampered, "lot {lot}: {}", told(&report));
+        stripped += usize::from(is_told);
+        // The word about another lot is none about this one.
+        let mut other = good.clone();
+        other.lot_states.truncate(1);
+        other.lot_states[0] = good.lot_states.last().unwrap().clone();
+        if good.lot_states.len() > 1 {
+            assert_ne!(judged(&other).verdict, Verdict::Verified, "lot {lot}");
+        }
+    }
+    assert!(cut_short > 3 && stripped > 3, "{cut_short} {stripped}");
 }
 
 #[test]
@@ -279,10 +359,11 @@ fn a_rotated_ledgers_bundle_carries_the_receipts_of_its_rotations() {
     for pinned in [LEDGER, next] {
         let pins = Pins { ledger_key: Some(public(pinned)), ..pins() };
         let report = verify_bundle(good.encode().as_bytes(), Some(lot), &pins, None);
-        assert_eq!(report.verdict, Verdict::Verified, "{}", told(&report));
+        assert_eq!(report.verdict, Verdict::Warnings, "{}", told(&report));
+        assert_eq!(kinds(&report), [Kind::StoryEndUnproven], "this ledger states no lots");
     }
     let bare = Bundle { rotations: Vec::new(), ..good };
     let report = judged(&bare);
-    assert_ne!(report.verdict, Verdict::Verified);
+    assert_eq!(report.verdict, Verdict::Undetermined);
     assert!(kinds(&report).contains(&Kind::RotationUncovered), "{}", told(&report));
 }

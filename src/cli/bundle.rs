@@ -16,7 +16,7 @@ use super::verify::source::{Journal, Server, naming_keys};
 use super::verify::{PinArgs, remembered};
 use crate::domain::{EntryCount, EntryIndex, LotId};
 use crate::ledger::checkpoint::SignedCheckpoint;
-use crate::ledger::{Bundle, BundledEntry, Receipt};
+use crate::ledger::{Bundle, BundledEntry, LotFile, LotStateProof, Receipt, WayEnd};
 use crate::limits::MAX_LOT_BUNDLE_ENTRIES;
 use crate::verify::{Story, Verdict, Verifier};
 
@@ -166,8 +166,12 @@ fn build(
         ends.push((last, said.size, text));
         wanted.insert(last);
     }
+    // The ledger's last word on its lots, when the bundle's checkpoint covers it.
+    let stated_at = verifier.lots_stated_at().filter(|at| at.0 < size.0);
+    wanted.extend(stated_at);
     let mut second = open(args)?;
-    let picked = SecondLook::read(&mut *second.source, &wanted, size)?;
+    let lots_before = stated_at.unwrap_or(EntryIndex(0));
+    let picked = SecondLook::read(&mut *second.source, &wanted, size, lots_before)?;
     let names_key = |index: &EntryIndex| {
         let entry = picked.entry(*index).ok();
         !naming_keys(*index, entry.as_slice()).is_empty()
@@ -191,5 +195,31 @@ fn build(
     if entries.len() > MAX_LOT_BUNDLE_ENTRIES {
         bail!("{} entries, and a bundle has at most {MAX_LOT_BUNDLE_ENTRIES}", entries.len());
     }
-    Ok(Bundle { lot, entries, rotations, lot_states: Vec::new(), checkpoint })
+    let lot_states = match stated_at {
+        Some(at) => lot_states(&picked, &story.lots, at, size, &checkpoint)?,
+        None => Vec::new(),
+    };
+    Ok(Bundle { lot, entries, rotations, lot_states, checkpoint })
+}
+
+/// How the lots of a story stand by the ledger's own word, under the bundle's checkpoint. One that
+/// was born after it has none.
+fn lot_states(
+    picked: &SecondLook,
+    lots: &[LotId],
+    at: EntryIndex,
+    size: EntryCount,
+    checkpoint: &SignedCheckpoint,
+) -> Result<Vec<Vec<u8>>> {
+    let (entry, proof) = (picked.entry(at)?, picked.inclusion(at, size)?);
+    let statement = Receipt { entry, index: at, proof, checkpoint: checkpoint.clone() };
+    let mut found = Vec::new();
+    for lot in lots {
+        let way = picked.lot(*lot)?;
+        if let WayEnd::Lot(_) = way.end {
+            let state = LotStateProof { lot: *lot, way, statement: statement.clone() };
+            found.push(LotFile { state, story: None }.encode().into_bytes());
+        }
+    }
+    Ok(found)
 }

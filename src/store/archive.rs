@@ -78,7 +78,7 @@ impl Member {
             // The name of a header holds 100 bytes; the commitment alone fits.
             Drawer::Openings => file
                 .rsplit_once('-')
-                .is_some_and(|(event, commitment)| !event.is_empty() && commitment.len() <= 100),
+                .is_some_and(|(event, it)| !event.is_empty() && !it.is_empty() && it.len() <= 100),
         };
         let is_name = super::cabinet::is_name(file) && has_parts;
         is_name.then(|| Self::Beside(drawer, file.to_owned()))

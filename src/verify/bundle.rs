@@ -6,12 +6,13 @@
 //! inside a lot's life shows in the lot links; what is left out at its end shows where the ledger
 //! states how many events the lot has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::checkpoints::kind_of;
 use super::cosignatures::judge_cosignatures;
 use super::history::Measured;
 use super::keys::LedgerKeys;
+use super::lot_state::{LotStanding, verify_lot};
 use super::prepare::{Ahead, KnownKeys, prepare};
 use super::receipt::follow;
 use super::replay::Replay;
@@ -19,7 +20,7 @@ use super::report::{Finding, FindingKind, Findings, Verdict};
 use super::told;
 use super::verifier::{Pins, Progress};
 use crate::domain::lot::Lot;
-use crate::domain::{EntryIndex, LotId, PublicKey};
+use crate::domain::{EntryCount, EntryIndex, LotId, PublicKey};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::tree::verify_inclusion;
 use crate::ledger::{Bundle, BundledEntry, ChainValue, Checkpoint, Policy, SignedCheckpoint};
@@ -44,6 +45,9 @@ pub struct BundleReport {
     pub measured: Vec<Measured>,
     /// Entries that link the lot, ascending.
     pub life: Vec<EntryIndex>,
+    /// Of how many entries of the ledger it is proven that the lot, and those behind it, have no
+    /// other events than these; `None` when the ledger's word on that did not come.
+    pub complete_to: Option<EntryCount>,
     /// The checkpoint that the entries are proven under, when the ledger's key signed it.
     pub checkpoint: Option<Checkpoint>,
     /// How much was done.
@@ -82,11 +86,39 @@ pub fn verify_bundle(
     judge.report(bundle.map(|bundle| bundle.lot), checkpoint)
 }
 
+/// Whether a life is all that the ledger states; in words, what is missing or invented.
+fn is_whole(
+    lot: LotId,
+    life: &[EntryIndex],
+    standing: LotStanding,
+    as_of: EntryCount,
+) -> Result<(), String> {
+    let (count, last) = match standing {
+        LotStanding::Present(state) => (state.entry_count, Some(state.last)),
+        LotStanding::Absent => (0, None),
+    };
+    let before: Vec<EntryIndex> = life.iter().copied().filter(|it| it.0 < as_of.0).collect();
+    let found = u64::try_from(before.len()).unwrap_or(u64::MAX);
+    if found == count && before.last().copied() == last {
+        return Ok(());
+    }
+    let told = |index: Option<EntryIndex>| index.map_or("none".to_owned(), |it| it.to_string());
+    Err(format!(
+        "as of {as_of} entries lot {lot} has {count} events, the last in entry {}; here are \
+         {found}, the last in entry {}",
+        told(last),
+        told(before.last().copied())
+    ))
+}
+
 #[derive(Default)]
 struct Judge {
     replay: Replay,
     findings: Findings,
-    life: Vec<EntryIndex>,
+    /// The entries that link each lot, ascending.
+    lives: BTreeMap<LotId, Vec<EntryIndex>>,
+    /// Entries up to which all events of the story's lots are proven to be there.
+    complete_to: Option<EntryCount>,
     measured: Vec<Measured>,
     entries: u64,
     bytes: u64,
@@ -104,7 +136,7 @@ impl Judge {
         self.replay_entries(bundle, pins);
         let checkpoint = self.open_checkpoint(bundle, pins)?;
         self.check_proofs(bundle, &checkpoint);
-        self.tell_story(bundle);
+        self.tell_story(bundle, pins);
         Some(checkpoint)
     }
 
@@ -138,8 +170,8 @@ impl Judge {
                 let detail = format!("it does not repeat the chain value of entry {neighbour}");
                 self.findings.at(*index, FindingKind::ChainBroken, detail);
             }
-            if entry.links.iter().any(|link| link.lot == bundle.lot) {
-                self.life.push(*index);
+            for link in &entry.links {
+                self.lives.entry(link.lot).or_default().push(*index);
             }
             self.replay.judge(*index, &parsed, pins, &mut self.findings);
             before = Some((*index, prepared.chain));
@@ -206,7 +238,7 @@ impl Judge {
     }
 
     /// The lot's life is whole as far as its links tell, and its grams are recomputed.
-    fn tell_story(&mut self, bundle: &Bundle) {
+    fn tell_story(&mut self, bundle: &Bundle, pins: &Pins) {
         let lot = bundle.lot;
         if self.replay.lot(lot).is_none() {
             let detail = format!("its entries do not bring lot {lot} into being");
@@ -223,7 +255,52 @@ impl Judge {
                 let detail = format!("entry {missing} stands behind the lot and is not there");
                 self.findings.overall(FindingKind::BundleIncomplete, detail);
             }
+            self.check_ends(bundle, &story.lots, pins);
         }
+    }
+
+    /// Each lot of the story has exactly the events that the ledger states it has.
+    fn check_ends(&mut self, bundle: &Bundle, lots: &[LotId], pins: &Pins) {
+        let mut stated = BTreeMap::new();
+        for text in &bundle.lot_states {
+            let rotations = self.rotations_after(bundle, pins);
+            let report = verify_lot(text, None, rotations, pins);
+            let pinless = |it: &Finding| it.kind != FindingKind::PinsMissing;
+            report.findings.into_iter().filter(pinless).for_each(|it| self.findings.take(it));
+            if let (Some(lot), Some(standing), Some(as_of)) =
+                (report.lot, report.standing, report.as_of)
+            {
+                stated.insert(lot, (standing, as_of));
+            }
+        }
+        let as_of = stated.values().map(|(_, as_of)| *as_of).min();
+        for lot in lots {
+            let life = self.lives.get(lot).map_or(&[][..], Vec::as_slice);
+            match stated.get(lot) {
+                Some((standing, as_of)) => {
+                    if let Err(detail) = is_whole(*lot, life, *standing, *as_of) {
+                        self.findings.overall(FindingKind::BundleIncomplete, detail);
+                    }
+                }
+                // Born after the ledger's last word on its lots.
+                None if life.first().is_some_and(|born| as_of.is_some_and(|it| born.0 >= it.0)) => {
+                }
+                None => {
+                    let detail = format!(
+                        "no lot state of lot {lot} came, so it may have events after the last \
+                         one here"
+                    );
+                    self.findings.overall(FindingKind::StoryEndUnproven, detail);
+                }
+            }
+        }
+        self.complete_to = as_of;
+    }
+
+    /// The receipts of rotations after the pinned key.
+    fn rotations_after<'a>(&self, bundle: &'a Bundle, pins: &Pins) -> &'a [Vec<u8>] {
+        let from = pins.ledger_key.and_then(|key| self.replay.keys().place_of(&key));
+        bundle.rotations.get(from.unwrap_or_default()..).unwrap_or_default()
     }
 
     fn report(self, lot: Option<LotId>, checkpoint: Option<Checkpoint>) -> BundleReport {
@@ -237,6 +314,7 @@ impl Judge {
         };
         let (verdict, first_bad) = (self.findings.verdict(), self.findings.first_bad());
         let state = lot.and_then(|lot| self.replay.lot(lot)).cloned();
+        let life = lot.and_then(|lot| self.lives.get(&lot)).cloned().unwrap_or_default();
         let (findings, findings_left_out) = self.findings.into_kept();
         BundleReport {
             verdict,
@@ -246,7 +324,8 @@ impl Judge {
             lot,
             state,
             measured: self.measured,
-            life: self.life,
+            life,
+            complete_to: self.complete_to,
             checkpoint,
             progress,
         }

@@ -65,6 +65,8 @@ pub(super) struct Replay {
     signatures_trusted: u64,
     /// What entries rest on; kept when a story is to be told, with the movements of metal.
     rests: Option<Rests>,
+    /// The last entry that states the lots.
+    lots_stated_at: Option<EntryIndex>,
     /// The entry that is told step by step.
     explained: Option<Explained>,
 }
@@ -137,6 +139,11 @@ impl Replay {
             Some(rests) => history::story(&self.state, rests, lot),
             None => Err("the history was not kept".to_owned()),
         }
+    }
+
+    /// The last entry that states the lots.
+    pub(super) fn lots_stated_at(&self) -> Option<EntryIndex> {
+        self.lots_stated_at
     }
 
     /// Where the grams of a lot come from; needs the history.
@@ -477,6 +484,7 @@ impl Replay {
                 }
                 if self.stopped_at.is_none() {
                     self.lots.check_stated(at, *size, *root, findings);
+                    self.lots_stated_at = Some(at);
                 }
                 Ok(())
             }

@@ -130,6 +130,8 @@ finding_kinds! {
     ReceiptUnproven = "receipt-unproven" Tampered,
     /// What the reader remembers is no checkpoint of this ledger.
     RememberedUnusable = "remembered-unusable" Undetermined,
+    /// That a lot of the story has no event after the last one here is not proven.
+    StoryEndUnproven = "story-end-unproven" Warning,
     /// From this entry on the state is not known, so rules and lot links are not checked.
     ReplayStopped = "replay-stopped" Undetermined,
     /// The ledger has fewer entries than when the reader last checked it.

@@ -131,6 +131,11 @@ impl Verifier {
         self.replay.story(lot)
     }
 
+    /// The last entry in which the ledger states its lots, when what it states is right.
+    pub fn lots_stated_at(&self) -> Option<EntryIndex> {
+        self.replay.lots_stated_at()
+    }
+
     /// The last checkpoint of each ledger key that holds, in the order in which they signed.
     pub fn last_checkpoints(&self) -> &[(PublicKey, SignedCheckpoint)] {
         self.checkpoints.heard()

@@ -148,7 +148,8 @@ impl Place {
         made["public_key"].as_str().unwrap().to_owned()
     }
 
-    /// A node with a key; further arguments as they are.
+    /// A node with a key; further arguments as they are. It states no lots by itself, so that tests
+    /// can count entries.
     pub fn serve(&self, key: &str, more: &[&str]) -> Server {
         let file = format!("{key}.pem");
         let files = [
@@ -157,7 +158,9 @@ impl Place {
             ("--passphrase-file", "passphrase"),
         ];
         let args = self.with(&["serve", "--listen", "127.0.0.1:0"], &files);
-        start(urbanmine(&[&args[..], more].concat()))
+        let mut command = urbanmine(&[&args[..], more].concat());
+        command.env("URBANMINE_LEDGER_LOT_STATE_EVERY_ENTRIES", "0");
+        start(command)
     }
 }
 

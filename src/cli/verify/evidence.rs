@@ -11,7 +11,7 @@ use super::super::output::{print_json, replace_file};
 use super::super::second_look::SecondLook;
 use super::crew::Source;
 use super::print::{checkpoint_json, finding_json};
-use crate::domain::EntryCount;
+use crate::domain::{EntryCount, EntryIndex};
 use crate::ledger::SignedCheckpoint;
 use crate::verify::{Evidence, Fork, Pins, Report, verify_evidence};
 
@@ -29,7 +29,7 @@ pub(in crate::cli) fn write(file: &Path, report: &Report, source: &mut dyn Sourc
     if newest < *size {
         return Ok(false);
     }
-    let tree = SecondLook::read(source, &BTreeSet::new(), newest)?;
+    let tree = SecondLook::read(source, &BTreeSet::new(), newest, EntryIndex(0))?;
     let proof = tree.consistency(*size, newest)?;
     let (older, newer) = (remembered.clone(), newer.clone());
     let evidence = Evidence { older, newer, found: *found, proof };

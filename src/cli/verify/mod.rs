@@ -3,6 +3,7 @@
 pub(super) mod crew;
 mod database;
 pub(super) mod evidence;
+mod lot_state;
 pub(super) mod print;
 mod receipt;
 pub(super) mod remembered;
@@ -57,11 +58,14 @@ pub struct VerifyArgs {
     /// A bundle: one lot's story (see bundle).
     #[arg(long, value_name = "FILE", group = "what")]
     bundle: Option<PathBuf>,
-    /// The lot whose story the bundle has to be: a UUID, or @name of the sample.
-    #[arg(long, value_name = "LOT", requires = "bundle")]
+    /// A lot's state, or its entries: how many events it has (see lot --prove).
+    #[arg(long, value_name = "FILE", group = "what")]
+    lot_state: Option<PathBuf>,
+    /// The lot that the bundle or lot state has to be about: a UUID, or @name of the sample.
+    #[arg(long, value_name = "LOT")]
     lot: Option<String>,
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle", "evidence"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle", "evidence", "lot_state"])]
     guard: Option<PathBuf>,
     /// Do not hold the database against the journal (of a stopped node, or a copy: it needs twice
     /// the room of the database among the temporary files).
@@ -76,7 +80,7 @@ pub struct VerifyArgs {
     /// What you remember of this ledger: the last checkpoint that passed a whole check. The ledger
     /// must still begin so; signatures before it are not checked again. Kept anew when all is well;
     /// made when it is not there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle", "evidence"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle", "evidence", "lot_state"])]
     state: Option<PathBuf>,
     /// Check every signature again, also those from before the remembered checkpoint.
     #[arg(long, requires = "state")]
@@ -92,7 +96,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE", requires = "policy")]
     cosigned: Option<PathBuf>,
     /// Tell one entry step by step: each hash, what the rules read, and what follows.
-    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle", "evidence"])]
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle", "evidence", "lot_state"])]
     explain: Option<u64>,
     /// Print JSON.
     #[arg(long)]
@@ -127,9 +131,12 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.evidence {
         return evidence::check(file, &pins, args.json);
     }
+    let asked = args.lot.as_deref().map(id_bytes).transpose()?;
+    let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
+    if let Some(file) = &args.lot_state {
+        return lot_state::check(file, asked, &args.rotation, &pins, args.json);
+    }
     if let Some(file) = &args.bundle {
-        let asked = args.lot.as_deref().map(id_bytes).transpose()?;
-        let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
         return story::check(file, asked, &pins, policy.as_ref(), args.json);
     }
     let memory = match &args.state {
@@ -193,13 +200,16 @@ fn check_one_subject(args: &VerifyArgs) -> Result<(), UsageFault> {
         args.receipt.is_some(),
         args.evidence.is_some(),
         args.bundle.is_some(),
+        args.lot_state.is_some(),
     ];
     if given.iter().filter(|it| **it).count() == 1 { Ok(()) } else { Err(UsageFault) }
 }
 
 /// Wrong usage that clap cannot tell.
 #[derive(Debug, thiserror::Error)]
-#[error("verify one of --data, --server, --export, --receipt, --bundle and --evidence at a time")]
+#[error(
+    "verify one of --data, --server, --export, --receipt, --bundle, --lot-state and --evidence at a time"
+)]
 pub(super) struct UsageFault;
 
 fn check(
@@ -368,6 +378,11 @@ impl Judged {
 /// Reads the journal and the guard's checkpoint; takes no lock.
 pub fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
     Ok(judge_data(data, guard, Verifier::new(pins))?.0)
+}
+
+/// Reads an export, entries and tiles.
+pub fn check_export(dir: &Path, pins: Pins) -> anyhow::Result<Judged> {
+    Ok(judge_export(&open_export(dir)?, Verifier::new(pins))?.0)
 }
 
 fn judge_data(

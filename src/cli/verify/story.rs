@@ -46,7 +46,14 @@ fn unproven(report: &BundleReport) -> Vec<String> {
     let size = report.checkpoint.as_ref().map_or(0, |it| it.size.0);
     vec![
         format!("what was recorded after the {} entries of its checkpoint", thousands(size)),
-        "that the lot has no event after the last one here; see lot-state".to_owned(),
+        match report.complete_to {
+            Some(to) => format!(
+                "that the lot, and those behind it, have no other events from entry {} on",
+                thousands(to.0)
+            ),
+            None => "that the lot, and those behind it, have no event after their last ones here"
+                .to_owned(),
+        },
         "that the entries which are not here obey the rules: verify the ledger for that".to_owned(),
         "that what the parties signed is true".to_owned(),
     ]
@@ -74,6 +81,7 @@ fn report_json(report: &BundleReport) -> Json {
         "lot": report.lot.map(|it| it.to_string()),
         "life": report.life.iter().map(|it| it.0).collect::<Vec<_>>(),
         "state": state,
+        "complete_to": report.complete_to.map(|it| it.0),
         "origins": measured,
         "not_proved": unproven(report),
     })
@@ -137,7 +145,11 @@ fn print(report: &BundleReport) {
         grams(state.remaining.get())
     );
     println!("  owner {}, in the hands of {}", state.owner, state.possessor);
-    println!("  {} events in its life\n", report.life.len());
+    println!("  {} events in its life", report.life.len());
+    if let Some(to) = report.complete_to {
+        println!("  all events of it, and of those behind it, up to {} entries", thousands(to.0));
+    }
+    println!();
     print_origins(report);
     println!("\nA bundle does not prove:");
     for line in unproven(report) {
