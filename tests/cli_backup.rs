@@ -114,7 +114,9 @@ fn served(place: &Place, data: &str) -> place::Server {
         ("--ledger-key", "ledger.pem"),
         ("--passphrase-file", "passphrase"),
     ];
-    start(urbanmine(&place.with(&["serve", "--listen", "127.0.0.1:0"], &files)))
+    let mut command = urbanmine(&place.with(&["serve", "--listen", "127.0.0.1:0"], &files));
+    command.env("URBANMINE_LEDGER_LOT_STATE_EVERY_ENTRIES", "0"); // entries are counted
+    start(command)
 }
 
 #[test]

@@ -23,6 +23,8 @@ use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_o
 use forge_world::*;
 use rayon::prelude::*;
 use urbanmine::cli::verify::{Judged, check_data, check_export};
+use urbanmine::domain::event::{NewLot, OpeningInventory};
+use urbanmine::domain::vocabulary::OriginKind;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Event, Hash32, PublicKey};
 use urbanmine::ledger::frame::{self, Group};
 use urbanmine::ledger::hash::{leaf_hash, node_hash};
@@ -694,9 +696,9 @@ fn proofs_that_prove_something_else() {
         "tampered",
     );
 
-    // CVE-2022-36111: a linear proof (the chain) stood in for the tree, and could be faked. Here the
-    // chain proves nothing: an entry that repeats the chain value of a signed history, and is in no
-    // tree, gets past nobody, whatever hashes of the chain or of the tree are put into its proof.
+    // CVE-2022-36111: a linear proof (the chain) stood in for the tree, and could be faked. Here
+    // the chain proves nothing: an entry that repeats the chain value of a signed history, and is in
+    // no tree, gets past nobody, whatever hashes of chain or tree are put into its proof.
     let mut faked = 0;
     let size = whole.size();
     let mut chain = vec![ChainValue::START.0];
@@ -740,7 +742,7 @@ fn parties_and_operator_collude() {
     let rows: [(&'static str, fn(&mut Forge) -> Event, &str); 3] = [
         ("collusion: one double spend", double_spend, "R2"),
         ("collusion: one element gained", element_gain, "R6"),
-        ("collusion: one ore bought as scrap", ore_purchase, "R1"),
+        ("collusion: one purchase of ore as scrap", ore_purchase, "R1"),
     ];
     for (attack, lie, rule) in rows {
         let mut forge = Forge::new();
@@ -781,9 +783,13 @@ fn element_gain(forge: &mut Forge) -> Event {
     forge.event(SMELTER, refine(melt))
 }
 
+/// Ore that a separation plant declared goes to a recovery plant, which deals in scrap only.
 fn ore_purchase(forge: &mut Forge) -> Event {
     let lot = forge.lot();
-    forge.event(RECOVERY, collect(new_lot(lot, ORE, 1_000)))
+    let ore = NewLot { origin_kind: Some(OriginKind::Ore), ..new_lot(lot, ORE, 1_000) };
+    let opening = OpeningInventory { party: SEPARATOR, lots: vec![ore] };
+    forge.say(COORD, Body::OpeningInventory(opening));
+    forge.event(SEPARATOR, Body::OfferTransfer(offering(lot, 1_000, RECOVERY)))
 }
 
 #[test]

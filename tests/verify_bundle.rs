@@ -203,11 +203,23 @@ fn an_entry_that_is_left_out_inside_the_story_shows() {
     let mut left_out = 0;
     for lot in lots(&whole) {
         let cut = bundle(&whole, &verifier, lot);
+        let (good, whole_story) = (judged(&cut), verifier.story(lot).unwrap());
         for place in 0..cut.entries.len() {
             let mut short = cut.clone();
             let gone = short.entries.remove(place);
             let report = judged(&short);
             let words = format!("lot {lot}, entry {}: {}", gone.index, told(&report));
+            let links = Entry::parse(&gone.entry).unwrap().links;
+            if links.iter().any(|link| whole_story.lots.contains(&link.lot)) {
+                assert_eq!(report.verdict, Verdict::Tampered, "{words}");
+            }
+            // What only widens what a party may do can be missed: then nothing else is missed.
+            if report.verdict == Verdict::Verified {
+                assert_eq!(report.state, good.state, "{words}");
+                assert_eq!(report.measured, good.measured, "{words}");
+                assert_eq!(report.life, good.life, "{words}");
+                continue;
+            }
             assert_eq!(report.verdict, Verdict::Tampered, "{words}");
             left_out += 1;
         }

@@ -35,7 +35,8 @@ pub struct MonitorArgs {
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
     /// Seconds between two looks: 1 to 86,400.
-    #[arg(long, default_value_t = MONITOR_SECONDS, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = MONITOR_SECONDS)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
     /// Look once.
     #[arg(long)]

@@ -35,8 +35,8 @@ pub fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts a file in place of another, durably and whole: whoever reads it meanwhile gets the old one or
-/// the new one. *A crash leaves the old one, and perhaps the unnamed new one beside it.*
+/// Puts a file in place of another, durably and whole: whoever reads it meanwhile gets the old one
+/// or the new one. *A crash leaves the old one, and perhaps the unnamed new one beside it.*
 pub fn replace_file(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));

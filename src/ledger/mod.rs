@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
 pub mod envelope;
+pub mod evidence;
 pub mod frame;
 pub mod hash;
 pub mod keys;
@@ -36,6 +37,7 @@ pub use entry::{Draft, Entry, EntryFault, EntryKind, Position, SealFault, Sealed
 pub use envelope::{
     EVENT_PAYLOAD_TYPE, Envelope, EnvelopeFault, EnvelopeSignature, STATEMENT_PAYLOAD_TYPE,
 };
+pub use evidence::Evidence;
 pub use hash::ChainValue;
 pub use keys::{BadSignature, KeyFault, SigningKey, StrictKey};
 pub use log_checkpoint::{LogCheckpoint, LogSignatureFault};

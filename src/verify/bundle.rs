@@ -199,13 +199,15 @@ impl Judge {
             self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
             return None;
         }
+        if !self.has_rotations(bundle) {
+            return None;
+        }
         for receipt in bundle.rotations.iter().skip(from.unwrap_or_default()) {
             if let Err((kind, detail)) = follow(receipt, origin, &mut keys) {
                 self.findings.overall(kind, format!("receipt of a rotation: {detail}"));
                 return None;
             }
         }
-        self.check_rotations(bundle);
         let signer: PublicKey = keys.signer_of(claimed.size)?;
         match SignedCheckpoint::open(text, origin, &signer) {
             Ok((checkpoint, _)) => Some(checkpoint),
@@ -217,7 +219,7 @@ impl Judge {
     }
 
     /// Each key of the replay that was followed comes with the receipt of the statement.
-    fn check_rotations(&mut self, bundle: &Bundle) {
+    fn has_rotations(&mut self, bundle: &Bundle) -> bool {
         let (rotations, receipts) = (self.replay.keys().rotations(), bundle.rotations.len());
         if rotations != receipts {
             let detail = format!(
@@ -225,6 +227,7 @@ impl Judge {
             );
             self.findings.overall(FindingKind::RotationUncovered, detail);
         }
+        rotations == receipts
     }
 
     fn check_proofs(&mut self, bundle: &Bundle, checkpoint: &Checkpoint) {
@@ -262,11 +265,16 @@ impl Judge {
     /// Each lot of the story has exactly the events that the ledger states it has.
     fn check_ends(&mut self, bundle: &Bundle, lots: &[LotId], pins: &Pins) {
         let mut stated = BTreeMap::new();
+        // What is missing of the pins is told once, of the whole.
+        let claims = self.replay.claims();
+        let pins = &Pins {
+            origin: pins.origin.clone().or(claims.map(|it| it.origin.clone())),
+            ledger_key: pins.ledger_key.or(claims.map(|it| it.ledger_key)),
+        };
         for text in &bundle.lot_states {
             let rotations = self.rotations_after(bundle, pins);
             let report = verify_lot(text, None, rotations, pins);
-            let pinless = |it: &Finding| it.kind != FindingKind::PinsMissing;
-            report.findings.into_iter().filter(pinless).for_each(|it| self.findings.take(it));
+            report.findings.into_iter().for_each(|it| self.findings.take(it));
             if let (Some(lot), Some(standing), Some(as_of)) =
                 (report.lot, report.standing, report.as_of)
             {

@@ -57,7 +57,7 @@ mod verifier;
 
 pub use bundle::{BundleReport, verify_bundle};
 pub use cosignatures::{CosignaturesJudged, judge_cosignatures};
-pub use evidence::{Evidence, EvidenceReport, verify_evidence};
+pub use evidence::{EvidenceReport, verify_evidence};
 pub use explain::Step;
 pub use history::{Measured, Story};
 pub use lot_state::{LotReport, LotStanding, verify_lot};

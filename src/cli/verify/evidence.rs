@@ -12,8 +12,8 @@ use super::super::second_look::SecondLook;
 use super::crew::Source;
 use super::print::{checkpoint_json, finding_json};
 use crate::domain::{EntryCount, EntryIndex};
-use crate::ledger::SignedCheckpoint;
-use crate::verify::{Evidence, Fork, Pins, Report, verify_evidence};
+use crate::ledger::{Evidence, SignedCheckpoint};
+use crate::verify::{Fork, Pins, Report, verify_evidence};
 
 /// Writes the evidence for a fork that a report tells of, from a source of the newer history;
 /// answers whether there is any to write.

@@ -1,4 +1,11 @@
 //! `urbanmine verify`: the judge's findings, for people and scripts.
+//!
+//! *Owns:* where entries come from (journal, server, export), all cores at one verification, what an
+//! auditor remembers, and how findings are told.
+//!
+//! *Never:* judges: what is right or wrong is `verify`'s to say. Never changes what it reads.
+//!
+//! *See:* `docs/AUDIT.md`.
 
 pub(super) mod crew;
 mod database;
@@ -30,6 +37,9 @@ use crate::verify::{
 use crew::Source;
 pub(super) use print::{checkpoint_json, print, report_json};
 use source::{Exported, Journal, Server};
+
+/// What is verified and is no whole ledger.
+const NO_LEDGERS: [&str; 4] = ["receipt", "bundle", "evidence", "lot_state"];
 
 /// Check a ledger: chain, tree, every signature strictly, lot links, and every rule again.
 ///
@@ -65,7 +75,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "LOT")]
     lot: Option<String>,
     /// Directory of the head guard, which holds the last checkpoint [default: <data>.guard]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "receipt", "bundle", "evidence", "lot_state"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = NO_LEDGERS, conflicts_with = "server")]
     guard: Option<PathBuf>,
     /// Do not hold the database against the journal (of a stopped node, or a copy: it needs twice
     /// the room of the database among the temporary files).
@@ -80,7 +90,7 @@ pub struct VerifyArgs {
     /// What you remember of this ledger: the last checkpoint that passed a whole check. The ledger
     /// must still begin so; signatures before it are not checked again. Kept anew when all is well;
     /// made when it is not there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "bundle", "evidence", "lot_state"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = NO_LEDGERS)]
     state: Option<PathBuf>,
     /// Check every signature again, also those from before the remembered checkpoint.
     #[arg(long, requires = "state")]
@@ -96,7 +106,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE", requires = "policy")]
     cosigned: Option<PathBuf>,
     /// Tell one entry step by step: each hash, what the rules read, and what follows.
-    #[arg(long, value_name = "INDEX", conflicts_with_all = ["receipt", "bundle", "evidence", "lot_state"])]
+    #[arg(long, value_name = "INDEX", conflicts_with_all = NO_LEDGERS)]
     explain: Option<u64>,
     /// Print JSON.
     #[arg(long)]
@@ -208,7 +218,7 @@ fn check_one_subject(args: &VerifyArgs) -> Result<(), UsageFault> {
 /// Wrong usage that clap cannot tell.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "verify one of --data, --server, --export, --receipt, --bundle, --lot-state and --evidence at a time"
+    "one at a time: --data, --server, --export, --receipt, --bundle, --lot-state or --evidence"
 )]
 pub(super) struct UsageFault;
 
