@@ -7,11 +7,17 @@
 mod place;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use place::{ORIGIN, Place, exits, json_of, run, said};
+use place::{ORIGIN, Place, exits, json_of, run, said, urbanmine};
 use serde_json::{Value as Json, json};
+use urbanmine::cli::output::unhex32;
+use urbanmine::domain::{Origin, PublicKey};
+use urbanmine::ledger::checkpoint::vkey;
+use urbanmine::ledger::{SignatureType, VerifierKey};
 
 /// A copy of a directory, as whoever holds the disk makes one.
 fn copy(from: &Path, to: &Path) {
@@ -165,6 +171,92 @@ fn a_monitor_follows_and_ends_with_the_evidence() {
     // Nobody answers: that is no verdict.
     let args = ["monitor", "--server", "http://127.0.0.1:1", "--state", state, "--once"];
     exits(&run(&pinned(&args, &key)), 2);
+}
+
+/// A witness of this ledger, its address and its verifier key. It is killed when dropped.
+struct Witness {
+    child: Child,
+    url: String,
+    vkey: String,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn witness(place: &Place, key: &str, log: &str) -> Witness {
+    let (file, state) = (format!("{key}.pem"), format!("{key}.state"));
+    let name = format!("{key}.example/w");
+    let args = ["witness", "--name", &name, "--log", log, "--listen", "127.0.0.1:0"];
+    let files = [("--key", &file[..]), ("--state", &state), ("--passphrase-file", "passphrase")];
+    let mut command = urbanmine(&place.with(&args, &files));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (url, vkey) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
+    Witness { child, url, vkey }
+}
+
+#[test]
+fn a_policy_demands_witnesses_wherever_the_ledger_is_read() {
+    let place = Place::new();
+    let key = place.public_key("ledger");
+    let public = PublicKey(unhex32(&key).unwrap());
+    let log = vkey(&Origin::parse(ORIGIN).unwrap(), &public);
+    let (one, two) = (witness(&place, "next", &log), witness(&place, "collector", &log));
+    // The third one is down.
+    let kind = SignatureType::CosignatureV1;
+    let absent = VerifierKey::new("absent.example/w", kind, &public).unwrap();
+    let lines = format!(
+        "log {log}\nwitness one {} {}\nwitness two {} {}\n\
+         witness three {absent} http://127.0.0.1:1\n",
+        one.vkey, one.url, two.vkey, two.url
+    );
+    let policy = |name: &str, quorum: &str| {
+        let rule = format!("group g {quorum} one two three\nquorum g\n");
+        fs::write(place.path(name), format!("{lines}{rule}")).unwrap();
+        place.text(name)
+    };
+    let (two_of_three, all) = (policy("two.policy", "2"), policy("all.policy", "all"));
+    let server = place.serve("ledger", &["--witness-policy", two_of_three]);
+
+    let args = ["verify", "--server", &server.url, "--policy", two_of_three];
+    let is_cosigned = || {
+        let output = run(&[&pinned(&args, &key)[..], &["--json"]].concat());
+        let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code() == Some(0)).then_some(report)
+    };
+    let begun = Instant::now();
+    let report = loop {
+        if let Some(report) = is_cosigned() {
+            break report;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "two witnesses did not cosign");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_eq!(report["checks"][0]["check"], json!("cosigned"), "{report}");
+    let args = ["verify", "--server", &server.url, "--policy", all];
+    let report = json_of(&pinned(&args, &key), 2);
+    assert_eq!(kinds(&report), ["cosignatures-missing"]);
+    server.stop();
+
+    let args = ["verify", "--data", place.text("data"), "--policy", two_of_three];
+    json_of(&pinned(&args, &key), 0);
+    // A cosignature that somebody bent, and one of another ledger.
+    let cosigned = fs::read_to_string(place.path("data/cosigned/checkpoint")).unwrap();
+    let at = cosigned.rfind("= ").unwrap_or(cosigned.len() - 20);
+    let mut bent = cosigned.clone().into_bytes();
+    bent[at.min(cosigned.len() - 20)] ^= 1;
+    fs::write(place.path("bent"), bent).unwrap();
+    let args = ["verify", "--data", place.text("data"), "--policy", two_of_three];
+    let args = [&args[..], &["--cosigned", place.text("bent")]].concat();
+    assert_ne!(run(&pinned(&args, &key)).status.code(), Some(0));
+    // Nobody cosigned the bare checkpoint of a receipt's tree: without one it is not met.
+    fs::remove_file(place.path("data/cosigned/checkpoint")).unwrap();
+    let args = ["verify", "--data", place.text("data"), "--policy", two_of_three];
+    assert_eq!(kinds(&json_of(&pinned(&args, &key), 2)), ["cosignatures-missing"]);
 }
 
 #[test]
