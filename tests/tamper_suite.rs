@@ -697,8 +697,8 @@ fn proofs_that_prove_something_else() {
     );
 
     // CVE-2022-36111: a linear proof (the chain) stood in for the tree, and could be faked. Here
-    // the chain proves nothing: an entry that repeats the chain value of a signed history, and is in
-    // no tree, gets past nobody, whatever hashes of chain or tree are put into its proof.
+    // the chain proves nothing: an entry that repeats the chain value of a signed history, and is
+    // in no tree, gets past nobody, whatever hashes of chain or tree are put into its proof.
     let mut faked = 0;
     let size = whole.size();
     let mut chain = vec![ChainValue::START.0];

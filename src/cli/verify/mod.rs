@@ -1,7 +1,7 @@
 //! `urbanmine verify`: the judge's findings, for people and scripts.
 //!
-//! *Owns:* where entries come from (journal, server, export), all cores at one verification, what an
-//! auditor remembers, and how findings are told.
+//! *Owns:* where entries come from (journal, server, export), all cores at one verification, what
+//! an auditor remembers, and how findings are told.
 //!
 //! *Never:* judges: what is right or wrong is `verify`'s to say. Never changes what it reads.
 //!
