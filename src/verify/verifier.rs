@@ -218,6 +218,14 @@ impl Verifier {
         self.checkpoints.take(text, Whose::Ledger, &self.roots, trusted.as_ref(), findings);
     }
 
+    /// The old key's checkpoint that ends with the entry just fed, which names a next key: of exactly
+    /// the entries that have come, or it is refused.
+    pub fn rotation_checkpoint(&mut self, text: &[u8]) {
+        let (trusted, whose) = (self.trusted(), Whose::Ledger);
+        let (roots, findings) = (&self.roots, &mut self.findings);
+        self.checkpoints.judge(text, whose, roots, trusted.as_ref(), findings);
+    }
+
     /// The checkpoint that the reader kept when it last checked this ledger; given before the
     /// first entry.
     pub fn remember(&mut self, text: &[u8], remembered: Remembered) {

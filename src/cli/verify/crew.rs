@@ -99,7 +99,7 @@ fn feed(verifier: &mut Verifier, pieces: Vec<Ready>) -> u64 {
             if let Some(rotated) = verifier.awaits_checkpoint()
                 && let Some((_, text)) = rotations.find(|(index, _)| *index == rotated)
             {
-                verifier.checkpoint(&text);
+                verifier.rotation_checkpoint(&text);
             }
         }
     }
