@@ -55,6 +55,9 @@ fn unproven(report: &BundleReport) -> Vec<String> {
                 .to_owned(),
         },
         "that the entries which are not here obey the rules: verify the ledger for that".to_owned(),
+        "that none of those revoked a key, ended a role or licence, or used up a waiver on which \
+         these rest"
+            .to_owned(),
         "that what the parties signed is true".to_owned(),
     ]
 }
