@@ -598,7 +598,7 @@ fn entries_that_a_server_keeps_back_are_not_changed_ones() {
 /// Whoever stole a key that was followed long ago makes two histories up, longer than that key may
 /// sign for, and accuses a ledger before those who pinned its first key.
 #[test]
-#[ignore = "open: evidence is not held against rotations, though the reader may have their receipts"]
+#[ignore = "open: evidence is not held against receipts of rotations"]
 fn a_key_that_was_followed_convicts_nobody_of_what_came_later() {
     let mut forge = Forge::new();
     let at = forge.state(rotation(NEXT), &[LEDGER]);

@@ -18,7 +18,8 @@ use crate::verify::{Remembered, Report, Verdict, Verifier};
 /// Follow a ledger: check every new entry as it comes, and remember the last checkpoint that held.
 ///
 /// Goes on until something is wrong: then it writes the evidence, when there is any, keeps the
-/// checkpoint that it was shown in <state>.shown, and ends with 1 or 2. A server that cannot be reached is tried again. Exit codes: as verify; 0 only with --once.
+/// checkpoint that it was shown in <state>.shown, and ends with 1 or 2. A server that cannot be
+/// reached is tried again. Exit codes: as verify; 0 only with --once.
 #[derive(Debug, Args)]
 pub struct MonitorArgs {
     /// The server, e.g. <http://127.0.0.1:7878>
