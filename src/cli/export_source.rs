@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 
 use super::export_target::{CHECKPOINT_NAME, ROTATION_FOLDER, read_at_most, rotation_name};
-use crate::domain::{EntryCount, EntryIndex, Hash32};
+use crate::domain::{EntryCount, EntryIndex, Hash32, PublicKey};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::receipt::Receipt;
@@ -324,7 +324,7 @@ impl Export {
 }
 
 struct RotationReceipt {
-    next_key: crate::domain::PublicKey,
+    next_key: PublicKey,
     text: Vec<u8>,
 }
 
@@ -411,6 +411,12 @@ fn agreement(
             old.size, head.size
         )));
     }
+    let is_by = |key| SignedCheckpoint::open(head_text.as_bytes(), &head.origin, key).is_ok();
+    if !followed(rotations, pins).iter().any(is_by) {
+        // Whatever else it holds: what the ledger did not sign contradicts nothing.
+        let detail = "the export's checkpoint is by no key of the ledger that is known here";
+        return Err(Agreement::Unknown(detail.to_owned()));
+    }
     let told = |fault: ExportFault| Agreement::of_fault(&fault);
     let entry = export.entry(index).map_err(told)?;
     if entry != receipt.entry {
@@ -443,6 +449,19 @@ fn agreement(
         ))
     })?;
     Ok(head.size)
+}
+
+/// The pinned key, and those that the receipts of rotations lead to.
+fn followed(rotations: &[Vec<u8>], pins: &Pins) -> Vec<PublicKey> {
+    let mut keys: Vec<PublicKey> = pins.ledger_key.into_iter().collect();
+    for (place, text) in rotations.iter().enumerate() {
+        let before = rotations.get(..place).unwrap_or_default();
+        let report = verify_receipt_after(text, before, pins);
+        let is_good = matches!(report.verdict, Verdict::Verified | Verdict::Warnings);
+        let Some(receipt) = Receipt::parse(text).ok().filter(|_| is_good) else { break };
+        keys.extend(named_key(&receipt.entry));
+    }
+    keys
 }
 
 impl Agreement {
@@ -791,7 +810,7 @@ mod tests {
         assert!(matches!(told.agreement, Agreement::Unknown(_)), "{told:?}");
         let (_foreign_folder, foreign) = Ledger::told(600, u64::MAX, &[2]).export();
         let told = check_receipt_against(&foreign, &receipt, &ledger.pins(0));
-        assert!(matches!(told.agreement, Agreement::Contradicts(_)), "{told:?}");
+        assert!(matches!(told.agreement, Agreement::Unknown(_)), "{told:?}");
 
         // Tiles that lie do not make it right, nor an entry that was changed.
         alter(&folder, "tile/0/000", |bytes| bytes[16 * 32] ^= 1);

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::client::AccessArgs;
-use super::output::{bar, thousands};
+use super::output::{bar, replace_file, thousands};
 use super::verify::source::Server;
 use super::verify::{Judged, PinArgs, crew, evidence, print, remembered};
 use crate::limits::MONITOR_SECONDS;
@@ -17,8 +17,9 @@ use crate::verify::{Remembered, Report, Verdict, Verifier};
 
 /// Follow a ledger: check every new entry as it comes, and remember the last checkpoint that held.
 ///
-/// Goes on until something is wrong: then it writes the evidence, when there is any, and ends with
-/// 1. A server that cannot be reached is tried again. Exit codes: as verify; 0 only with --once.
+/// Goes on until something is wrong: then it writes the evidence, when there is any, keeps the
+/// checkpoint that it was shown in <state>.shown, and ends with 1 or 2. A server that cannot be
+/// reached is tried again. Exit codes: as verify; 0 only with --once.
 #[derive(Debug, Args)]
 pub struct MonitorArgs {
     /// The server, e.g. <http://127.0.0.1:7878>
@@ -56,15 +57,12 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
     loop {
         let looked = match &mut watch {
             Some(watch) => watch.look(),
-            None => Watch::begin(args).and_then(|mut begun| {
-                let report = begun.look();
-                watch = Some(begun);
-                report
-            }),
+            None => Watch::begin(args).and_then(|begun| watch.insert(begun).look()),
         };
         match looked {
             Ok(report) => {
-                if let Some(code) = settle(args, &report)? {
+                let shown = watch.as_ref().map_or("", |watch| &watch.source.head);
+                if let Some(code) = settle(args, report, shown)? {
                     return Ok(code);
                 }
             }
@@ -83,11 +81,11 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
 }
 
 /// Keeps what held, and ends the watch where something does not.
-fn settle(args: &MonitorArgs, report: &Report) -> Result<Option<ExitCode>> {
+fn settle(args: &MonitorArgs, report: Report, shown: &str) -> Result<Option<ExitCode>> {
     if !matches!(report.verdict, Verdict::Verified | Verdict::Warnings) {
-        return end(args).map(Some);
+        return end(args, report, shown).map(Some);
     }
-    remembered::keep(&args.state, report)?;
+    remembered::keep(&args.state, &report)?;
     let (size, verdict) = (report.entries.0, report.verdict);
     if args.json {
         let root = report.checkpoint.as_ref().map(|it| it.root.to_string());
@@ -100,35 +98,51 @@ fn settle(args: &MonitorArgs, report: &Report) -> Result<Option<ExitCode>> {
 }
 
 /// Something is wrong: everything is checked once more from the first entry, with what was
-/// remembered before, so that what is told is the whole of it.
-fn end(args: &MonitorArgs) -> Result<ExitCode> {
-    let report = Watch::begin_with(args, Remembered::Consistency)?.look()?;
-    let file = match &args.evidence {
-        Some(file) => file.clone(),
-        None => beside(&args.state),
+/// remembered before, so that what is told is the whole of it. A server that then behaves better,
+/// or says no more, does not unsay what it showed: its head is kept, and the first verdict stands.
+fn end(args: &MonitorArgs, first: Report, shown: &str) -> Result<ExitCode> {
+    let head = beside(&args.state, ".shown");
+    replace_file(&head, shown.as_bytes())?;
+    eprintln!("the checkpoint that was shown is in {}", head.display());
+    let again = match check_again(args) {
+        Ok(report) => Some(report).filter(|again| again.verdict >= first.verdict),
+        Err(fault) => {
+            eprintln!("urbanmine: {fault:#}");
+            None
+        }
     };
-    if evidence::write(&file, &report, &mut Server::open(&args.server, &args.access)?)? {
-        eprintln!("the evidence is in {}: urbanmine verify --evidence", file.display());
+    if again.is_none() {
+        eprintln!("it could not be seen again, and stands as it was seen");
     }
-    let judged = Judged::of(report);
+    let judged = Judged::of(again.unwrap_or(first));
     if args.json {
         println!("{}", print::report_json(&judged));
     } else {
         print::print(&judged);
     }
-    let verdict = judged.verdict();
     eprintln!("{} is left as it was", args.state.display());
-    // A look that went wrong and cannot be seen again is still not a good one.
-    let code = match verdict {
-        Verdict::Verified | Verdict::Warnings => Verdict::Undetermined.exit_code(),
-        bad => bad.exit_code(),
-    };
-    Ok(ExitCode::from(code))
+    Ok(ExitCode::from(judged.verdict().exit_code()))
 }
 
-fn beside(state: &Path) -> PathBuf {
+/// From the first entry on, and the evidence where there is any.
+fn check_again(args: &MonitorArgs) -> Result<Report> {
+    let report = Watch::begin_with(args, Remembered::Consistency)?.look()?;
+    let file = args.evidence.clone().unwrap_or_else(|| beside(&args.state, ".evidence"));
+    let written = Server::open(&args.server, &args.access)
+        .and_then(|mut source| evidence::write(&file, &report, &mut source));
+    match written {
+        Ok(true) => {
+            eprintln!("the evidence is in {}: urbanmine verify --evidence", file.display());
+        }
+        Ok(false) => {}
+        Err(fault) => eprintln!("urbanmine: no evidence could be made: {fault:#}"),
+    }
+    Ok(report)
+}
+
+fn beside(state: &Path, ending: &str) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
-    name.push(".evidence");
+    name.push(ending);
     PathBuf::from(name)
 }
 

@@ -4,7 +4,8 @@
 //! event is judged by the values that it reads, a bundle holds the entries that last wrote them,
 //! and every entry is proven to stand in the tree of the ledger's checkpoint. What is left out
 //! inside a lot's life shows in the lot links; what is left out at its end shows where the ledger
-//! states how many events the lot has.
+//! states how many events the lot has. Nothing is stated of keys, parties, licences, waivers and
+//! campaigns: that the last event of one of those was left out does not show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,7 +137,7 @@ impl Judge {
         self.replay_entries(bundle, pins);
         let checkpoint = self.open_checkpoint(bundle, pins)?;
         self.check_proofs(bundle, &checkpoint);
-        self.tell_story(bundle, pins);
+        self.tell_story(bundle, &checkpoint, pins);
         Some(checkpoint)
     }
 
@@ -192,23 +193,28 @@ impl Judge {
         };
         let pinned = pins.ledger_key.unwrap_or(claims.ledger_key);
         let origin = pins.origin.as_ref().unwrap_or(&claims.origin);
-        let mut keys = LedgerKeys::begin(pinned);
-        let from = self.replay.keys().place_of(&pinned);
-        if from.is_none() {
+        // From the first key on, whichever is pinned: without the old key's last checkpoint the
+        // next one could tell another history of what was before it.
+        let mut keys = LedgerKeys::begin(claims.ledger_key);
+        if !self.replay.keys().contains(&pinned) {
             let detail = format!("pinned is {pinned}, the genesis says {}", claims.ledger_key);
             self.findings.at(EntryIndex(0), FindingKind::LedgerKeyMismatch, detail);
             return None;
         }
-        if !self.has_rotations(bundle) {
+        if !self.has_all_rotations(bundle) {
             return None;
         }
-        for receipt in bundle.rotations.iter().skip(from.unwrap_or_default()) {
+        for receipt in &bundle.rotations {
             if let Err((kind, detail)) = follow(receipt, origin, &mut keys) {
                 self.findings.overall(kind, format!("receipt of a rotation: {detail}"));
                 return None;
             }
         }
         let signer: PublicKey = keys.signer_of(claimed.size)?;
+        if keys.place_of(&signer) < keys.place_of(&pinned) {
+            let detail = format!("no checkpoint that the pinned key {pinned} signed is here");
+            self.findings.overall(FindingKind::PinUnvouched, detail);
+        }
         match SignedCheckpoint::open(text, origin, &signer) {
             Ok((checkpoint, _)) => Some(checkpoint),
             Err(fault) => {
@@ -219,7 +225,7 @@ impl Judge {
     }
 
     /// Each key of the replay that was followed comes with the receipt of the statement.
-    fn has_rotations(&mut self, bundle: &Bundle) -> bool {
+    fn has_all_rotations(&mut self, bundle: &Bundle) -> bool {
         let (rotations, receipts) = (self.replay.keys().rotations(), bundle.rotations.len());
         if rotations != receipts {
             let detail = format!(
@@ -241,7 +247,7 @@ impl Judge {
     }
 
     /// The lot's life is whole as far as its links tell, and its grams are recomputed.
-    fn tell_story(&mut self, bundle: &Bundle, pins: &Pins) {
+    fn tell_story(&mut self, bundle: &Bundle, checkpoint: &Checkpoint, pins: &Pins) {
         let lot = bundle.lot;
         if self.replay.lot(lot).is_none() {
             let detail = format!("its entries do not bring lot {lot} into being");
@@ -258,23 +264,43 @@ impl Judge {
                 let detail = format!("entry {missing} stands behind the lot and is not there");
                 self.findings.overall(FindingKind::BundleIncomplete, detail);
             }
-            self.check_ends(bundle, &story.lots, pins);
+            self.check_ends(bundle, &story.lots, checkpoint, pins);
+        }
+        self.check_campaigns();
+    }
+
+    /// A campaign has no state that the ledger would state: that it has not ended is not proven.
+    fn check_campaigns(&mut self) {
+        let pending = self.measured.iter().flat_map(|(_, it)| it.pending_campaigns.iter());
+        for campaign in pending.collect::<BTreeSet<_>>() {
+            let detail = format!(
+                "campaign {campaign} does not end here: whether it goes on, or its end was left \
+                 out, is not proven"
+            );
+            self.findings.overall(FindingKind::StoryEndUnproven, detail);
         }
     }
 
     /// Each lot of the story has exactly the events that the ledger states it has.
-    fn check_ends(&mut self, bundle: &Bundle, lots: &[LotId], pins: &Pins) {
+    fn check_ends(
+        &mut self,
+        bundle: &Bundle,
+        lots: &[LotId],
+        checkpoint: &Checkpoint,
+        pins: &Pins,
+    ) {
         let mut stated = BTreeMap::new();
-        // What is missing of the pins is told once, of the whole.
-        let claims = self.replay.claims();
-        let pins = &Pins {
-            origin: pins.origin.clone().or(claims.map(|it| it.origin.clone())),
-            ledger_key: pins.ledger_key.or(claims.map(|it| it.ledger_key)),
-        };
+        // The pinned key is one that the first leads to: that was asked before.
+        let ledger_key = self.replay.claims().map(|claims| claims.ledger_key);
+        let pins = &Pins { ledger_key, ..pins.clone() };
         for text in &bundle.lot_states {
-            let rotations = self.rotations_after(bundle, pins);
-            let report = verify_lot(text, None, rotations, pins);
-            report.findings.into_iter().for_each(|it| self.findings.take(it));
+            let report = verify_lot(text, None, &bundle.rotations, pins);
+            if report.checkpoint.as_ref().is_some_and(|it| it != checkpoint) {
+                let detail = "the lots are stated under another checkpoint than the bundle's";
+                self.findings.overall(FindingKind::LotStateUnproven, detail);
+            }
+            let pinless = |it: &Finding| it.kind != FindingKind::PinsMissing;
+            report.findings.into_iter().filter(pinless).for_each(|it| self.findings.take(it));
             if let (Some(lot), Some(standing), Some(as_of)) =
                 (report.lot, report.standing, report.as_of)
             {
@@ -303,12 +329,6 @@ impl Judge {
             }
         }
         self.complete_to = as_of;
-    }
-
-    /// The receipts of rotations after the pinned key.
-    fn rotations_after<'a>(&self, bundle: &'a Bundle, pins: &Pins) -> &'a [Vec<u8>] {
-        let from = pins.ledger_key.and_then(|key| self.replay.keys().place_of(&key));
-        bundle.rotations.get(from.unwrap_or_default()..).unwrap_or_default()
     }
 
     fn report(self, lot: Option<LotId>, checkpoint: Option<Checkpoint>) -> BundleReport {

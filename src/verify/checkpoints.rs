@@ -38,13 +38,20 @@ pub(super) struct Checkpoints {
     held: Option<(Checkpoint, SignedCheckpoint)>,
     /// The reader's own, once it holds.
     remembered: Option<EntryCount>,
-    /// The reader's own, when it does not.
-    fork: Option<Fork>,
+    /// The reader's own, when it does not, and whose signature is on it.
+    fork: Option<(Fork, PublicKey)>,
+    /// The key that the reader pinned.
+    pinned: Option<PublicKey>,
     /// The keys under which one holds, at most as many as a ledger has, each with its last.
     heard: Vec<(PublicKey, SignedCheckpoint)>,
 }
 
 impl Checkpoints {
+    /// None yet, for a reader who pinned a key.
+    pub(super) fn of(pinned: Option<PublicKey>) -> Self {
+        Self { pinned, ..Self::default() }
+    }
+
     /// The largest one that holds.
     pub(super) fn held(&self) -> Option<&Checkpoint> {
         self.held.as_ref().map(|(held, _)| held)
@@ -56,8 +63,17 @@ impl Checkpoints {
     }
 
     /// What the reader remembers, when the ledger begins otherwise.
-    pub(super) fn fork(&self) -> Option<&Fork> {
-        self.fork.as_ref()
+    pub(super) fn fork(&self) -> Option<Fork> {
+        let (fork, key) = self.fork.as_ref()?;
+        let mut fork = fork.clone();
+        if fork.newer.is_none() {
+            let its_last = self.heard.iter().find(|(heard, _)| heard == key);
+            let size = |text: &SignedCheckpoint| SignedCheckpoint::parse(text.as_bytes());
+            fork.newer = its_last
+                .map(|(_, text)| text.clone())
+                .filter(|text| size(text).is_ok_and(|(newest, _)| newest.size >= fork.size));
+        }
+        Some(fork)
     }
 
     /// How many entries the reader's own covers, when it holds.
@@ -158,6 +174,9 @@ impl Checkpoints {
         trusted: Option<&Identity>,
         findings: &mut Findings,
     ) {
+        if whose == Whose::Reader && self.is_of_another_past(text, roots, trusted, findings) {
+            return;
+        }
         let Some((checkpoint, text)) = open(text, whose, trusted, findings) else { return };
         if checkpoint.size != roots.size() {
             let detail = format!(
@@ -168,10 +187,7 @@ impl Checkpoints {
             return findings.overall(FindingKind::GroupMalformed, detail);
         }
         if checkpoint.root != roots.root() {
-            if whose == Whose::Reader {
-                let (size, found) = (checkpoint.size, roots.root());
-                self.fork = Some(Fork { remembered: text, size, found });
-            }
+            self.note_fork(&checkpoint, text, whose, roots, trusted);
             return self.tell_other_root(&checkpoint, whose, roots, findings);
         }
         if let Some(Identity { ledger_key, .. }) = trusted {
@@ -182,6 +198,56 @@ impl Checkpoints {
             self.remembered = Some(checkpoint.size);
         }
         self.held = Some((checkpoint, text));
+    }
+
+    /// The reader's own, which the pinned key signed where another one's turn would be by the
+    /// entries that came, over other entries than these: whoever holds the keys told two histories.
+    fn is_of_another_past(
+        &mut self,
+        text: &[u8],
+        roots: &RootStack,
+        trusted: Option<&Identity>,
+        findings: &mut Findings,
+    ) -> bool {
+        let (Some(Identity { origin, ledger_key }), Some(pinned)) = (trusted, self.pinned) else {
+            return false;
+        };
+        if *ledger_key == pinned {
+            return false;
+        }
+        let Ok((checkpoint, text)) = SignedCheckpoint::open(text, origin, &pinned) else {
+            return false;
+        };
+        if checkpoint.size != roots.size() || checkpoint.root == roots.root() {
+            return false;
+        }
+        let by_pinned = Identity { origin: origin.clone(), ledger_key: pinned };
+        self.note_fork(&checkpoint, text, Whose::Reader, roots, Some(&by_pinned));
+        self.tell_other_root(&checkpoint, Whose::Reader, roots, findings);
+        true
+    }
+
+    /// Two signed roots: what there may be evidence of.
+    fn note_fork(
+        &mut self,
+        checkpoint: &Checkpoint,
+        text: SignedCheckpoint,
+        whose: Whose,
+        roots: &RootStack,
+        trusted: Option<&Identity>,
+    ) {
+        let Some(Identity { ledger_key, .. }) = trusted else { return };
+        let (size, found) = (checkpoint.size, roots.root());
+        let fork = match (whose, &self.held) {
+            (Whose::Reader, _) => Fork { remembered: text, size, found, newer: None },
+            // Of as many entries as one that holds, by the same key: they need no entries.
+            (Whose::Ledger, Some((held, older))) if held.size == size => {
+                let (remembered, found) = (older.clone(), checkpoint.root);
+                Fork { remembered, size, found, newer: Some(text) }
+            }
+            (Whose::Ledger, _) => return,
+        };
+        self.fork.get_or_insert((fork, *ledger_key));
     }
 
     fn tell_other_root(

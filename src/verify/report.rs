@@ -281,6 +281,9 @@ pub struct Fork {
     pub size: EntryCount,
     /// The root over so many entries of those that came.
     pub found: Hash32,
+    /// The last checkpoint by the key that signed the remembered one, of as many entries or more,
+    /// under which that root stands; `None` when that key signed none.
+    pub newer: Option<SignedCheckpoint>,
 }
 
 /// Findings as they gather, bounded; the verdict counts all of them.

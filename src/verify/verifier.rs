@@ -104,12 +104,13 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier that has seen nothing.
     pub fn new(pins: Pins) -> Self {
+        let checkpoints = Checkpoints::of(pins.ledger_key);
         Self {
             pins,
             roots: RootStack::default(),
             sequence: Sequence::default(),
             replay: Replay::default(),
-            checkpoints: Checkpoints::default(),
+            checkpoints,
             findings: Findings::default(),
             bytes: 0,
         }
@@ -303,7 +304,7 @@ impl Verifier {
             checkpoint: checkpoints.held().filter(|_| is_pin_met).cloned(),
             signed_checkpoint: held.cloned(),
             remembered: checkpoints.remembered(),
-            fork: checkpoints.fork().cloned(),
+            fork: checkpoints.fork(),
             ledger_key: self.replay.keys().current(),
             rotations: self.replay.keys().rotations(),
             claims: self.replay.claims().cloned(),

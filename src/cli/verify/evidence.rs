@@ -18,10 +18,9 @@ use crate::verify::{Fork, Pins, Report, verify_evidence};
 /// Writes the evidence for a fork that a report tells of, from a source of the newer history;
 /// answers whether there is any to write.
 pub(in crate::cli) fn write(file: &Path, report: &Report, source: &mut dyn Source) -> Result<bool> {
-    let (Some(fork), Some(newer)) = (&report.fork, &report.signed_checkpoint) else {
+    let Some(Fork { remembered, size, found, newer: Some(newer) }) = &report.fork else {
         return Ok(false);
     };
-    let Fork { remembered, size, found } = fork;
     let size_of = |text: &SignedCheckpoint| {
         SignedCheckpoint::parse(text.as_bytes()).map_or(EntryCount(0), |(it, _)| it.size)
     };

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde_json::json;
 
 use super::client::AccessArgs;
 use super::export_source::{Export, ExportFault, open_export};
@@ -99,7 +100,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE", requires = "state")]
     fork_evidence: Option<PathBuf>,
     /// Policy file (C2SP tlog-policy): so many witnesses have to have cosigned.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "evidence", "lot_state"])]
     policy: Option<PathBuf>,
     /// The cosigned checkpoint that the policy is for. Without it: the one that a server gives, or
     /// that lies in the data directory; else the one that is verified.
@@ -132,6 +133,23 @@ impl PinArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let done = check_what_was_given(args);
+    if let Err(fault) = &done
+        && args.json
+        && !fault.is::<UsageFault>()
+    {
+        let finding =
+            json!({ "index": null, "kind": "unreadable", "detail": format!("{fault:#}") });
+        print_json(&json!({
+            "verdict": Verdict::Undetermined.name(), "entries": 0, "first_bad": null,
+            "findings": [finding], "checkpoint": null,
+        }))?;
+    }
+    done
+}
+
+/// An error where nothing was printed yet, and nothing can be said.
+fn check_what_was_given(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let pins = args.pins.parse()?;
     check_one_subject(args)?;
     let policy = args.policy.as_deref().map(witness::read_policy).transpose()?;
@@ -159,18 +177,24 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         eprintln!("what is remembered does not hold: every signature is checked");
         judged = check(args, &pins, memory.as_deref(), Remembered::Consistency, policy.as_ref())?;
     }
-    if let Some(file) = &args.fork_evidence
-        && write_evidence(args, file, &judged.report)?
-    {
-        eprintln!("the evidence is in {}", file.display());
+    if let Some(file) = &args.fork_evidence {
+        // What was found stands, whether or not it can be read a second time.
+        match write_evidence(args, file, &judged.report) {
+            Ok(true) => eprintln!("the evidence is in {}", file.display()),
+            Ok(false) => {}
+            Err(fault) => eprintln!("urbanmine: no evidence could be made: {fault:#}"),
+        }
     }
     if args.json {
         print_json(&report_json(&judged))?;
     } else {
         print(&judged);
     }
-    if let Some(file) = &args.state {
-        tell_kept(file, judged.verdict(), &judged.report)?;
+    if let Some(file) = &args.state
+        && let Err(fault) = tell_kept(file, judged.verdict(), &judged.report)
+    {
+        eprintln!("urbanmine: {fault:#}");
+        return Ok(ExitCode::from(Verdict::Undetermined.exit_code()));
     }
     Ok(ExitCode::from(judged.verdict().exit_code()))
 }
@@ -250,7 +274,9 @@ fn check(
         (None, Some(server), _) => {
             let mut source = Server::open(server, &args.access)?;
             if cosigned.is_none() && policy.is_some() {
+                // Asked before the head, so that it is of no more entries than that.
                 cosigned = source.cosigned()?;
+                source.refresh()?;
             }
             give(&mut verifier, cosigned.as_deref());
             verifier.checkpoint(source.head.as_bytes());
@@ -405,7 +431,10 @@ fn judge_data(
         verifier.checkpoint(text);
     }
     let covered = journal.covered;
-    let verifier = judge(verifier, &mut journal, covered)?;
+    let mut verifier = judge(verifier, &mut journal, covered)?;
+    if let Some(detail) = journal.unreadable {
+        verifier.cut_short(detail);
+    }
     let mut judged = Judged::of(verifier.report());
     judged.unsigned = journal.unsigned;
     judged.told.extend(journal.damage.map(|(index, detail)| Told {
@@ -437,7 +466,8 @@ fn judge_export(
         let tiles = export.check_tiles(|_| {});
         let clean = if tiles.is_clean() { "as the entries give them" } else { "see below" };
         judged.checks.push(("tiles", format!("{} of hashes, {clean}", tiles.checked)));
-        told.extend(tiles.faults.iter().map(|fault| Told::damage(None, fault)));
+        let faults = tiles.faults.iter().chain(&tiles.stopped);
+        told.extend(faults.map(|fault| Told::damage(None, fault)));
     } else {
         judged.checks.push(("tiles", "not checked: the entries are not verified".to_owned()));
     }

@@ -31,6 +31,8 @@ pub(in crate::cli) struct Journal {
     is_done: bool,
     /// The journal itself is damaged: before which entry, and how.
     pub(in crate::cli) damage: Option<(EntryIndex, String)>,
+    /// The medium does not give what follows, and how: that accuses nobody.
+    pub(in crate::cli) unreadable: Option<String>,
     /// Entries after the last signed checkpoint.
     pub(in crate::cli) unsigned: u64,
 }
@@ -43,8 +45,9 @@ impl Journal {
         let covered = said.and_then(Result::ok).map_or(0, |(head, _)| head.size.0);
         let groups = read_journal(data)
             .with_context(|| format!("{} holds no ledger that can be read", data.display()))?;
-        let (last, is_done, damage, unsigned) = (None, false, None, 0);
-        Ok(Self { groups, head, covered, last, is_done, damage, unsigned })
+        let (last, damage, unreadable) = (None, None, None);
+        let (is_done, unsigned) = (false, 0);
+        Ok(Self { groups, head, covered, last, is_done, damage, unreadable, unsigned })
     }
 
     /// The next group that reads; what does not read ends the journal.
@@ -59,7 +62,11 @@ impl Journal {
             Err(fault) if matches!(fault.cause, JournalCause::Torn(_)) => None,
             Err(fault) => {
                 let place = format!("{}, byte {}", fault.segment, fault.offset);
-                self.damage = Some((fault.entry, format!("{place}: {}", fault.cause)));
+                let detail = format!("{place}: {}", fault.cause);
+                match fault.cause {
+                    JournalCause::Io(_) => self.unreadable = Some(detail),
+                    _ => self.damage = Some((fault.entry, detail)),
+                }
                 None
             }
         }
@@ -151,14 +158,14 @@ impl Source for Server {
         };
         let reply = self.runtime.block_on(self.client.ledger.list_entries(request));
         let page = reply.map_err(|it| Refused::of(&it))?.into_inner();
-        let came = page.entries.len() as u64;
         let within = page.entries.into_iter().take_while(|it| it.entry_index < self.size);
         let entries: Vec<Bytes> = within.map(|it| it.entry).collect();
         if entries.is_empty() {
             return Ok(None); // the judge misses what the checkpoint promises
         }
         let first = EntryIndex(self.next);
-        self.next += came;
+        // Those beyond the head that was asked for come with the next one.
+        self.next += entries.len() as u64;
         let mut rotations = Vec::new();
         for index in naming_keys(first, &entries) {
             rotations.extend(self.checkpoint_over(index)?.map(|text| (index, text)));

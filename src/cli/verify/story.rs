@@ -54,8 +54,9 @@ fn unproven(report: &BundleReport) -> Vec<String> {
             None => "that the lot, and those behind it, have no event after their last ones here"
                 .to_owned(),
         },
-        "that no entry was left out which forbids what is here (a revoked key, say), and that the \
-         others obey the rules: verify the ledger for that"
+        "that the entries which are not here obey the rules: verify the ledger for that".to_owned(),
+        "that none of those revoked a key, ended a role or licence, or used up a waiver on which \
+         these rest"
             .to_owned(),
         "that what the parties signed is true".to_owned(),
     ]
