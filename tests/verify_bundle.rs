@@ -166,8 +166,8 @@ fn short() -> (Forged, LotId) {
     let (left, right) = (forge.lot(), forge.lot());
     let divided = forge.event(COLLECTOR, split(lot, &[draw(left, 400), draw(right, 600)]));
     forge.batch(&[divided]);
-    state_lots(&mut forge);
     forge.copper(3_000);
+    state_lots(&mut forge);
     (forge.forged, left)
 }
 

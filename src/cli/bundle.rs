@@ -18,7 +18,7 @@ use crate::domain::{EntryCount, EntryIndex, LotId};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::{Bundle, BundledEntry, LotFile, LotStateProof, Receipt, WayEnd};
 use crate::limits::MAX_LOT_BUNDLE_ENTRIES;
-use crate::verify::{Story, Verdict, Verifier};
+use crate::verify::{Story, Verdict, Verifier, verify_bundle};
 
 /// Write one lot's story into a file: every entry behind it, each with its proof, so that anybody
 /// with the ledger's key can check it offline and gets the grams and their origins.
@@ -71,14 +71,20 @@ pub(super) fn run(args: &BundleArgs) -> Result<()> {
         bail!("nothing is written: the ledger is {}: {first}", report.verdict);
     }
     let Some(head) = &report.signed_checkpoint else { bail!("no checkpoint of the ledger holds") };
-    let size = report.checkpoint.as_ref().map_or(EntryCount(0), |it| it.size);
     let story = verifier.story(lot).map_err(anyhow::Error::msg)?;
     let head = match &args.checkpoint {
         Some(file) => cosigned(file, head)?,
-        None => head.clone(),
+        None => newest_that_counts(&verifier, &story).unwrap_or(head).clone(),
     };
+    let size = size_of(&head)?;
     let bundle = build(args, lot, &verifier, &story, (size, head))?;
     let text = bundle.encode();
+    // What is given away was read once more than it had to be.
+    let checked = verify_bundle(text.as_bytes(), Some(lot), &args.pins.parse()?, None);
+    if checked.verdict >= Verdict::Undetermined {
+        let first = checked.findings.first().map(ToString::to_string).unwrap_or_default();
+        bail!("nothing is written: the bundle would not verify: {first}");
+    }
     replace_file(&args.out, text.as_bytes())
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     tell(args, &bundle, &story, size, text.len())
@@ -133,6 +139,19 @@ fn open(args: &BundleArgs) -> Result<Opened> {
     }
 }
 
+fn size_of(text: &SignedCheckpoint) -> Result<EntryCount> {
+    Ok(SignedCheckpoint::parse(text.as_bytes())?.0.size)
+}
+
+/// The checkpoint that ends with the ledger's last word on its lots, when it covers the whole
+/// story: under it the bundle is complete. `None` when something of the story came later.
+fn newest_that_counts<'a>(verifier: &'a Verifier, story: &Story) -> Option<&'a SignedCheckpoint> {
+    let stating = verifier.stating_checkpoint()?;
+    let size = size_of(stating).ok()?;
+    let last = story.entries.last()?;
+    (last.0 < size.0).then_some(stating)
+}
+
 /// The checkpoint of a file, when it is the head with more signatures.
 fn cosigned(file: &Path, head: &SignedCheckpoint) -> Result<SignedCheckpoint> {
     let text = remembered::read(file)?;
@@ -161,10 +180,12 @@ fn build(
     // Where a key was followed, its last checkpoint ends with the entry that says so.
     let mut ends = Vec::new();
     for (_, text) in verifier.last_checkpoints() {
-        let (said, _) = SignedCheckpoint::parse(text.as_bytes())?;
-        let last = EntryIndex(said.size.0.saturating_sub(1));
-        ends.push((last, said.size, text));
-        wanted.insert(last);
+        let its_size = size_of(text)?;
+        let last = EntryIndex(its_size.0.saturating_sub(1));
+        if its_size <= size {
+            ends.push((last, its_size, text));
+            wanted.insert(last);
+        }
     }
     // The ledger's last word on its lots, when the bundle's checkpoint covers it.
     let stated_at = verifier.lots_stated_at().filter(|at| at.0 < size.0);

@@ -173,6 +173,9 @@ impl Watch {
         let done = crew::judge(&mut self.verifier, &mut self.source, &progress);
         progress.finish_and_clear();
         done?;
+        if let Some(why) = self.source.is_short.take() {
+            bail!("{why}");
+        }
         Ok(self.verifier.report())
     }
 }

@@ -289,6 +289,44 @@ impl Judge {
         checkpoint: &Checkpoint,
         pins: &Pins,
     ) {
+        let stated = self.states(bundle, lots, checkpoint, pins);
+        let mut complete_to: Option<EntryCount> = None;
+        for lot in lots {
+            let life = self.lives.get(lot).map_or(&[][..], Vec::as_slice);
+            let Some((standing, as_of)) = stated.get(lot) else {
+                let detail =
+                    format!("the ledger's word on how many events lot {lot} has is not here");
+                self.findings.overall(FindingKind::StoryEndUnproven, detail);
+                continue;
+            };
+            if let Err(detail) = is_whole(*lot, life, *standing, *as_of) {
+                self.findings.overall(FindingKind::BundleIncomplete, detail);
+            }
+            complete_to = Some(complete_to.map_or(*as_of, |least| least.min(*as_of)));
+        }
+        // The ledger's last word is the last entry that the checkpoint covers, or something may
+        // have come behind it.
+        if let Some(as_of) = complete_to
+            && as_of.0.saturating_add(1) < checkpoint.size.0
+        {
+            let detail = format!(
+                "that these are all events of the lots is stated as of {as_of} entries, and the \
+                 checkpoint has {}",
+                checkpoint.size
+            );
+            self.findings.overall(FindingKind::StoryEndUnproven, detail);
+        }
+        self.complete_to = complete_to.filter(|_| stated.len() == lots.len());
+    }
+
+    /// What the ledger states of the lots of a story, at most once each.
+    fn states(
+        &mut self,
+        bundle: &Bundle,
+        lots: &[LotId],
+        checkpoint: &Checkpoint,
+        pins: &Pins,
+    ) -> BTreeMap<LotId, (LotStanding, EntryCount)> {
         let mut stated = BTreeMap::new();
         // The pinned key is one that the first leads to: that was asked before.
         let ledger_key = self.replay.claims().map(|claims| claims.ledger_key);
@@ -301,34 +339,21 @@ impl Judge {
             }
             let pinless = |it: &Finding| it.kind != FindingKind::PinsMissing;
             report.findings.into_iter().filter(pinless).for_each(|it| self.findings.take(it));
-            if let (Some(lot), Some(standing), Some(as_of)) =
+            let (Some(lot), Some(standing), Some(as_of)) =
                 (report.lot, report.standing, report.as_of)
+            else {
+                break;
+            };
+            // Each costs a signature; so no more are read than the story has lots.
+            if lots.binary_search(&lot).is_err() || stated.insert(lot, (standing, as_of)).is_some()
             {
-                stated.insert(lot, (standing, as_of));
+                let detail =
+                    format!("a state of lot {lot}, which the story does not have, or twice");
+                self.findings.overall(FindingKind::BundleMalformed, detail);
+                break;
             }
         }
-        let as_of = stated.values().map(|(_, as_of)| *as_of).min();
-        for lot in lots {
-            let life = self.lives.get(lot).map_or(&[][..], Vec::as_slice);
-            match stated.get(lot) {
-                Some((standing, as_of)) => {
-                    if let Err(detail) = is_whole(*lot, life, *standing, *as_of) {
-                        self.findings.overall(FindingKind::BundleIncomplete, detail);
-                    }
-                }
-                // Born after the ledger's last word on its lots.
-                None if life.first().is_some_and(|born| as_of.is_some_and(|it| born.0 >= it.0)) => {
-                }
-                None => {
-                    let detail = format!(
-                        "no lot state of lot {lot} came, so it may have events after the last \
-                         one here"
-                    );
-                    self.findings.overall(FindingKind::StoryEndUnproven, detail);
-                }
-            }
-        }
-        self.complete_to = as_of;
+        stated
     }
 
     fn report(self, lot: Option<LotId>, checkpoint: Option<Checkpoint>) -> BundleReport {

@@ -36,6 +36,8 @@ pub(super) struct Checkpoints {
     is_head_given: bool,
     /// The largest one that holds, and its text.
     held: Option<(Checkpoint, SignedCheckpoint)>,
+    /// The last that ends with an entry in which the ledger states its lots.
+    stating: Option<SignedCheckpoint>,
     /// The reader's own, once it holds.
     remembered: Option<EntryCount>,
     /// The reader's own, when it does not, and whose signature is on it.
@@ -60,6 +62,16 @@ impl Checkpoints {
     /// Its text.
     pub(super) fn held_text(&self) -> Option<&SignedCheckpoint> {
         self.held.as_ref().map(|(_, text)| text)
+    }
+
+    /// The held one ends with an entry in which the ledger states its lots.
+    pub(super) fn note_stating(&mut self) {
+        self.stating = self.held_text().cloned();
+    }
+
+    /// The last that ends so.
+    pub(super) fn stating(&self) -> Option<&SignedCheckpoint> {
+        self.stating.as_ref()
     }
 
     /// What the reader remembers, when the ledger begins otherwise.

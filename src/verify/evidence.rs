@@ -5,6 +5,8 @@
 //! explain it away.
 
 use super::checkpoints::kind_of;
+use super::keys::LedgerKeys;
+use super::receipt::follow;
 use super::report::{Finding, FindingKind, Findings, Verdict};
 use super::told;
 use super::verifier::Pins;
@@ -25,14 +27,17 @@ pub struct EvidenceReport {
     pub newer: Option<Checkpoint>,
 }
 
-/// Judges an evidence. Both pins are needed: whoever holds another key can make any.
-pub fn verify_evidence(bytes: &[u8], pins: &Pins) -> EvidenceReport {
+/// Judges an evidence. Both pins are needed: whoever holds another key can make any. `rotations` are
+/// receipts as for [`super::verify_receipt_after`]: a key that was followed convicts nobody of what
+/// came later, and without them that is not known.
+pub fn verify_evidence(bytes: &[u8], rotations: &[Vec<u8>], pins: &Pins) -> EvidenceReport {
     let mut findings = Findings::default();
     let (mut older, mut newer) = (None, None);
     match Evidence::parse(bytes) {
         Ok(evidence) => {
-            older = open(&evidence.older, pins, &mut findings);
-            newer = open(&evidence.newer, pins, &mut findings);
+            let keys = signers(rotations, pins, &mut findings);
+            older = open(&evidence.older, keys.as_ref(), pins, &mut findings);
+            newer = open(&evidence.newer, keys.as_ref(), pins, &mut findings);
             if let (Some(older), Some(newer)) = (&older, &newer) {
                 judge(&evidence, older, newer, &mut findings);
             }
@@ -43,14 +48,33 @@ pub fn verify_evidence(bytes: &[u8], pins: &Pins) -> EvidenceReport {
     EvidenceReport { verdict, findings: findings.into_kept().0, older, newer }
 }
 
-/// A checkpoint that the pinned ledger did not sign accuses nobody.
-fn open(text: &SignedCheckpoint, pins: &Pins, findings: &mut Findings) -> Option<Checkpoint> {
+/// The pinned key and those that followed it; `None` when that cannot be said.
+fn signers(rotations: &[Vec<u8>], pins: &Pins, findings: &mut Findings) -> Option<LedgerKeys> {
     let (Some(origin), Some(key)) = (&pins.origin, &pins.ledger_key) else {
         let detail = "origin and ledger key have to be pinned: anybody can sign with another key";
         findings.overall(FindingKind::EvidenceUnusable, detail);
         return None;
     };
-    match SignedCheckpoint::open(text.as_bytes(), origin, key) {
+    let mut keys = LedgerKeys::begin(*key);
+    for receipt in rotations {
+        if let Err((_, detail)) = follow(receipt, origin, &mut keys) {
+            findings.overall(FindingKind::EvidenceUnusable, detail);
+            return None;
+        }
+    }
+    Some(keys)
+}
+
+/// A checkpoint that the pinned ledger did not sign accuses nobody.
+fn open(
+    text: &SignedCheckpoint,
+    keys: Option<&LedgerKeys>,
+    pins: &Pins,
+    findings: &mut Findings,
+) -> Option<Checkpoint> {
+    let size = SignedCheckpoint::parse(text.as_bytes()).ok().map(|(said, _)| said.size)?;
+    let (origin, key) = (pins.origin.as_ref()?, keys?.signer_of(size)?);
+    match SignedCheckpoint::open(text.as_bytes(), origin, &key) {
         Ok((checkpoint, _)) => Some(checkpoint),
         Err(fault) => {
             let detail = format!("{}: {}", kind_of(&fault), told(&fault));

@@ -132,6 +132,11 @@ impl Verifier {
         self.replay.story(lot)
     }
 
+    /// The last checkpoint that holds and ends with an entry in which the ledger states its lots.
+    pub fn stating_checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoints.stating()
+    }
+
     /// The last entry in which the ledger states its lots, when what it states is right.
     pub fn lots_stated_at(&self) -> Option<EntryIndex> {
         self.replay.lots_stated_at()
@@ -207,6 +212,7 @@ impl Verifier {
         if self.checkpoints.is_due(&self.roots) {
             let trusted = self.trusted();
             self.checkpoints.entries_came(&self.roots, trusted.as_ref(), &mut self.findings);
+            self.note_stating();
             self.end_batch("a checkpoint is signed");
         }
     }
@@ -217,6 +223,7 @@ impl Verifier {
         let trusted = self.trusted();
         let findings = &mut self.findings;
         self.checkpoints.take(text, Whose::Ledger, &self.roots, trusted.as_ref(), findings);
+        self.note_stating();
     }
 
     /// The old key's checkpoint that ends with the entry just fed, which names a next key: of exactly
@@ -371,6 +378,15 @@ impl Verifier {
         true
     }
 
+    /// A checkpoint that ends with the ledger's word on its lots is worth keeping.
+    fn note_stating(&mut self) {
+        let held = self.checkpoints.held().map(|held| held.size.0);
+        let stated = self.replay.lots_stated_at().map(|at| at.next().0);
+        if stated.is_some() && held == stated {
+            self.checkpoints.note_stating();
+        }
+    }
+
     /// The place of the next entry, counted as they come.
     fn position(&self) -> EntryIndex {
         EntryIndex(self.roots.size().0)
@@ -423,6 +439,7 @@ impl Verifier {
                 let (roots, findings) = (&self.roots, &mut self.findings);
                 let whose = Whose::Ledger;
                 self.checkpoints.judge(previous, whose, roots, trusted.as_ref(), findings);
+                self.note_stating();
             }
         }
     }

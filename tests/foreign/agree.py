@@ -85,7 +85,7 @@ def disagreement(case: Case, foreign: dict, own: dict) -> str | None:
         return f"this verifier says {foreign['verdict']}, right is {' or '.join(case.verdicts)}"
     bad = [found for found in own["findings"] if found["kind"] in RULES]
     only_rules = bad and own["verdict"] == "tampered" and case.rules_may_refuse
-    if only_rules and foreign["verdict"] in ("verified", "tampered"):
+    if only_rules and foreign["verdict"] in ("verified", "tampered", "undetermined"):
         later = foreign["first_bad"] is None or own["first_bad"] <= foreign["first_bad"]
         return None if later else "the rules refuse later than this verifier"
     if own["verdict"] != foreign["verdict"]:

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::domain::EntryIndex;
-use crate::limits::{MAX_GROUP_ENTRIES, PIECE_ENTRIES};
+use crate::limits::{MAX_FINDINGS, MAX_GROUP_ENTRIES, PIECE_ENTRIES};
 use crate::verify::{GroupInput, Prepared, Verifier, prepare};
 
 /// Neighbouring entries, as they lie where they come from.
@@ -64,6 +64,11 @@ pub(in crate::cli) fn judge(
         );
         progress.set_position(told);
         ready = read?;
+        // Whoever sends what is no ledger does not keep us reading.
+        if verifier.progress().findings > MAX_FINDINGS as u64 {
+            verifier.cut_short("so much is wrong that the rest was not read");
+            return Ok(());
+        }
         if ready.is_empty() {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Evidence of a fork, made where one was found and judged for whoever is shown it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -38,9 +38,18 @@ pub(in crate::cli) fn write(file: &Path, report: &Report, source: &mut dyn Sourc
 }
 
 /// `verify --evidence`
-pub(super) fn check(file: &Path, pins: &Pins, is_json: bool) -> Result<ExitCode> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let report = verify_evidence(&bytes, pins);
+pub(super) fn check(
+    file: &Path,
+    rotations: &[PathBuf],
+    pins: &Pins,
+    is_json: bool,
+) -> Result<ExitCode> {
+    let read = |file: &Path| {
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let bytes = read(file)?;
+    let rotations: Vec<Vec<u8>> = rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+    let report = verify_evidence(&bytes, &rotations, pins);
     if is_json {
         let findings: Vec<Json> = report.findings.iter().map(finding_json).collect();
         print_json(&json!({

@@ -84,9 +84,9 @@ pub struct VerifyArgs {
     skip_database: bool,
     #[command(flatten)]
     pins: PinArgs,
-    /// For a receipt that a later key signed: the receipt of the rotation that followed the pinned
-    /// key (see rotate-key); again for each further one, in their order.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server", "bundle", "evidence"])]
+    /// For a receipt, a lot state or evidence that a later key signed: the receipt of the rotation
+    /// that followed the pinned key (see rotate-key); again for each further one, in their order.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "server", "bundle"])]
     rotation: Vec<PathBuf>,
     /// What you remember of this ledger: the last checkpoint that passed a whole check. The ledger
     /// must still begin so; signatures before it are not checked again. Kept anew when all is well;
@@ -157,7 +157,7 @@ fn check_what_was_given(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         return receipt::check(file, &args.rotation, args.export.as_deref(), &pins, args.json);
     }
     if let Some(file) = &args.evidence {
-        return evidence::check(file, &pins, args.json);
+        return evidence::check(file, &args.rotation, &pins, args.json);
     }
     let asked = args.lot.as_deref().map(id_bytes).transpose()?;
     let asked = asked.map(|bytes| LotId::parse(&bytes)).transpose()?;
@@ -274,14 +274,17 @@ fn check(
         (None, Some(server), _) => {
             let mut source = Server::open(server, &args.access)?;
             if cosigned.is_none() && policy.is_some() {
-                // Asked before the head, so that it is of no more entries than that.
                 cosigned = source.cosigned()?;
-                source.refresh()?;
+                // What is verified is what was cosigned: the head is some seconds ahead of that.
+                cosigned.iter().for_each(|text| source.take_head(text));
             }
             give(&mut verifier, cosigned.as_deref());
             verifier.checkpoint(source.head.as_bytes());
             let size = source.size;
-            let verifier = judge(verifier, &mut source, size)?;
+            let mut verifier = judge(verifier, &mut source, size)?;
+            if let Some(why) = source.is_short {
+                verifier.cut_short(why);
+            }
             (Judged::of(verifier.report()), verifier.ledger_keys())
         }
         (None, None, Some(export)) => {
@@ -388,6 +391,12 @@ impl Judged {
             let size = SignedCheckpoint::parse(text).map_or(0, |(it, _)| it.size.0);
             let told = format!("{} at {size} entries: the quorum is met", names.join(", "));
             self.checks.push(("cosigned", told));
+            let entries = self.report.entries.0;
+            if size < entries {
+                let detail = format!("entries {size} to {} are cosigned by nobody", entries - 1);
+                let (kind, verdict) = ("cosigned-behind", Verdict::Warnings);
+                self.told.push(Told { index: None, kind, detail, verdict });
+            }
         }
         self.told.extend(said.findings.into_iter().map(Told::of));
     }

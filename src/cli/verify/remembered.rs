@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::super::output::replace_file;
+use crate::ledger::SignedCheckpoint;
 use crate::limits::MAX_CHECKPOINT_BYTES;
 use crate::verify::{FindingKind, Report, Verdict};
 
@@ -32,6 +33,12 @@ pub(in crate::cli) fn keep(file: &Path, report: &Report) -> Result<bool> {
     else {
         return Ok(false);
     };
+    // Another look may have come further meanwhile: a memory never shrinks.
+    let size_of = |text: &[u8]| SignedCheckpoint::parse(text).map_or(0, |(said, _)| said.size.0);
+    let known = read(file)?.map_or(0, |text| size_of(&text));
+    if known > size_of(checkpoint.as_bytes()) {
+        return Ok(false);
+    }
     replace_file(file, checkpoint.as_bytes())
         .with_context(|| format!("cannot keep the checkpoint in {}", file.display()))?;
     Ok(true)
