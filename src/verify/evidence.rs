@@ -11,6 +11,7 @@ use super::report::{Finding, FindingKind, Findings, Verdict};
 use super::told;
 use super::verifier::Pins;
 use crate::domain::{EntryCount, Hash32};
+use crate::ledger::checkpoint::{parse_decimal, parse_hash};
 use crate::ledger::tree::verify_consistency;
 use crate::ledger::{Checkpoint, SignedCheckpoint, base64};
 use crate::limits::{MAX_CHECKPOINT_BYTES, MAX_PROOF_HASHES};
@@ -69,7 +70,8 @@ impl Evidence {
         let rest = rest.ok_or_else(|| format!("line 1: not `{HEADER}`"))?;
         let (older, rest) = parse_checkpoint(rest)?;
         let (newer, rest) = parse_checkpoint(rest)?;
-        let mut lines = rest.strip_suffix('\n').unwrap_or(rest).split('\n');
+        let lines = rest.strip_suffix('\n').ok_or("the last line does not end in a newline")?;
+        let mut lines = lines.split('\n');
         let found = lines.next().and_then(|line| line.strip_prefix("found "));
         let found = found.and_then(parse_hash).ok_or("no line `found <32 bytes in base64>`")?;
         let mut proof = Vec::new();
@@ -86,17 +88,13 @@ impl Evidence {
 
 fn parse_checkpoint(text: &str) -> Result<(SignedCheckpoint, &str), String> {
     let (head, rest) = text.split_once('\n').ok_or("no line `checkpoint <bytes>`")?;
-    let length = head.strip_prefix("checkpoint ").and_then(|it| it.parse::<usize>().ok());
+    let length = head.strip_prefix("checkpoint ").and_then(parse_decimal);
+    let length = length.and_then(|it| usize::try_from(it).ok());
     let length = length.filter(|it| rest.is_char_boundary(*it));
     let length = length.ok_or("no line `checkpoint <bytes>`")?;
     let (content, rest) = rest.split_at(length);
     let (_, text) = SignedCheckpoint::parse(content.as_bytes()).map_err(|it| told(&it))?;
     Ok((text, rest))
-}
-
-fn parse_hash(line: &str) -> Option<Hash32> {
-    let bytes = if line.len() == 44 { base64::decode(line).ok() } else { None };
-    bytes?.try_into().ok().map(Hash32)
 }
 
 /// Judges an evidence. Both pins are needed: whoever holds another key can make any.
