@@ -254,7 +254,7 @@ fn every_byte_of_a_journal() {
             judge,
             |place, judged| match judged {
                 Ok(judged) => {
-                    assert_ne!(judged.verdict(), Verdict::Verified, "{file}, byte {place}")
+                    assert_ne!(judged.verdict(), Verdict::Verified, "{file}, byte {place}");
                 }
                 Err(_) => assert_eq!(file, "data/FORMAT", "byte {place}"),
             },
@@ -314,7 +314,7 @@ fn every_byte_of_an_export() {
         let places: Vec<usize> = (0..bytes.len()).collect();
         let truncate = |bytes: &mut Vec<u8>, place: usize| bytes.truncate(place);
         bend_each(&to, file, &places, truncate, judge, |place, judged| {
-            let verdict = judged.as_ref().map(Judged::verdict).unwrap_or(Verdict::Undetermined);
+            let verdict = judged.as_ref().map_or(Verdict::Undetermined, Judged::verdict);
             assert!(verdict >= Verdict::Undetermined, "{file:?} cut at {place}");
         });
         cut += places.len();
@@ -739,7 +739,8 @@ fn proofs_that_prove_something_else() {
 /// Every hash, link and signature is right; only the metal does not add up.
 #[test]
 fn parties_and_operator_collude() {
-    let rows: [(&'static str, fn(&mut Forge) -> Event, &str); 3] = [
+    type Lie = fn(&mut Forge) -> Event;
+    let rows: [(&str, Lie, &str); 3] = [
         ("collusion: one double spend", double_spend, "R2"),
         ("collusion: one element gained", element_gain, "R6"),
         ("collusion: one purchase of ore as scrap", ore_purchase, "R1"),

@@ -91,7 +91,7 @@ enum Command {
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     /// Follow a ledger, check every new entry, and keep evidence of a fork.
     Monitor(monitor::MonitorArgs),
     /// Write one lot's story, with its proofs, into a file.

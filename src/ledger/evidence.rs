@@ -48,7 +48,8 @@ impl Evidence {
         let rest = rest.ok_or_else(|| format!("line 1: not `{HEADER}`"))?;
         let (older, rest) = parse_checkpoint(rest)?;
         let (newer, rest) = parse_checkpoint(rest)?;
-        let mut lines = rest.strip_suffix('\n').unwrap_or(rest).split('\n');
+        let lines = rest.strip_suffix('\n').ok_or("the last line does not end in a newline")?;
+        let mut lines = lines.split('\n');
         let found = lines.next().and_then(|line| line.strip_prefix("found "));
         let found = found.and_then(parse_hash).ok_or("no line `found <32 bytes in base64>`")?;
         let mut proof = Vec::new();

@@ -276,7 +276,9 @@ fn check(
             if cosigned.is_none() && policy.is_some() {
                 cosigned = source.cosigned()?;
                 // What is verified is what was cosigned: the head is some seconds ahead of that.
-                cosigned.iter().for_each(|text| source.take_head(text));
+                if let Some(text) = &cosigned {
+                    source.take_head(text);
+                }
             }
             give(&mut verifier, cosigned.as_deref());
             verifier.checkpoint(source.head.as_bytes());
