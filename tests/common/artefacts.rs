@@ -6,6 +6,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId};
+use urbanmine::ledger::Evidence;
 use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::lot_map::{
     EMPTY_MAP, LotKey, LotState, MapTile, TilePath, TileSource, prove_lot, update_map,
@@ -15,7 +16,7 @@ use urbanmine::ledger::{
     Bundle, BundledEntry, Cosigner, Entry, LotFile, LotStateProof, NodeSource, ProvenEntry,
     Receipt, SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
 };
-use urbanmine::verify::{Evidence, Verifier};
+use urbanmine::verify::Verifier;
 use urbanmine::wire::statement::StatementBody;
 
 use super::forge::{Forge, Forged, LEDGER, origin, pins, public, secret};
