@@ -11,9 +11,10 @@ use super::report::{Finding, FindingKind, Findings, Verdict};
 use super::told;
 use super::verifier::Pins;
 use crate::domain::{EntryCount, Hash32};
+use crate::ledger::base64::encode as to_base64;
 use crate::ledger::checkpoint::{parse_decimal, parse_hash};
 use crate::ledger::tree::verify_consistency;
-use crate::ledger::{Checkpoint, SignedCheckpoint, base64};
+use crate::ledger::{Checkpoint, SignedCheckpoint};
 use crate::limits::{MAX_CHECKPOINT_BYTES, MAX_PROOF_HASHES};
 
 /// First line of every evidence.
@@ -52,9 +53,9 @@ impl Evidence {
         for text in [&self.older, &self.newer] {
             let _ = write!(out, "checkpoint {}\n{}", text.as_bytes().len(), text.text());
         }
-        let _ = writeln!(out, "found {}", base64::encode(self.found.as_bytes()));
+        let _ = writeln!(out, "found {}", to_base64(self.found.as_bytes()));
         for hash in &self.proof {
-            let _ = writeln!(out, "{}", base64::encode(hash.as_bytes()));
+            let _ = writeln!(out, "{}", to_base64(hash.as_bytes()));
         }
         out
     }
