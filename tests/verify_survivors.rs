@@ -472,3 +472,33 @@ fn an_entry_is_explained_by_what_it_reads_and_changes() {
     // Nobody asked, nothing is told.
     assert!(fed(&forged, |_| {}).finish().steps.is_empty());
 }
+
+/// As many entries as were counted, and another last one: the ledger's own word is broken.
+#[test]
+fn a_story_ends_with_the_entry_that_was_stated() {
+    let (mut file, at) = stated_otherwise(|next| next, |next| next - 1);
+    let (forge, lot, _) = short_story(3_000);
+    let mut forged = forge.forged;
+    forged.entries.push(file.state.statement.entry.clone());
+    forged.groups.push(1);
+    forged.sign(&origin(), &secret(LEDGER));
+    file.story = artefacts::lot_file(&forged, at, lot).story;
+    assert_eq!(file.story.as_ref().unwrap().len(), 2);
+    refused(&file, Kind::LotStoryInvents, None);
+}
+
+/// The right ordinal behind another entry than the one before it in the story.
+#[test]
+fn a_story_is_one_chain() {
+    let mut forge = Forge::new();
+    let lot = forge.copper(1_000);
+    let halves = [draw(forge.lot(), 400), draw(forge.lot(), 600)];
+    let event = forge.event(COLLECTOR, split(lot, &halves));
+    let at = forge.append_altered(&event, &[forge::seed_of(COLLECTOR)], |draft| {
+        let link = draft.links.iter_mut().find(|link| link.lot == lot).unwrap();
+        link.previous = Some(EntryIndex(1));
+    });
+    let stated = artefacts::state_lots(&mut forge);
+    let file = artefacts::lot_file(&forge.forged, stated, lot);
+    refused(&file, Kind::LotStoryInvents, Some(at));
+}
