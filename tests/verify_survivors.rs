@@ -457,6 +457,8 @@ fn an_entry_is_explained_by_what_it_reads_and_changes() {
     has(&["\"entry\"", "\"index\"", &divided.to_string()]);
     has(&["\"links\"", &lot.to_string(), "ordinal 1, previous entry"]);
     has(&["\"signatures\"", "holds, strictly"]);
+    has(&["\"payload\"", "\"says\"", &COLLECTOR.to_string()]);
+    has(&["\"signatures\"", "what is signed (PAE)"]);
     has(&["\"effects\"", &lot.to_string(), "1000 g of 1000 (0 g promised)", "0 g of 1000"]);
     has(&[
         "\"tree\"",
