@@ -1,5 +1,6 @@
 //! What a reader is handed of a forged ledger: receipts, a lot's bundle, state and story, evidence
-//! of a fork, a policy with a cosigned checkpoint. All of it honest; tests and fuzz targets bend it.
+//! of a fork, a policy with a cosigned checkpoint. All of it is honest; tests and fuzz targets bend
+//! it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
