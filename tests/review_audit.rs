@@ -186,7 +186,9 @@ fn lots_that_the_key_before_stated_accuse_nobody() {
     bundle.lot_states = vec![lot_state(&whole, lot, stated)];
     for seed in [LEDGER, NEXT] {
         let report = judged(&bundle, seed);
-        assert_eq!(report.verdict, Verdict::Verified, "{seed}: {}", told(&report));
+        // Entries came behind the ledger's word on its lots, which is told; nothing else is.
+        assert_eq!(report.verdict, Verdict::Warnings, "{seed}: {}", told(&report));
+        assert!(told(&report).starts_with("story-end-unproven"), "{seed}: {}", told(&report));
     }
 }
 
