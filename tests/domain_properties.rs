@@ -598,7 +598,7 @@ impl Story {
     /// Copper is said to be there by collections, inventories and analyses; nothing else makes any,
     /// but for what the analyses of a melt may err. (A correction may bring back what was there,
     /// and a settlement what was booked as lost.)
-    fn check_copper(&self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
+    fn check_copper(&self, before: &BTreeMap<LotId, Box<Lot>>, attempt: &Attempt) {
         let slack = match &attempt.event.body {
             Body::CollectLot(_)
             | Body::OpeningInventory(_)
@@ -612,14 +612,14 @@ impl Story {
             }
             _ => 0,
         };
-        let now = copper_in(self.world.state.lots.values());
-        let then = copper_in(before.values());
+        let now = copper_in(self.world.state.lots.values().map(AsRef::as_ref));
+        let then = copper_in(before.values().map(AsRef::as_ref));
         assert!(now <= then + slack, "copper from nowhere: {then} to {now}, seed {}", self.seed);
     }
 
     /// What is drawn from a campaign holds no more copper than was charged to it, over all that
     /// stands; where nothing is uncertain, to the gram.
-    fn follow_copper(&mut self, before: &BTreeMap<LotId, Lot>, attempt: &Attempt) {
+    fn follow_copper(&mut self, before: &BTreeMap<LotId, Box<Lot>>, attempt: &Attempt) {
         let (id, more) = match &attempt.event.body {
             Body::OpenCampaign(it) => (it.campaign, true),
             Body::ChargeCampaign(it) => (it.campaign, true),
@@ -631,7 +631,8 @@ impl Story {
         if let Some(owner) = campaign.owner {
             self.book.owners.insert(id, owner);
         }
-        let mut moved = copper_in(before.values()) - copper_in(self.world.state.lots.values());
+        let mut moved = copper_in(before.values().map(AsRef::as_ref))
+            - copper_in(self.world.state.lots.values().map(AsRef::as_ref));
         let stock = match (&attempt.event.body, &campaign.closing) {
             (Body::OpenCampaign(_), _) => Some((1, &campaign.opening.stock)),
             (Body::CloseCampaign(_), Some(closing)) => Some((-1, &closing.stock)),
@@ -798,7 +799,8 @@ impl Story {
     }
 
     fn analyse(&mut self) -> Option<Attempt> {
-        let all: Vec<Lot> = self.world.state.lots.values().rev().take(40).cloned().collect();
+        let all: Vec<Lot> =
+            self.world.state.lots.values().rev().take(40).map(|it| Lot::clone(it)).collect();
         let chosen = self.pick(&all)?;
         let composition = self.composition()?;
         let by = if self.roll(2) == 0 { LAB } else { chosen.possessor };
@@ -810,7 +812,7 @@ impl Story {
         let lots = self.world.state.lots.values().rev().filter(|lot| {
             lot.possessor == actor && lot.holds.is_empty() && lot.available().get() > 0
         });
-        lots.take(12).cloned().collect()
+        lots.take(12).map(|it| Lot::clone(it)).collect()
     }
 
     fn split(&mut self, actor: PartyId) -> Option<Body> {
@@ -1047,7 +1049,8 @@ impl Story {
     }
 
     fn stop(&mut self) -> Option<Attempt> {
-        let all: Vec<Lot> = self.world.state.lots.values().rev().take(20).cloned().collect();
+        let all: Vec<Lot> =
+            self.world.state.lots.values().rev().take(20).map(|it| Lot::clone(it)).collect();
         let chosen = self.pick(&all)?;
         let by = if self.roll(2) == 0 { COORD } else { chosen.owner };
         let (reason, authority) = (HoldReason::Dispute, String::new());

@@ -71,7 +71,8 @@ fn agree(world: &World) {
 
 /// The ledger's own state waits for nothing, so two worlds can be compared by what stands.
 fn standing(world: &World) -> (Vec<urbanmine::domain::lot::Lot>, usize) {
-    let lots = world.state.lots.values().cloned().map(|mut lot| {
+    let lots = world.state.lots.values().map(|lot| {
+        let mut lot = urbanmine::domain::lot::Lot::clone(lot);
         // How often a lot was named, and when last, is not undone.
         lot.life = urbanmine::domain::lot::Life { count: 0, ..lot.life };
         lot.life.last = urbanmine::domain::EntryIndex(0);

@@ -34,8 +34,9 @@ pub struct MemoryState {
     pub attestations: BTreeMap<EntryIndex, Attestation>,
     /// The latest word of each party on an anomaly.
     pub acknowledgements: BTreeMap<(String, PartyId), Acknowledgement>,
-    /// Lots.
-    pub lots: BTreeMap<LotId, Lot>,
+    /// Lots, in boxes, as events are: a map that grows at its right edge is little more than half full,
+    /// and these two are what a replayed ledger consists of.
+    pub lots: BTreeMap<LotId, Box<Lot>>,
     /// Transfers by the event of their offer.
     pub transfers: BTreeMap<EventId, Transfer>,
     /// Campaigns.
@@ -43,7 +44,7 @@ pub struct MemoryState {
     /// The last campaign of a process at a site.
     pub lines: BTreeMap<(SiteId, String), Line>,
     /// Events.
-    pub events: BTreeMap<EventId, EventRecord>,
+    pub events: BTreeMap<EventId, Box<EventRecord>>,
     /// The lives of lots.
     pub lives: BTreeMap<(LotId, u32), EventId>,
     /// Movements by entry; a retracted one is gone.
@@ -70,13 +71,13 @@ impl MemoryState {
         let acknowledged = effects.acknowledgement.iter();
         self.acknowledgements
             .extend(acknowledged.map(|it| ((it.anomaly.clone(), it.by), it.clone())));
-        self.lots.extend(effects.lots.iter().map(|it| (it.id, it.clone())));
+        self.lots.extend(effects.lots.iter().map(|it| (it.id, Box::new(it.clone()))));
         self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
         self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
         self.campaigns.extend(effects.campaigns.iter().map(|it| (it.id, it.clone())));
         let lines = effects.lines.iter();
         self.lines.extend(lines.map(|(site, process, line)| ((*site, process.clone()), *line)));
-        self.events.extend(effects.events.iter().map(|it| (it.id, it.clone())));
+        self.events.extend(effects.events.iter().map(|it| (it.id, Box::new(it.clone()))));
         self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
         self.movements.extend(effects.amended_movement.iter().map(|it| (it.index, it.clone())));
         if let Some(index) = effects.retracted_movement {
@@ -136,7 +137,7 @@ impl View for MemoryState {
     }
 
     fn lot(&self, id: LotId) -> Result<Option<Lot>, Infallible> {
-        Ok(self.lots.get(&id).cloned())
+        Ok(self.lots.get(&id).map(|it| Lot::clone(it)))
     }
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Infallible> {
@@ -152,7 +153,7 @@ impl View for MemoryState {
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRecord>, Infallible> {
-        Ok(self.events.get(&id).cloned())
+        Ok(self.events.get(&id).map(|it| EventRecord::clone(it)))
     }
 
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, Infallible> {

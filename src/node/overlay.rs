@@ -44,12 +44,12 @@ impl<V: View> View for Overlay<'_, V> {
         party_of_credit_code(code: &str) -> PartyId, |layer| layer.credit_codes.get(code).copied();
         site(id: SiteId) -> Site, |layer| layer.sites.get(&id).cloned();
         key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
-        lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).cloned();
+        lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).map(|it| Lot::clone(it));
         transfer(offer: EventId) -> Transfer, |layer| layer.transfers.get(&offer).cloned();
         campaign(id: CampaignId) -> Campaign, |layer| layer.campaigns.get(&id).cloned();
         line(site: SiteId, process: &str) -> Line,
             |layer| layer.lines.get(&(site, process.to_owned())).copied();
-        event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).cloned();
+        event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).map(|it| EventRecord::clone(it));
         life(lot: LotId, ordinal: u32) -> EventId,
             |layer| layer.lives.get(&(lot, ordinal)).copied();
         waiver(reason_code: &str, subject: &str) -> WaiverState,

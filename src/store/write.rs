@@ -183,7 +183,7 @@ pub(super) fn credit_key((site, substance, month): CreditKey) -> Key {
 fn put_lots(
     database: &Database,
     batch: &mut Batch,
-    lots: &BTreeMap<LotId, Lot>,
+    lots: &BTreeMap<LotId, Box<Lot>>,
 ) -> Result<(), StoreFault> {
     for (id, lot) in lots {
         let before: Option<Lot> = database.value(&Key::Lot(*id))?;
@@ -192,7 +192,7 @@ fn put_lots(
         move_index(batch, owner_before, lot.owner, |party| Key::OwnedLot(party, *id));
         move_index(batch, possessor_before, lot.possessor, |party| Key::HeldLot(party, *id));
         move_grants(batch, before.as_ref(), lot);
-        batch.insert(Key::Lot(*id).bytes(), codec::encode(lot));
+        batch.insert(Key::Lot(*id).bytes(), codec::encode(lot.as_ref()));
     }
     Ok(())
 }
@@ -310,7 +310,7 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
         batch.insert(Key::Line(*site, process.clone()).bytes(), codec::encode(line));
     }
     for (id, event) in &rows.changes.events {
-        batch.insert(Key::Event(*id).bytes(), codec::encode(event));
+        batch.insert(Key::Event(*id).bytes(), codec::encode(event.as_ref()));
     }
     for (index, movement) in &rows.changes.movements {
         batch.insert(Key::Movement(*index).bytes(), codec::encode(movement));

@@ -123,7 +123,7 @@ pub(super) fn of_rules(
         steps.push(Step::new("rules", format!("read {subject}"), value));
     }
     for lot in &effects.lots {
-        let before = state.lots.get(&lot.id).map_or("not there".to_owned(), told_lot);
+        let before = state.lots.get(&lot.id).map_or("not there".to_owned(), |it| told_lot(it));
         let value = format!("{before} -> {}", told_lot(lot));
         steps.push(Step::new("effects", format!("lot {}", lot.id), value));
     }

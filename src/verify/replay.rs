@@ -153,7 +153,7 @@ impl Replay {
 
     /// A lot as it stands.
     pub(super) fn lot(&self, lot: LotId) -> Option<&Lot> {
-        self.state.lots.get(&lot)
+        self.state.lots.get(&lot).map(AsRef::as_ref)
     }
 
     /// Whether the signatures of an entry were checked another time.
