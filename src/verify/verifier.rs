@@ -226,8 +226,8 @@ impl Verifier {
         self.note_stating();
     }
 
-    /// The old key's checkpoint that ends with the entry just fed, which names a next key: of exactly
-    /// the entries that have come, or it is refused.
+    /// The old key's checkpoint that ends with the entry just fed, which names a next key: of
+    /// exactly the entries that have come, or it is refused.
     pub fn rotation_checkpoint(&mut self, text: &[u8]) {
         let (trusted, whose) = (self.trusted(), Whose::Ledger);
         let (roots, findings) = (&self.roots, &mut self.findings);
