@@ -34,8 +34,8 @@ pub struct MemoryState {
     pub attestations: BTreeMap<EntryIndex, Attestation>,
     /// The latest word of each party on an anomaly.
     pub acknowledgements: BTreeMap<(String, PartyId), Acknowledgement>,
-    /// Lots, in boxes, as events are: a map that grows at its right edge is little more than half full,
-    /// and these two are what a replayed ledger consists of.
+    /// Lots, in boxes, as events are: a map that grows at its right edge is little more than half
+    /// full, and these two are what a replayed ledger consists of.
     pub lots: BTreeMap<LotId, Box<Lot>>,
     /// Transfers by the event of their offer.
     pub transfers: BTreeMap<EventId, Transfer>,

@@ -49,7 +49,8 @@ impl<V: View> View for Overlay<'_, V> {
         campaign(id: CampaignId) -> Campaign, |layer| layer.campaigns.get(&id).cloned();
         line(site: SiteId, process: &str) -> Line,
             |layer| layer.lines.get(&(site, process.to_owned())).copied();
-        event(id: EventId) -> EventRecord, |layer| layer.events.get(&id).map(|it| EventRecord::clone(it));
+        event(id: EventId) -> EventRecord,
+            |layer| layer.events.get(&id).map(|it| EventRecord::clone(it));
         life(lot: LotId, ordinal: u32) -> EventId,
             |layer| layer.lives.get(&(lot, ordinal)).copied();
         waiver(reason_code: &str, subject: &str) -> WaiverState,

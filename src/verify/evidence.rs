@@ -28,8 +28,8 @@ pub struct EvidenceReport {
 }
 
 /// Judges an evidence. Both pins are needed: whoever holds another key can make any. `rotations`
-/// are receipts as for [`super::verify_receipt_after`]: a key that was followed convicts nobody of what
-/// came later, and without them that is not known.
+/// are receipts as for [`super::verify_receipt_after`]: a key that was followed convicts nobody of
+/// what came later, and without them that is not known.
 pub fn verify_evidence(bytes: &[u8], rotations: &[Vec<u8>], pins: &Pins) -> EvidenceReport {
     let mut findings = Findings::default();
     let (mut older, mut newer) = (None, None);
