@@ -443,6 +443,8 @@ pub const MAX_LOT_BUNDLE_ENTRIES: usize = 500_000;
 /// *Format.* Bytes of a bundle. Usual entries take 1.6 kB each with their proofs, so that the most
 /// entries fit.
 pub const MAX_LOT_BUNDLE_BYTES: usize = 1 << 30;
+/// *Format.* Bytes of the evidence of a fork: two checkpoints, a consistency proof, and lines.
+pub const MAX_EVIDENCE_BYTES: usize = 2 * MAX_CHECKPOINT_BYTES + 64 * (MAX_PROOF_HASHES + 8);
 /// Entries that a verification takes apart on all cores while it judges as many: 1,024 of the
 /// largest are 64 MiB, and two such pieces are in hand.
 pub const PIECE_ENTRIES: usize = 1_024;

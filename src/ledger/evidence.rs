@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::base64;
 use super::checkpoint::{SignedCheckpoint, parse_decimal, parse_hash};
 use crate::domain::Hash32;
-use crate::limits::{MAX_CHECKPOINT_BYTES, MAX_PROOF_HASHES};
+use crate::limits::{MAX_EVIDENCE_BYTES, MAX_PROOF_HASHES};
 
 /// First line of every evidence.
 const HEADER: &str = "urbanmine/fork-evidence@v1";
@@ -39,7 +39,7 @@ impl Evidence {
 
     /// Takes a text apart; checks form only. In words, what is wrong.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let most = 2 * MAX_CHECKPOINT_BYTES + 64 * (MAX_PROOF_HASHES + 8);
+        let most = MAX_EVIDENCE_BYTES;
         if text.len() > most {
             return Err(format!("an evidence has at most {most} bytes, not {}", text.len()));
         }

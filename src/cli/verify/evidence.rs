@@ -11,8 +11,10 @@ use super::super::output::{print_json, replace_file};
 use super::super::second_look::SecondLook;
 use super::crew::Source;
 use super::print::{checkpoint_json, finding_json};
+use super::{read_given, read_rotations};
 use crate::domain::{EntryCount, EntryIndex};
 use crate::ledger::{Evidence, SignedCheckpoint};
+use crate::limits::MAX_EVIDENCE_BYTES;
 use crate::verify::{Fork, Pins, Report, verify_evidence};
 
 /// Writes the evidence for a fork that a report tells of, from a source of the newer history;
@@ -44,11 +46,8 @@ pub(super) fn check(
     pins: &Pins,
     is_json: bool,
 ) -> Result<ExitCode> {
-    let read = |file: &Path| {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-    };
-    let bytes = read(file)?;
-    let rotations: Vec<Vec<u8>> = rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+    let bytes = read_given(file, MAX_EVIDENCE_BYTES)?;
+    let rotations = read_rotations(rotations)?;
     let report = verify_evidence(&bytes, &rotations, pins);
     if is_json {
         let findings: Vec<Json> = report.findings.iter().map(finding_json).collect();

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value as Json, json};
 
 use super::super::output::{print_json, thousands};
 use super::print::{checkpoint_json, finding_json};
+use super::{read_given, read_rotations};
 use crate::domain::LotId;
+use crate::limits::MAX_STORY_BYTES;
 use crate::verify::{LotReport, LotStanding, Pins, verify_lot};
 
 pub(super) fn check(
@@ -18,11 +20,8 @@ pub(super) fn check(
     pins: &Pins,
     is_json: bool,
 ) -> Result<ExitCode> {
-    let read = |file: &Path| {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-    };
-    let bytes = read(file)?;
-    let rotations: Vec<Vec<u8>> = rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+    let bytes = read_given(file, MAX_STORY_BYTES)?;
+    let rotations = read_rotations(rotations)?;
     let report = verify_lot(&bytes, lot, &rotations, pins);
     if is_json {
         print_json(&report_json(&report))?;

@@ -26,11 +26,13 @@ use serde_json::json;
 
 use super::client::AccessArgs;
 use super::export_source::{Export, ExportFault, open_export};
+use super::export_target::read_at_most;
 use super::names::id_bytes;
 use super::output::{bar, print_json, unhex32};
 use super::witness;
 use crate::domain::{EntryIndex, LotId, Origin, PublicKey};
 use crate::ledger::{Policy, SignedCheckpoint};
+use crate::limits::MAX_RECEIPT_BYTES;
 use crate::store::read_cosigned;
 use crate::verify::{
     Finding, FindingKind, Pins, Remembered, Report, Verdict, Verifier, Weight, judge_cosignatures,
@@ -197,6 +199,18 @@ fn check_what_was_given(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(Verdict::Undetermined.exit_code()));
     }
     Ok(ExitCode::from(judged.verdict().exit_code()))
+}
+
+/// A file that somebody gave us, and one byte beyond its limit at most: its parser then says that
+/// it is too long.
+fn read_given(file: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
+    let content = read_at_most(file, limit)?;
+    content.with_context(|| format!("{} is not there", file.display()))
+}
+
+/// Receipts of rotations.
+fn read_rotations(files: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
+    files.iter().map(|file| read_given(file, MAX_RECEIPT_BYTES)).collect()
 }
 
 /// What is verified is read once more.

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value as Json, json};
 
 use super::super::export_source::{Agreement, check_receipt_against, open_export};
 use super::super::output::print_json;
 use super::print::{checkpoint_json, finding_json};
+use super::{read_given, read_rotations};
+use crate::limits::MAX_RECEIPT_BYTES;
 use crate::verify::{Pins, ReceiptReport, Verdict, verify_receipt_after};
 
 pub(super) fn check(
@@ -18,16 +20,12 @@ pub(super) fn check(
     pins: &Pins,
     is_json: bool,
 ) -> Result<ExitCode> {
-    let read = |file: &Path| {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-    };
-    let bytes = read(file)?;
+    let bytes = read_given(file, MAX_RECEIPT_BYTES)?;
     let (report, agreement) = if let Some(dir) = export {
         let against = check_receipt_against(&open_export(dir)?, &bytes, pins);
         (against.receipt, Some(against.agreement))
     } else {
-        let rotations: Vec<Vec<u8>> =
-            rotations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+        let rotations = read_rotations(rotations)?;
         (verify_receipt_after(&bytes, &rotations, pins), None)
     };
     let verdict = report.verdict.max(agreement.as_ref().map_or(Verdict::Verified, verdict_of));

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde_json::{Value as Json, json};
 
 use super::super::output::{grams, per_cent, print_json, table, thousands};
 use super::print::{checkpoint_json, finding_json};
+use super::read_given;
 use crate::domain::lot::{Lot, LotStatus};
 use crate::domain::{Grams, LotId};
 use crate::ledger::Policy;
@@ -22,16 +23,7 @@ pub(super) fn check(
     policy: Option<&Policy>,
     is_json: bool,
 ) -> Result<ExitCode> {
-    let length =
-        std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
-    if length.len() > MAX_LOT_BUNDLE_BYTES as u64 {
-        bail!(
-            "{} has {} bytes, a bundle at most {MAX_LOT_BUNDLE_BYTES}",
-            file.display(),
-            length.len()
-        );
-    }
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bytes = read_given(file, MAX_LOT_BUNDLE_BYTES)?;
     let report = verify_bundle(&bytes, lot, pins, policy);
     if is_json {
         print_json(&report_json(&report))?;
