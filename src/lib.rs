@@ -9,6 +9,7 @@
 //! | [`wire`] | how are the words spelled in bytes? |
 //! | [`ledger`] | what makes a record impossible to change quietly? |
 //! | [`provenance`] | where did this metal come from, where did it go? |
+//! | [`insight`] | what adds up, and what cannot be true? |
 //! | [`verify`] | how does a stranger check us? |
 //! | [`store`] | where does it lie on disk? |
 //! | [`witness`] | who else sees that we do not fork? |
@@ -19,6 +20,7 @@
 pub mod api;
 pub mod cli;
 pub mod domain;
+pub mod insight;
 pub mod ledger;
 pub mod limits;
 pub mod node;

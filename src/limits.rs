@@ -663,3 +663,6 @@ pub const MAX_STORY_BYTES: usize = 64 * 1024 * 1024;
 
 const _: () = assert!(MAX_LOT_STATE_BYTES <= SMALL_REPLY_BYTES);
 const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTES);
+
+/// Entries that a flag names: of more, the newest.
+pub const MAX_EVIDENCE: usize = 64;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::audit::{Acknowledgement, Attestation};
 use super::campaign::{Campaign, Line};
 use super::credit::{Credit, CreditKey};
+use super::fact::LotChange;
 use super::ids::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, Origin, PartyId, PublicKey,
     SiteId,
@@ -134,6 +135,8 @@ pub struct Effects {
     pub acknowledgement: Option<Acknowledgement>,
     /// Lots that change, ascending by id: exactly those of `links`.
     pub lots: Vec<Lot>,
+    /// The same lots, before and after.
+    pub lot_changes: Vec<LotChange>,
     /// The links of the entry, ascending by lot.
     pub links: Vec<LotLink>,
     /// Transfers that change.

@@ -16,6 +16,7 @@ pub mod composition;
 pub mod credit;
 pub mod effects;
 pub mod event;
+pub mod fact;
 pub mod flag;
 pub mod ids;
 pub mod lot;

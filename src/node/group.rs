@@ -367,7 +367,8 @@ impl<V: View> Trial<'_, V> {
     fn take_over(&mut self, effects: Effects, admitted: &Admitted, index: EntryIndex) {
         self.own.absorb(&effects, admitted.event().id);
         self.retracted.extend(effects.retracted_movement);
-        self.trail.note(index, admitted.event().body.kind(), &effects);
+        let event = admitted.event();
+        self.trail.note(index, self.now, (event.id, event.body.kind()), &effects);
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }

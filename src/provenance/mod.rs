@@ -45,7 +45,7 @@ pub trait Graph {
 }
 
 /// What is followed through the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measure {
     /// Grams of material.
     Mass,

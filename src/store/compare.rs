@@ -421,6 +421,7 @@ fn table_of(key: &Key) -> &'static str {
         Key::KindEntry(..) => "entries by kind",
         Key::SiteOf(..) => "sites of parties",
         Key::PublicParty(_) => "public parties",
+        Key::Fact(_) => "what entries changed",
         Key::Attestation(_) => "attestations",
     }
 }
@@ -440,7 +441,9 @@ fn row_of(key: &Key) -> String {
         Key::Transfer(offer) => format!("offer {offer}"),
         Key::Event(id) => format!("event {id}"),
         Key::Life(lot, ordinal) => format!("lot {lot}, ordinal {ordinal}"),
-        Key::Movement(index) | Key::Attestation(index) => format!("entry {index}"),
+        Key::Movement(index) | Key::Attestation(index) | Key::Fact(index) => {
+            format!("entry {index}")
+        }
         Key::TableChunk(set, chunk) => format!("set {set}, chunk {chunk}"),
         Key::Campaign(id) => format!("campaign {id}"),
         Key::Line(site, process) => format!("site {site}, process {process:?}"),
@@ -489,6 +492,7 @@ fn entry_of(key: &Key, value: &[u8], offset: usize) -> Option<EntryIndex> {
         }
         Key::Checkpoint(size) => size.0.checked_sub(1).map(EntryIndex),
         Key::Movement(index)
+        | Key::Fact(index)
         | Key::Attestation(index)
         | Key::Concerned(_, index)
         | Key::PartyVersion(_, index)

@@ -84,6 +84,9 @@ pub enum Key {
     SiteOf(PartyId, SiteId),
     /// `0x3b`, party id -> nothing: parties whose record is public.
     PublicParty(PartyId),
+    /// `0x3c`, entry index u64 -> what the entry changed beside what its event says; none for an
+    /// entry that changed no more.
+    Fact(EntryIndex),
     /// `0x3f`, entry index u64 -> an attestation.
     Attestation(EntryIndex),
     /// `0x40`, level u8, nibbles of the way -> a tile of the map of lot states, as the ledger
@@ -130,6 +133,7 @@ pub enum Tag {
     KindEntry = 0x39,
     SiteOf = 0x3a,
     PublicParty = 0x3b,
+    Fact = 0x3c,
     Attestation = 0x3f,
     LotTile = 0x40,
     LotState = 0x41,
@@ -173,6 +177,7 @@ impl Key {
             Self::Acquainted(..) => Tag::Acquainted,
             Self::SiteOf(..) => Tag::SiteOf,
             Self::PublicParty(_) => Tag::PublicParty,
+            Self::Fact(_) => Tag::Fact,
             Self::Attestation(_) => Tag::Attestation,
             Self::LotTile(_) => Tag::LotTile,
             Self::LotState => Tag::LotState,
@@ -185,7 +190,10 @@ impl Key {
         match self {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
             Self::LotTile(path) => out.extend(path.bytes()),
-            Self::Pack(index) | Self::Movement(index) | Self::Attestation(index) => {
+            Self::Pack(index)
+            | Self::Movement(index)
+            | Self::Fact(index)
+            | Self::Attestation(index) => {
                 out.extend(index.0.to_be_bytes());
             }
             Self::Row(level, number) => {
@@ -311,6 +319,7 @@ impl Key {
             }
             0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
+            0x3c => Self::Fact(EntryIndex(be_u64(rest)?)),
             0x3f => Self::Attestation(EntryIndex(be_u64(rest)?)),
             0x40 => Self::LotTile(TilePath::parse(rest)?),
             0x41 if rest.is_empty() => Self::LotState,

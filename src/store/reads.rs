@@ -12,6 +12,7 @@ use super::write::credit_key;
 use crate::domain::campaign::{Campaign, CampaignStatus, Line};
 use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::LedgerState;
+use crate::domain::fact::Fact;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
@@ -143,6 +144,27 @@ impl Store {
     /// What an entry did to metal; `None` when it did nothing or was retracted.
     pub fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
         self.database.value(&Key::Movement(index))
+    }
+
+    /// What entries changed, from one on and below a size, ascending: at most so many. Entries that
+    /// changed nothing beside what their events say have none.
+    pub fn facts(
+        &self,
+        from: EntryIndex,
+        size: EntryCount,
+        max: usize,
+    ) -> Result<Vec<Fact>, StoreFault> {
+        let rows = self.database.walk(Tag::Fact, Key::Fact(from).bytes());
+        let mut facts = Vec::new();
+        for item in rows.take(max) {
+            let (key, value) = item?;
+            let fact: Fact = decoded(&key, &value)?;
+            if fact.index.0 >= size.0 {
+                break;
+            }
+            facts.push(fact);
+        }
+        Ok(facts)
     }
 
     /// Lots, ascending by id. By owner or possessor it looks only at that party's; everything else

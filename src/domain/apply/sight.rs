@@ -1,4 +1,5 @@
-//! Whom an accepted event concerns, and which lots came into whose sight by it.
+//! Whom an accepted event concerns, which lots came into whose sight by it, and how each lot stood
+//! before and after.
 //!
 //! Computed from the event and its effects, beside the verdict and never part of it.
 
@@ -6,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::super::effects::View;
 use super::super::event::{Body, Composition, NewLot};
+use super::super::fact::{LotChange, Stand};
 use super::super::ids::PartyId;
 use super::super::lot::Lot;
 use super::super::sight::{Kinship, Sight, Turn};
@@ -21,9 +23,14 @@ pub(super) fn see<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     for &key in work.signed.signers {
         principals.extend(work.read(|view| view.key(key))?.map(|key| key.party));
     }
-    let mut sights = Vec::new();
+    let (mut sights, mut changes) = (Vec::new(), Vec::new());
     for after in &work.effects.lots {
         let before = work.read(|view| view.lot(after.id))?;
+        let stood = match &before {
+            Some(lot) => Some(Stand::of(lot, work.acting_for(lot.possessor)?)),
+            None => None,
+        };
+        changes.push(LotChange::new(stood, after, work.acting_for(after.possessor)?));
         principals.extend(hands(after));
         principals.extend(before.iter().flat_map(hands));
         sights.extend(turns(before.as_ref(), after));
@@ -46,6 +53,7 @@ pub(super) fn see<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     work.effects.acquainted = acquainted(&principals, &concerned);
     work.effects.concerned = concerned.into_iter().collect();
     work.effects.sights = sights;
+    work.effects.lot_changes = changes;
     Ok(())
 }
 

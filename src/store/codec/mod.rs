@@ -10,6 +10,7 @@
 
 mod audit;
 mod campaign;
+mod fact;
 mod ledger;
 mod lot;
 mod lot_map;
