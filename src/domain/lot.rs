@@ -285,7 +285,8 @@ pub struct EventRecord {
     pub corrected_by: Option<EventId>,
 }
 
-/// One thing that an event did to a lot or transfer.
+/// One thing that an event did to a lot or transfer. What is seldom and long lies in a box: a
+/// replayed ledger holds one or two of these for every entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
     /// A lot was born with a mass.
@@ -299,7 +300,7 @@ pub enum Delta {
     /// A transfer was taken over as part: the new lot is also `Born`, the grams also `Drawn`.
     AcceptedPart(EventId),
     /// A transfer was taken over whole: the lot stood like this before.
-    AcceptedWhole(EventId, Standing),
+    AcceptedWhole(EventId, Box<Standing>),
     /// A transfer ended without happening.
     Closed(EventId),
     /// A hold was placed.
@@ -309,9 +310,9 @@ pub enum Delta {
     /// A campaign was opened.
     CampaignOpened(CampaignId),
     /// Lots were charged to it, as inputs and as additions: each is also `Drawn`.
-    CampaignCharged(CampaignId, Flow, Flow),
+    CampaignCharged(CampaignId, Box<Flow>, Box<Flow>),
     /// Lots were drawn from it, as outputs and as residues: each is also `Born`.
-    CampaignDrawn(CampaignId, Flow, Flow),
+    CampaignDrawn(CampaignId, Box<Flow>, Box<Flow>),
     /// It was closed.
     CampaignClosed(CampaignId),
     /// Grams of a lot's approval, named by its event, were used.
@@ -321,9 +322,9 @@ pub enum Delta {
     /// Grams of an account were claimed.
     Claimed(CreditKey, Grams),
     /// The discrepancy of a transfer was settled.
-    Settled(EventId, Settlement),
+    Settled(EventId, Box<Settlement>),
     /// A lot was counted.
-    Counted(LotId, Count),
+    Counted(LotId, Box<Count>),
 }
 
 /// What a settlement changed in the lot that had arrived.

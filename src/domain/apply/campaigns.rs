@@ -212,7 +212,7 @@ pub(super) fn charge<V: View>(work: &mut Work<'_, V>, charge: &ChargeCampaign) -
     campaign.owner = Some(owner);
     campaign.inputs.plus(&inputs);
     campaign.additions.plus(&additions);
-    work.delta(Delta::CampaignCharged(campaign.id, inputs, additions));
+    work.delta(Delta::CampaignCharged(campaign.id, inputs.into(), additions.into()));
     work.earn(&lots, &came)?;
     put(work, campaign);
     Ok(())
@@ -301,7 +301,7 @@ pub(super) fn draw<V: View>(work: &mut Work<'_, V>, draw: &DrawCampaign) -> Verd
         work.bear(new, said.unwrap_or_default(), right);
     }
     work.effects.movement = Some(movement);
-    work.delta(Delta::CampaignDrawn(campaign.id, outputs, residues));
+    work.delta(Delta::CampaignDrawn(campaign.id, outputs.into(), residues.into()));
     put(work, campaign);
     Ok(())
 }

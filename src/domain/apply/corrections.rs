@@ -100,8 +100,8 @@ fn lot_of<V: View>(work: &Work<'_, V>, delta: &Delta) -> Verdict<Option<LotId>, 
         | Delta::Held(lot, _)
         | Delta::Released(lot, _)
         | Delta::Counted(lot, _)
-        | Delta::ApprovalUsed(lot, ..)
-        | Delta::AcceptedWhole(_, Standing { lot, .. }) => *lot,
+        | Delta::ApprovalUsed(lot, ..) => *lot,
+        Delta::AcceptedWhole(_, before) => before.lot,
         Delta::Settled(_, before) => before.lot,
         Delta::Offered(offer) | Delta::AcceptedPart(offer) | Delta::Closed(offer) => {
             work.transfer(*offer)?.lot
@@ -170,7 +170,7 @@ fn undo<V: View>(
             work.put(lot);
             Ok(Ok(()))
         }
-        Delta::AcceptedWhole(offer, standing) => undo_move(work, record, *offer, *standing),
+        Delta::AcceptedWhole(offer, standing) => undo_move(work, record, *offer, **standing),
         Delta::Held(id, hold) => {
             let mut lot = work.lot(*id)?;
             let Some(position) = lot.holds.iter().position(|held| held.event == *hold) else {
@@ -204,7 +204,7 @@ fn undo<V: View>(
             if is_used || lot.holds.len() >= MAX_HOLDS {
                 return Ok(Err(lot.id));
             }
-            let is_undone = settlements::undo(work, record, *offer, *before)?;
+            let is_undone = settlements::undo(work, record, *offer, **before)?;
             Ok(if is_undone { Ok(()) } else { Err(lot.id) })
         }
         Delta::Counted(lot, count) => undo_count(work, record, *lot, count),

@@ -33,7 +33,7 @@ pub(super) fn stocktake<V: View>(work: &mut Work<'_, V>, count: &Stocktake) -> V
 
     let before = lot.contents.clone();
     let delta = Count { booked, counted, contents: before, tally: lot.tally };
-    work.delta(Delta::Counted(lot.id, delta));
+    work.delta(Delta::Counted(lot.id, delta.into()));
     if let Some(approval) = approval {
         work.use_approval(&mut lot, approval, counted);
     }

@@ -50,7 +50,7 @@ pub(super) fn settle<V: View>(
     let hold = lot.holds.remove(position);
     let booked = lot.remaining;
     let settlement = Settlement { lot: lot.id, hold, booked, agreed, initial: lot.initial_mass };
-    work.delta(Delta::Settled(offer, settlement));
+    work.delta(Delta::Settled(offer, settlement.into()));
     lot.remaining = agreed;
     if arrived.lot != transfer.lot {
         lot.initial_mass = agreed;

@@ -434,7 +434,7 @@ fn take_whole<V: View>(
         moved_at: lot.moved_at,
         loss: arrival.loss,
     };
-    work.delta(Delta::AcceptedWhole(transfer.offer, standing));
+    work.delta(Delta::AcceptedWhole(transfer.offer, standing.into()));
     lot.reserved = Grams::ZERO;
     lot.remaining = arrival.booked;
     lot.moved_at = work.moment.index;
