@@ -666,3 +666,7 @@ const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTE
 
 /// Entries that a flag names: of more, the newest.
 pub const MAX_EVIDENCE: usize = 64;
+/// Entries that the analyst takes over in one step: questions to the book wait as long.
+pub const ANALYST_STEP_ENTRIES: usize = 512;
+/// Between two looks of the analyst at what came: under load it takes over many at a time.
+pub const ANALYST_PAUSE_MS: u64 = 200;

@@ -24,7 +24,7 @@ struct Room {
 }
 
 /// The direction rule. An arrow never turns.
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     Room { name: "domain", rooms: &[], crates: &["thiserror", "uuid"], is_pure: true },
     Room {
         name: "wire",
@@ -49,6 +49,7 @@ const ROOMS: [Room; 11] = [
         is_pure: true,
     },
     Room { name: "provenance", rooms: &["domain"], crates: &["thiserror"], is_pure: true },
+    Room { name: "insight", rooms: &["domain", "provenance"], crates: &[], is_pure: true },
     Room {
         name: "verify",
         rooms: &["domain", "wire", "ledger", "provenance"],
@@ -80,13 +81,13 @@ const ROOMS: [Room; 11] = [
     },
     Room {
         name: "node",
-        rooms: &["domain", "wire", "ledger", "provenance", "store", "witness"],
+        rooms: &["domain", "wire", "ledger", "provenance", "insight", "store", "witness"],
         crates: &["bytes", "metrics", "rand", "thiserror", "tokio", "tracing"],
         is_pure: false,
     },
     Room {
         name: "api",
-        rooms: &["domain", "wire", "ledger", "provenance", "node"],
+        rooms: &["domain", "wire", "ledger", "provenance", "insight", "node"],
         crates: &[
             "arc_swap",
             "axum",
@@ -136,6 +137,7 @@ const ROOMS: [Room; 11] = [
             "wire",
             "ledger",
             "provenance",
+            "insight",
             "verify",
             "store",
             "witness",

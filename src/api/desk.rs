@@ -13,6 +13,7 @@ use super::identity::{Caller, Identity};
 use super::shares::call_of_this_task;
 use crate::domain::EntryCount;
 use crate::domain::PartyId;
+use crate::insight::Book;
 use crate::limits::MAX_CONCURRENT_READS;
 use crate::node::{Asker, Node, Reader};
 
@@ -48,6 +49,16 @@ impl Desk {
     {
         let reader = self.node.reader();
         seated(&self.seats, move || work(&reader)).await
+    }
+
+    /// Asks the book, on a thread that may block, as [`Desk::read`] does.
+    pub async fn ask<T, F>(&self, question: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Book, &Reader) -> Result<T, Failure> + Send + 'static,
+    {
+        let (analyst, reader) = (self.node.analyst(), self.node.reader());
+        seated(&self.seats, move || analyst.ask(|book| question(book, &reader))?).await
     }
 
     /// Runs an append in a task of its own: a caller that hangs up drops its call and not the

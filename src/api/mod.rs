@@ -10,6 +10,7 @@
 //! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
 //! `docs/REASONS.md`.
 
+mod anomalies;
 mod as_of;
 mod beside;
 mod campaigns;
@@ -35,6 +36,7 @@ pub mod pages;
 pub mod policy;
 mod rates;
 mod registry;
+mod reports;
 mod shares;
 #[cfg(test)]
 mod tests;
@@ -61,7 +63,7 @@ use shares::Shares;
 use crate::domain::TimeMs;
 use crate::domain::party::PartyState;
 use crate::domain::vocabulary::PartyRole;
-use crate::limits::{BUNDLE_REPLY_BYTES, MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
+use crate::limits::{ANALYST_PAUSE_MS, BUNDLE_REPLY_BYTES, MAX_REPLY_BYTES, MAX_REQUEST_BYTES};
 use crate::node::Node;
 use crate::node::clock::{Clock, SystemClock};
 use crate::wire::DESCRIPTORS;
@@ -74,10 +76,18 @@ use crate::wire::v1::lot_service_server::{LotServiceServer, SERVICE_NAME as LOT_
 use crate::wire::v1::registry_service_server::{
     RegistryServiceServer, SERVICE_NAME as REGISTRY_SERVICE,
 };
+use crate::wire::v1::report_service_server::{ReportServiceServer, SERVICE_NAME as REPORT_SERVICE};
 
 /// The names under which health tells how the service is; the empty one stands for all.
-const HEALTH_NAMES: [&str; 6] =
-    ["", DISCLOSURE_SERVICE, DRAFT_SERVICE, LEDGER_SERVICE, LOT_SERVICE, REGISTRY_SERVICE];
+const HEALTH_NAMES: [&str; 7] = [
+    "",
+    DISCLOSURE_SERVICE,
+    DRAFT_SERVICE,
+    LEDGER_SERVICE,
+    LOT_SERVICE,
+    REGISTRY_SERVICE,
+    REPORT_SERVICE,
+];
 
 /// Why the service does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +120,7 @@ pub async fn serve_at(
     let gate = gate(&node, &listener, shares.clone(), clock);
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let watches = watch::Watches::new(stopping.clone());
+    let analysis = tokio::spawn(analyse(node.clone(), stopping.clone()));
     let app = front(gate.layer(services(node, &health, watches)?));
     let until_shutdown = async {
         shutdown.await;
@@ -119,8 +130,30 @@ pub async fn serve_at(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = listener.welcome(app, shares, stopping) => Ok(()),
-        () = until_shutdown => Ok(()),
+        () = listener.welcome(app, shares, stopping) => {}
+        () = until_shutdown => {}
+    }
+    // What it had taken over it takes over again at the next start.
+    analysis.abort();
+    Ok(())
+}
+
+/// Keeps the book near the head, so that whoever asks it has little to wait for. A book that cannot
+/// be kept is told in the log, and to whoever asks; nothing else waits for it.
+async fn analyse(node: Node, mut stopping: tokio::sync::watch::Receiver<bool>) {
+    let mut growth = node.reader().growth();
+    loop {
+        let analyst = node.analyst();
+        let caught_up = tokio::task::spawn_blocking(move || analyst.catch_up()).await;
+        if let Ok(Err(fault)) = caught_up {
+            tracing::error!(%fault, "the book of balances and flags cannot be kept");
+        }
+        let pause = std::time::Duration::from_millis(ANALYST_PAUSE_MS);
+        tokio::select! {
+            changed = growth.changed() => if changed.is_err() { return },
+            _ = stopping.changed() => return,
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -187,7 +220,12 @@ fn services(
                 .max_encoding_message_size(MAX_REPLY_BYTES),
         )
         .add_service(
-            RegistryServiceServer::new(registry::RegistryDesk(desk))
+            RegistryServiceServer::new(registry::RegistryDesk(desk.clone()))
+                .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(MAX_REPLY_BYTES),
+        )
+        .add_service(
+            ReportServiceServer::new(reports::ReportDesk(desk))
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
                 .max_encoding_message_size(MAX_REPLY_BYTES),
         );

@@ -161,6 +161,8 @@ pub const POLICY: &[Row] = &[
     member("urbanmine.v1.RegistryService/ListParties").page(),
     member("urbanmine.v1.RegistryService/ListSites").page(),
     overseer("urbanmine.v1.RegistryService/ListWaivers").page(),
+    audit("urbanmine.v1.ReportService/GetAnomaly").small(),
+    audit("urbanmine.v1.ReportService/ListAnomalies").page(),
 ];
 
 /// A call that has a row.

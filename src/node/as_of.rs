@@ -170,7 +170,7 @@ impl Reader {
         Ok(false)
     }
 
-    fn tables_text(&self, set: Hash32) -> Result<String, ReadFault> {
+    pub(super) fn tables_text(&self, set: Hash32) -> Result<String, ReadFault> {
         let mut text = Vec::new();
         for chunk in 0..MAX_TABLE_CHUNKS {
             match self.store.table_chunk(set, chunk)? {

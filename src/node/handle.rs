@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::admission::{Admitted, admit};
+use super::analyst::Analyst;
 use super::clock::Clock;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
@@ -42,6 +43,7 @@ struct Inner {
     jobs: Arc<Semaphore>,
     drafts: Arc<Drafts>,
     vault: Arc<Vault>,
+    analyst: Arc<Analyst>,
 }
 
 /// A recorded event.
@@ -63,6 +65,8 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::clone(&writer.clock);
         let drafts = Arc::new(Drafts::open(Arc::clone(&store), Arc::clone(&clock))?);
         let vault = Arc::new(Vault::open(Arc::clone(&store))?);
+        let reader = Reader::new(Arc::clone(&store), Arc::clone(&shared), Arc::clone(&clock));
+        let analyst = Arc::new(Analyst::new(reader));
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -76,6 +80,7 @@ impl Node {
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
             drafts,
             vault,
+            analyst,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -176,6 +181,11 @@ impl Node {
     ) -> Option<Result<T, OpeningFault>> {
         let vault = Arc::clone(&self.inner.vault);
         self.in_background(move || work(&vault)).await
+    }
+
+    /// The book of the ledger: balances and flags.
+    pub fn analyst(&self) -> Arc<Analyst> {
+        Arc::clone(&self.inner.analyst)
     }
 
     /// What can be read.

@@ -10,6 +10,7 @@
 //! *See:* `docs/ARCHITECTURE.md`, walkthrough *a melt is recorded*, for the path of an event.
 
 pub mod admission;
+pub mod analyst;
 pub mod as_of;
 pub mod clock;
 pub mod collector;
@@ -33,6 +34,7 @@ pub mod writer;
 pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
 pub use crate::store::Page;
 pub use admission::{Admitted, admit};
+pub use analyst::Analyst;
 pub use as_of::{AsOf, TablesAsOf};
 pub use clock::{Clock, SystemClock};
 pub use collector::{CollectFault, Collector, Cosigned};

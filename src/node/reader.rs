@@ -11,6 +11,7 @@ use crate::domain::audit::{Acknowledgement, Attestation};
 use crate::domain::campaign::{Campaign, CampaignStatus};
 use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
+use crate::domain::fact::Fact;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
 use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
@@ -219,6 +220,16 @@ impl Reader {
         let found = self.store.entries(from, count)?;
         let indexes = (from.0..).map(EntryIndex);
         Ok(indexes.zip(found).collect())
+    }
+
+    /// What entries changed, from one on and below a size; at most so many.
+    pub fn facts(
+        &self,
+        from: EntryIndex,
+        size: EntryCount,
+        max: usize,
+    ) -> Result<Vec<Fact>, ReadFault> {
+        Ok(self.store.facts(from, size, max)?)
     }
 
     /// The receipt of an entry: against its group's end checkpoint, so it is the same for ever.

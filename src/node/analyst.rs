@@ -1,0 +1,123 @@
+//! The book of the ledger, kept beside the write path: it reads what is committed, and the writer
+//! waits for none of it.
+//!
+//! The book lies in memory and can be made again from the entries at any time. Whoever asks it
+//! brings it up to the last checkpoint first, so an answer is never older than its question.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::reader::{ReadFault, Reader};
+use crate::domain::fact::Fact;
+use crate::domain::{EntryCount, EntryIndex, Event, Hash32, Tables};
+use crate::insight::{Book, Seen};
+use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::envelope::Envelope;
+use crate::limits::ANALYST_STEP_ENTRIES;
+use crate::wire::decode_event;
+
+/// Keeps the book.
+pub struct Analyst {
+    reader: Reader,
+    kept: RwLock<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    book: Book,
+    /// Table sets that were read, by hash. A ledger has few.
+    tables: BTreeMap<Hash32, Arc<Tables>>,
+    /// Everything before it was read.
+    next: EntryIndex,
+}
+
+impl Analyst {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self { reader, kept: RwLock::default() }
+    }
+
+    /// Asks the book, which is brought up to the last checkpoint before. What another call holds is
+    /// waited for; nothing is held afterwards.
+    pub fn ask<T>(&self, question: impl FnOnce(&Book) -> T) -> Result<T, ReadFault> {
+        self.catch_up()?;
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(question(&kept.book))
+    }
+
+    /// Takes over every entry under the last checkpoint. Steps are short, so that questions of
+    /// others come in between.
+    pub fn catch_up(&self) -> Result<EntryCount, ReadFault> {
+        let size = self.reader.size();
+        loop {
+            let reached = self.kept.read().unwrap_or_else(PoisonError::into_inner).next;
+            if reached.0 >= size.0 {
+                return Ok(size);
+            }
+            // A step that panicked left a book that ends at an entry, or in the middle of one: it
+            // is made anew.
+            let mut kept = self.kept.write().unwrap_or_else(|poisoned| {
+                let mut kept = poisoned.into_inner();
+                *kept = Kept::default();
+                kept
+            });
+            self.kept.clear_poison();
+            self.step(&mut kept, size)?;
+        }
+    }
+
+    fn step(&self, kept: &mut Kept, size: EntryCount) -> Result<(), ReadFault> {
+        let from = kept.next;
+        let entries = self.reader.entries(from, ANALYST_STEP_ENTRIES)?;
+        let Some(&(last, _)) = entries.last() else {
+            kept.next = EntryIndex(size.0);
+            return Ok(());
+        };
+        let end = EntryCount(last.next().0);
+        let facts = self.reader.facts(from, end, ANALYST_STEP_ENTRIES)?;
+        let mut facts: BTreeMap<EntryIndex, Fact> =
+            facts.into_iter().map(|fact| (fact.index, fact)).collect();
+        for (index, bytes) in entries {
+            let entry = Entry::parse(&bytes).map_err(|fault| unreadable(&fault))?;
+            if let Some(event) = event_of(&entry)? {
+                let fact = facts.remove(&index).unwrap_or_else(|| bare(index, &entry));
+                let tables = self.tables(kept, entry.tables_hash)?;
+                let tables_hash = entry.tables_hash;
+                let seen = Seen { event: &event, fact: &fact, tables: &tables, tables_hash };
+                kept.book.absorb(&seen);
+            }
+            kept.next = index.next();
+        }
+        kept.book.reach(end);
+        Ok(())
+    }
+
+    fn tables(&self, kept: &mut Kept, hash: Hash32) -> Result<Arc<Tables>, ReadFault> {
+        if let Some(tables) = kept.tables.get(&hash) {
+            return Ok(Arc::clone(tables));
+        }
+        let text = self.reader.tables_text(hash)?;
+        // Until they are published, nothing is recorded that a rule looks at.
+        let Ok(tables) = Tables::parse(&text) else { return Ok(Arc::default()) };
+        let tables = Arc::new(tables);
+        kept.tables.insert(hash, Arc::clone(&tables));
+        Ok(tables)
+    }
+}
+
+/// What an entry changed that changed nothing beside what its event says.
+fn bare(index: EntryIndex, entry: &Entry) -> Fact {
+    let recorded_at = entry.recorded_at;
+    Fact { index, recorded_at, lots: Vec::new(), stock: None, flags: Vec::new(), undoes: None }
+}
+
+fn event_of(entry: &Entry) -> Result<Option<Event>, ReadFault> {
+    if entry.kind == EntryKind::Statement {
+        return Ok(None);
+    }
+    let envelope = Envelope::parse(&entry.envelope).map_err(|fault| unreadable(&fault))?;
+    decode_event(&envelope.payload).map(Some).map_err(|fault| unreadable(&fault))
+}
+
+fn unreadable(fault: &dyn std::fmt::Display) -> ReadFault {
+    ReadFault::Entry(fault.to_string())
+}
