@@ -4,25 +4,20 @@ use super::convert::{missing, optional, raw, raw_or_none};
 use super::errors::Failure;
 use super::pages::{List, cut, page_size};
 use crate::domain::audit::Acknowledgement;
-use crate::domain::{CampaignId, EntryIndex, LotId, PartyId, SiteId};
+use crate::domain::{CampaignId, EntryCount, EntryIndex, LotId, PartyId, SiteId};
 use crate::insight::{Anomaly, Book, Number, Rule, Severity, Unit};
-use crate::limits::{MAX_PAGE_SIZE, MAX_SHORT_TEXT_BYTES};
-use crate::node::Reader;
+use crate::limits::MAX_SHORT_TEXT_BYTES;
 use crate::wire::v1;
 
 /// One flag.
-pub fn one(
-    book: &Book,
-    reader: &Reader,
-    request: &v1::GetAnomalyRequest,
-) -> Result<v1::GetAnomalyResponse, Failure> {
+pub fn one(book: &Book, request: &v1::GetAnomalyRequest) -> Result<v1::GetAnomalyResponse, Failure> {
     let id = &request.anomaly_id;
     if id.is_empty() || id.len() > MAX_SHORT_TEXT_BYTES {
         return Err(Failure::field("anomaly_id", "as A5-120-0", id.len().to_string()));
     }
     let found = book.anomalies().iter().find(|anomaly| anomaly.id == *id);
     let anomaly = found.ok_or_else(|| missing("anomaly", id))?;
-    Ok(v1::GetAnomalyResponse { anomaly: Some(told(anomaly, &seen_by(reader, anomaly)?)) })
+    Ok(v1::GetAnomalyResponse { anomaly: Some(told(anomaly, &book.acknowledgements(id, book.size()))) })
 }
 
 /// What a list lets pass.
@@ -63,9 +58,9 @@ impl Filter {
     }
 
     /// What was not known yet as of the asked entry is not told.
-    fn as_then(&self, mut it: v1::Anomaly) -> v1::Anomaly {
+    fn as_then(&self, book: &Book, anomaly: &Anomaly) -> v1::Anomaly {
+        let mut it = told(anomaly, &book.acknowledgements(&anomaly.id, EntryCount(self.size)));
         it.corrected_entry_index = it.corrected_entry_index.filter(|at| *at < self.size);
-        it.acknowledgements.retain(|seen| seen.entry_index < self.size);
         it
     }
 }
@@ -73,7 +68,6 @@ impl Filter {
 /// A page of flags, in the order in which they were raised.
 pub fn page(
     book: &Book,
-    reader: &Reader,
     request: &v1::ListAnomaliesRequest,
 ) -> Result<v1::ListAnomaliesResponse, Failure> {
     let filter = Filter::parse(request)?;
@@ -85,7 +79,7 @@ pub fn page(
     let (mut found, mut places) = (Vec::new(), Vec::new());
     let all = book.anomalies().iter().enumerate().skip(begin);
     for (place, anomaly) in all.filter(|(_, anomaly)| filter.lets(anomaly)) {
-        let told = filter.as_then(told(anomaly, &seen_by(reader, anomaly)?));
+        let told = filter.as_then(book, anomaly);
         if request.only_open && !told.acknowledgements.is_empty() {
             continue;
         }
@@ -100,11 +94,6 @@ pub fn page(
         list.token(&after.to_be_bytes())
     });
     Ok(v1::ListAnomaliesResponse { anomalies: found, next_page_token: next.unwrap_or_default() })
-}
-
-fn seen_by(reader: &Reader, anomaly: &Anomaly) -> Result<Vec<Acknowledgement>, Failure> {
-    let max = usize::try_from(MAX_PAGE_SIZE).unwrap_or(usize::MAX);
-    Ok(reader.acknowledgements(&anomaly.id, max)?)
 }
 
 fn rule(number: u32) -> Result<Option<Rule>, Failure> {
@@ -151,13 +140,13 @@ impl From<Unit> for v1::NumberUnit {
     }
 }
 
-fn told(anomaly: &Anomaly, seen: &[Acknowledgement]) -> v1::Anomaly {
+fn told(anomaly: &Anomaly, seen: &[&Acknowledgement]) -> v1::Anomaly {
     let number = |it: &Number| v1::AnomalyNumber {
         name: it.name.to_owned(),
         value: it.value.to_string(),
         unit: v1::NumberUnit::from(it.unit).into(),
     };
-    let acknowledged = |it: &Acknowledgement| v1::AnomalyAcknowledgement {
+    let acknowledged = |it: &&Acknowledgement| v1::AnomalyAcknowledgement {
         party_id: raw(it.by.as_bytes()),
         note: it.note.clone(),
         entry_index: it.index.0,

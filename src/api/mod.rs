@@ -10,7 +10,7 @@
 //! *See:* `proto/urbanmine/v1/*_service.proto` and `errors.proto`, which are the manual;
 //! `docs/REASONS.md`.
 
-mod anomalies;
+pub mod anomalies;
 mod as_of;
 mod beside;
 mod campaigns;

@@ -21,7 +21,7 @@ impl ReportService for ReportDesk {
     ) -> Answer<v1::ListAnomaliesResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        let asked = self.0.ask(move |book, reader| anomalies::page(book, reader, &request));
+        let asked = self.0.ask(move |book| anomalies::page(book, &request));
         answer(id, asked.await)
     }
 
@@ -31,7 +31,7 @@ impl ReportService for ReportDesk {
     ) -> Answer<v1::GetAnomalyResponse> {
         let id = id_of(&request);
         let request = request.into_inner();
-        let asked = self.0.ask(move |book, reader| anomalies::one(book, reader, &request));
+        let asked = self.0.ask(move |book| anomalies::one(book, &request));
         answer(id, asked.await)
     }
 }

@@ -18,6 +18,7 @@ use crate::wire::v1::draft_service_client::DraftServiceClient;
 use crate::wire::v1::ledger_service_client::LedgerServiceClient;
 use crate::wire::v1::lot_service_client::LotServiceClient;
 use crate::wire::v1::registry_service_client::RegistryServiceClient;
+use crate::wire::v1::report_service_client::ReportServiceClient;
 use crate::wire::v1::{AppendedEvent, BatchAppendEventsRequest};
 
 /// The environment variable that holds a token.
@@ -73,6 +74,8 @@ pub struct Client {
     pub drafts: DraftServiceClient<Line>,
     /// Openings of private facts.
     pub disclosures: DisclosureServiceClient<Line>,
+    /// Balances, reports, flags.
+    pub reports: ReportServiceClient<Line>,
 }
 
 impl Client {
@@ -106,7 +109,8 @@ impl Client {
                 .max_decoding_message_size(MAX_REPLY_BYTES),
             drafts: DraftServiceClient::new(line.clone())
                 .max_decoding_message_size(MAX_REPLY_BYTES),
-            disclosures: DisclosureServiceClient::new(line),
+            disclosures: DisclosureServiceClient::new(line.clone()),
+            reports: ReportServiceClient::new(line).max_decoding_message_size(MAX_REPLY_BYTES),
         })
     }
 

@@ -7,6 +7,7 @@
 //!
 //! *See:* `README.md` for a tour. stdout is data, stderr is talk; `--json` everywhere.
 
+pub mod anomalies;
 pub mod backup;
 pub mod bundle;
 pub mod campaign;
@@ -22,6 +23,7 @@ pub mod export;
 mod export_source;
 mod export_target;
 pub mod init;
+mod insight;
 pub mod keyfile;
 pub mod keygen;
 mod log;
@@ -88,6 +90,8 @@ enum Command {
     Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
+    /// List what cannot be true, or is hard to believe.
+    Anomalies(Box<anomalies::AnomaliesArgs>),
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
@@ -170,6 +174,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Anomalies(args) => anomalies::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Monitor(args) => monitor::run(&args),

@@ -8,6 +8,7 @@ use super::anomaly::Anomaly;
 use super::posting::{Account, Amounts, Code, postings};
 use super::registry::Registry;
 use super::rules::Rules;
+use crate::domain::audit::Acknowledgement;
 use crate::domain::event::{Event, OfferTransfer};
 use crate::domain::fact::Fact;
 use crate::domain::vocabulary::{InvoiceClass, TransferScope};
@@ -117,6 +118,8 @@ pub struct Book {
     corrected: BTreeMap<EntryIndex, EntryIndex>,
     rules: Rules,
     anomalies: Vec<Anomaly>,
+    /// Everything that was said of flags, in ledger order, by the id of the flag.
+    acknowledgements: BTreeMap<String, Vec<Acknowledgement>>,
 }
 
 impl Book {
@@ -163,6 +166,14 @@ impl Book {
     /// Every flag so far, in the order in which they could be told.
     pub fn anomalies(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    /// What each party had said last of a flag under so many entries, ascending by party.
+    pub fn acknowledgements(&self, id: &str, size: EntryCount) -> Vec<&Acknowledgement> {
+        let said = self.acknowledgements.get(id).map_or(&[][..], Vec::as_slice);
+        let known = said.iter().filter(|it| it.index.0 < size.0);
+        let latest: BTreeMap<PartyId, &Acknowledgement> = known.map(|it| (it.by, it)).collect();
+        latest.into_values().collect()
     }
 
     /// The entry that declared an entry an error.
@@ -329,6 +340,12 @@ impl Book {
                     ..first
                 };
                 self.offers.insert(event.id, back);
+            }
+            Body::AcknowledgeAnomaly(said) => {
+                let (by, occurred_at) = (event.actor, event.occurred_at);
+                let (anomaly, note) = (said.anomaly.clone(), said.note.clone());
+                let it = Acknowledgement { anomaly, by, note, event: event.id, index, occurred_at };
+                self.acknowledgements.entry(said.anomaly.clone()).or_default().push(it);
             }
             Body::OpenCampaign(said) => {
                 let Some(site) = event.site else { return };

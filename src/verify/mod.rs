@@ -51,6 +51,7 @@ mod prepare;
 mod receipt;
 mod replay;
 mod report;
+mod retold;
 mod roots;
 mod sequence;
 mod verifier;
@@ -65,6 +66,7 @@ pub use prepare::{Ahead, KnownKeys, Prepared, prepare};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Fork, Report, Verdict, Weight};
+pub use retold::Retold;
 pub use verifier::{GroupInput, Pins, Progress, Remembered, Verifier};
 
 /// An error with what caused it, on one line.

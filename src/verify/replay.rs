@@ -10,11 +10,13 @@ use super::keys::LedgerKeys;
 use super::lot_map::LotMap;
 use super::prepare::{Known, KnownKeys, Parsed, Payload};
 use super::report::{FindingKind, Findings};
+use super::retold::{Listener, Retold};
 use super::told;
 use super::verifier::Pins;
 use crate::domain::apply::{RULES_VERSION, Refusal, rotate_ledger_key};
 use crate::domain::effects::{Effects, LotLink};
 use crate::domain::event::Genesis;
+use crate::domain::fact::Fact;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
 use crate::domain::subject::{Recorder, Subject};
@@ -69,6 +71,8 @@ pub(super) struct Replay {
     lots_stated_at: Option<EntryIndex>,
     /// The entry that is told step by step.
     explained: Option<Explained>,
+    /// Who hears of every entry that held.
+    listener: Option<Listener>,
 }
 
 impl Replay {
@@ -115,6 +119,11 @@ impl Replay {
     /// Keeps what entries rest on, from now on.
     pub(super) fn keep_history(&mut self) {
         self.rests.get_or_insert_default();
+    }
+
+    /// Tells every entry that holds, from now on.
+    pub(super) fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
     }
 
     /// Tells one entry step by step, when it comes.
@@ -266,6 +275,11 @@ impl Replay {
         let effects = self.apply(at, entry, signed, findings)?;
         check_links(at, &entry.links, &effects.links, findings);
         self.lots.note(at, &effects.links);
+        if let Some(listener) = &mut self.listener {
+            let fact = Fact::of(entry.index, entry.recorded_at, event.id, &effects);
+            let (tables, tables_hash) = (self.tables.as_deref(), entry.tables_hash);
+            listener.tell(&Retold { event, fact: &fact, tables, tables_hash });
+        }
         self.state.absorb(&effects, event.id);
         if self.rests.is_none() {
             history::forget(&mut self.state);

@@ -8,6 +8,7 @@ use super::history::Story;
 use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, prepare};
 use super::replay::{Identity, Replay};
 use super::report::{FindingKind, Findings, Report};
+use super::retold::{Listener, Retold};
 use super::roots::RootStack;
 use super::sequence::{Continuity, Sequence};
 use super::told;
@@ -114,6 +115,11 @@ impl Verifier {
             findings: Findings::default(),
             bytes: 0,
         }
+    }
+
+    /// Has somebody hear of every entry that holds, from now on.
+    pub fn listen(&mut self, hear: impl FnMut(&Retold<'_>) + Send + 'static) {
+        self.replay.listen(Listener::new(hear));
     }
 
     /// Keeps what entries rest on and what they did to metal, for [`Verifier::story`]. To be asked

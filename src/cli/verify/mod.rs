@@ -35,7 +35,8 @@ use crate::ledger::{Policy, SignedCheckpoint};
 use crate::limits::MAX_RECEIPT_BYTES;
 use crate::store::read_cosigned;
 use crate::verify::{
-    Finding, FindingKind, Pins, Remembered, Report, Verdict, Verifier, Weight, judge_cosignatures,
+    Finding, FindingKind, Pins, Remembered, Report, Retold, Verdict, Verifier, Weight,
+    judge_cosignatures,
 };
 use crew::Source;
 pub(super) use print::{checkpoint_json, print, report_json};
@@ -439,6 +440,29 @@ impl Judged {
 /// Reads the journal and the guard's checkpoint; takes no lock.
 pub fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
     Ok(judge_data(data, guard, Verifier::new(pins))?.0)
+}
+
+/// Verifies a data directory or an export, and has somebody hear of every entry that holds.
+pub(super) fn retell(
+    from: &Ledgers,
+    pins: Pins,
+    hear: impl FnMut(&Retold<'_>) + Send + 'static,
+) -> anyhow::Result<Judged> {
+    let mut verifier = Verifier::new(pins);
+    verifier.listen(hear);
+    Ok(match from {
+        Ledgers::Data(dir) => judge_data(dir, None, verifier)?.0,
+        Ledgers::Export(dir) => judge_export(&open_export(dir)?, verifier)?.0,
+    })
+}
+
+/// A whole ledger, without its service.
+#[derive(Debug, Clone)]
+pub(super) enum Ledgers {
+    /// A data directory.
+    Data(PathBuf),
+    /// An export.
+    Export(PathBuf),
 }
 
 /// Reads an export, entries and tiles.

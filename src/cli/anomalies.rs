@@ -1,0 +1,187 @@
+//! `urbanmine anomalies`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::client::Refused;
+use super::insight::{FromArgs, refused};
+use super::names::{id_bytes, id_text};
+use super::output::{hex, print_json, table, time};
+use super::runtime;
+use crate::api::anomalies::page;
+use crate::insight::Rule;
+use crate::limits::MAX_PAGE_SIZE;
+use crate::wire::v1;
+
+/// List what cannot be true, or is hard to believe: flags of the rules A1 to A17.
+#[derive(Debug, Args)]
+pub struct AnomaliesArgs {
+    #[command(flatten)]
+    from: FromArgs,
+    /// Of this rule, e.g. A5.
+    #[arg(long, value_parser = rule_of)]
+    rule: Option<u32>,
+    /// This severity and those above it: low, medium, high or severe.
+    #[arg(long, value_parser = severity_of)]
+    severity: Option<v1::Severity>,
+    /// About this party: a UUID, or `@name` of the sample.
+    #[arg(long)]
+    party: Option<String>,
+    /// At this site.
+    #[arg(long)]
+    site: Option<String>,
+    /// About this lot.
+    #[arg(long)]
+    lot: Option<String>,
+    /// About this campaign.
+    #[arg(long)]
+    campaign: Option<String>,
+    /// As of this entry; what came later does not count.
+    #[arg(long, value_name = "INDEX")]
+    as_of_entry: Option<u64>,
+    /// Only those that nobody has acknowledged.
+    #[arg(long)]
+    open: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &AnomaliesArgs) -> anyhow::Result<ExitCode> {
+    let request = v1::ListAnomaliesRequest {
+        page_size: MAX_PAGE_SIZE,
+        rule: args.rule.unwrap_or_default(),
+        min_severity: args.severity.unwrap_or_default().into(),
+        party_id: id_of(args.party.as_deref())?,
+        site_id: id_of(args.site.as_deref())?,
+        lot_id: id_of(args.lot.as_deref())?,
+        campaign_id: id_of(args.campaign.as_deref())?,
+        as_of_entry_index: args.as_of_entry,
+        only_open: args.open,
+        ..v1::ListAnomaliesRequest::default()
+    };
+    let (found, code) = match args.from.fold()? {
+        Some(folded) => {
+            let code = folded.tell();
+            let ask = |request: &_| page(&folded.book, request).map_err(refused);
+            (all(request, ask)?, code)
+        }
+        None => (asked(args, request)?, ExitCode::SUCCESS),
+    };
+    if args.json {
+        let all: Vec<Json> = found.iter().map(anomaly_json).collect();
+        print_json(&json!({ "anomalies": all }))?;
+    } else {
+        print(&found);
+    }
+    Ok(code)
+}
+
+fn asked(
+    args: &AnomaliesArgs,
+    request: v1::ListAnomaliesRequest,
+) -> anyhow::Result<Vec<v1::Anomaly>> {
+    let runtime = runtime()?;
+    let mut client = runtime.block_on(args.from.client())?;
+    all(request, |request| {
+        let reply = runtime.block_on(client.reports.list_anomalies(request.clone()));
+        Ok(reply.map_err(|it| Refused::of(&it))?.into_inner())
+    })
+}
+
+/// Every page; the token changes with each.
+fn all(
+    mut request: v1::ListAnomaliesRequest,
+    mut ask: impl FnMut(&v1::ListAnomaliesRequest) -> anyhow::Result<v1::ListAnomaliesResponse>,
+) -> anyhow::Result<Vec<v1::Anomaly>> {
+    let mut found = Vec::new();
+    loop {
+        let page = ask(&request)?;
+        found.extend(page.anomalies);
+        // The same token again would never end.
+        if page.next_page_token.is_empty() || page.next_page_token == request.page_token {
+            return Ok(found);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+fn rule_of(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix(['A', 'a']).and_then(|digits| digits.parse::<u8>().ok());
+    let rule = number.and_then(Rule::from_number);
+    rule.map(|rule| rule.number().into()).ok_or_else(|| format!("{text} is none of A1 to A17"))
+}
+
+fn severity_of(text: &str) -> Result<v1::Severity, String> {
+    v1::Severity::from_str_name(&format!("SEVERITY_{}", text.to_ascii_uppercase()))
+        .filter(|severity| *severity != v1::Severity::Unspecified)
+        .ok_or_else(|| format!("{text} is none of low, medium, high, severe"))
+}
+
+fn id_of(text: Option<&str>) -> anyhow::Result<bytes::Bytes> {
+    match text {
+        None => Ok(bytes::Bytes::new()),
+        Some(text) => Ok(bytes::Bytes::copy_from_slice(&id_bytes(text)?)),
+    }
+}
+
+fn severity(anomaly: &v1::Anomaly) -> &'static str {
+    anomaly.severity().as_str_name().trim_start_matches("SEVERITY_")
+}
+
+fn unit(number: &v1::AnomalyNumber) -> &'static str {
+    number.unit().as_str_name().trim_start_matches("NUMBER_UNIT_")
+}
+
+fn anomaly_json(it: &v1::Anomaly) -> Json {
+    let number = |it: &v1::AnomalyNumber| json!({ "name": it.name, "value": it.value, "unit": unit(it) });
+    let seen = |it: &v1::AnomalyAcknowledgement| {
+        json!({ "party_id": id_text(&it.party_id), "note": it.note,
+                "entry_index": it.entry_index, "occurred_at_ms": it.occurred_at_ms })
+    };
+    json!({
+        "anomaly_id": it.anomaly_id,
+        "rule": format!("A{}", it.rule),
+        "variant": it.variant,
+        "severity": severity(it),
+        "raised_entry_index": it.raised_entry_index,
+        "occurred_at_ms": it.occurred_at_ms,
+        "party_id": id_text(&it.party_id),
+        "site_id": id_text(&it.site_id),
+        "lot_id": id_text(&it.lot_id),
+        "campaign_id": id_text(&it.campaign_id),
+        "entry_indexes": it.entry_indexes,
+        "numbers": it.numbers.iter().map(number).collect::<Vec<_>>(),
+        "tables_sha256": hex(&it.tables_hash),
+        "corrected_entry_index": it.corrected_entry_index,
+        "acknowledgements": it.acknowledgements.iter().map(seen).collect::<Vec<_>>(),
+    })
+}
+
+fn print(found: &[v1::Anomaly]) {
+    let mut rows = table(&["flag", "severity", "what", "when", "about", "numbers", "entries"]);
+    for it in found {
+        let about = [&it.lot_id, &it.campaign_id, &it.site_id, &it.party_id];
+        let about = about.iter().find(|id| !id.is_empty()).map(|id| id_text(id));
+        let numbers: Vec<String> = it
+            .numbers
+            .iter()
+            .map(|number| format!("{} {} {}", number.name, number.value, unit(number)))
+            .collect();
+        let entries: Vec<String> = it.entry_indexes.iter().map(u64::to_string).collect();
+        let seen = if it.acknowledgements.is_empty() { "" } else { " (seen)" };
+        rows.add_row([
+            format!("{}{seen}", it.anomaly_id),
+            severity(it).to_ascii_lowercase(),
+            it.variant.clone(),
+            time(it.occurred_at_ms),
+            about.unwrap_or_default(),
+            numbers.join("\n"),
+            entries.join(" "),
+        ]);
+    }
+    println!("{rows}");
+    eprintln!("{} flags", found.len());
+}
