@@ -78,9 +78,8 @@ fn little_is_left_for_adjustments_and_campaigns_balance() {
     });
     // Mass is never adjusted: every column of it is a rule's.
     let mass = |column| {
-        let wanted = book.totals(book.size(), None, |it| {
-            it.column == column && it.measure == Measure::Mass
-        });
+        let wanted =
+            book.totals(book.size(), None, |it| it.column == column && it.measure == Measure::Mass);
         wanted.iter().map(|(_, grams)| *grams).sum::<i128>()
     };
     assert_eq!(mass(Column::Adjusted), 0);

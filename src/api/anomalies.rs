@@ -10,14 +10,19 @@ use crate::limits::MAX_SHORT_TEXT_BYTES;
 use crate::wire::v1;
 
 /// One flag.
-pub fn one(book: &Book, request: &v1::GetAnomalyRequest) -> Result<v1::GetAnomalyResponse, Failure> {
+pub fn one(
+    book: &Book,
+    request: &v1::GetAnomalyRequest,
+) -> Result<v1::GetAnomalyResponse, Failure> {
     let id = &request.anomaly_id;
     if id.is_empty() || id.len() > MAX_SHORT_TEXT_BYTES {
         return Err(Failure::field("anomaly_id", "as A5-120-0", id.len().to_string()));
     }
     let found = book.anomalies().iter().find(|anomaly| anomaly.id == *id);
     let anomaly = found.ok_or_else(|| missing("anomaly", id))?;
-    Ok(v1::GetAnomalyResponse { anomaly: Some(told(anomaly, &book.acknowledgements(id, book.size()))) })
+    Ok(v1::GetAnomalyResponse {
+        anomaly: Some(told(anomaly, &book.acknowledgements(id, book.size()))),
+    })
 }
 
 /// What a list lets pass.
@@ -71,7 +76,8 @@ pub fn page(
     request: &v1::ListAnomaliesRequest,
 ) -> Result<v1::ListAnomaliesResponse, Failure> {
     let filter = Filter::parse(request)?;
-    let asked = v1::ListAnomaliesRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+    let asked =
+        v1::ListAnomaliesRequest { page_size: 0, page_token: String::new(), ..request.clone() };
     let list = List::new("ListAnomalies", &[&prost::Message::encode_to_vec(&asked)]);
     let begin = list.cursor::<8>(&request.page_token)?.map_or(0, u64::from_be_bytes);
     let begin = usize::try_from(begin).unwrap_or(usize::MAX);

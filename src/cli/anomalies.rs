@@ -136,7 +136,8 @@ fn unit(number: &v1::AnomalyNumber) -> &'static str {
 }
 
 fn anomaly_json(it: &v1::Anomaly) -> Json {
-    let number = |it: &v1::AnomalyNumber| json!({ "name": it.name, "value": it.value, "unit": unit(it) });
+    let number =
+        |it: &v1::AnomalyNumber| json!({ "name": it.name, "value": it.value, "unit": unit(it) });
     let seen = |it: &v1::AnomalyAcknowledgement| {
         json!({ "party_id": id_text(&it.party_id), "note": it.note,
                 "entry_index": it.entry_index, "occurred_at_ms": it.occurred_at_ms })

@@ -234,9 +234,12 @@ impl Book {
         if is_now {
             grams = self.totals.iter().map(|grams| i128::from(*grams)).collect();
         } else {
-            self.each_row(size, until, |_, row| grams[row.account.0 as usize] += i128::from(row.grams));
+            self.each_row(size, until, |_, row| {
+                grams[row.account.0 as usize] += i128::from(row.grams)
+            });
         }
-        let found = self.numbers.iter().map(|(account, id)| (account.as_ref(), grams[id.0 as usize]));
+        let found =
+            self.numbers.iter().map(|(account, id)| (account.as_ref(), grams[id.0 as usize]));
         found.filter(|(account, grams)| *grams != 0 && wanted(account)).collect()
     }
 
@@ -420,7 +423,9 @@ impl Book {
                 offer.closed = None;
             }
         }
-        for run in self.runs.values_mut().filter(|run| run.closed.is_some_and(|(at, _)| at == target)) {
+        for run in
+            self.runs.values_mut().filter(|run| run.closed.is_some_and(|(at, _)| at == target))
+        {
             run.closed = None;
         }
     }

@@ -84,7 +84,9 @@ pub(super) fn postings(seen: &Seen<'_>, book: &Book) -> Vec<Posting> {
 /// Grams of a stand, by measure.
 pub(super) fn amounts(stand: &Stand) -> Amounts {
     let of = |(substance, grams): &(_, Grams)| (Measure::Substance(*substance), signed(*grams));
-    std::iter::once((Measure::Mass, signed(stand.mass))).chain(stand.contents.iter().map(of)).collect()
+    std::iter::once((Measure::Mass, signed(stand.mass)))
+        .chain(stand.contents.iter().map(of))
+        .collect()
 }
 
 /// Grams of a stock in process, by measure.

@@ -19,7 +19,9 @@ impl Registry {
     /// that is not there is passed over.
     pub(super) fn absorb(&mut self, at: EntryIndex, event: &Event) {
         match &event.body {
-            Body::Genesis(genesis) => self.enter(at, PartyState::new(genesis.coordinator.clone(), at)),
+            Body::Genesis(genesis) => {
+                self.enter(at, PartyState::new(genesis.coordinator.clone(), at))
+            }
             Body::RegisterParty(party) => self.enter(at, PartyState::new(party.clone(), at)),
             Body::AmendParty(party) => self.change(at, party.id, |it| it.party = party.clone()),
             Body::RegisterSite(site) | Body::AmendSite(site) => {

@@ -134,10 +134,7 @@ impl Sample {
     }
 
     /// Some scripts, each after those before; and what is asked after every event.
-    pub fn run_with(
-        scripts: &[&str],
-        after: &mut dyn FnMut(&MemoryState, &Event, &Fact),
-    ) -> Self {
+    pub fn run_with(scripts: &[&str], after: &mut dyn FnMut(&MemoryState, &Event, &Fact)) -> Self {
         let tables = Tables::parse(tables::builtin()).unwrap();
         let state = MemoryState::default();
         let by_kind = BTreeMap::new();
