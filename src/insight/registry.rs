@@ -19,7 +19,9 @@ impl Registry {
     /// that is not there is passed over.
     pub(super) fn absorb(&mut self, at: EntryIndex, event: &Event) {
         match &event.body {
-            Body::Genesis(genesis) => self.enter(at, PartyState::new(genesis.coordinator.clone(), at)),
+            Body::Genesis(genesis) => {
+                self.enter(at, PartyState::new(genesis.coordinator.clone(), at))
+            }
             Body::RegisterParty(party) => self.enter(at, PartyState::new(party.clone(), at)),
             Body::AmendParty(party) => self.change(at, party.id, |it| it.party = party.clone()),
             Body::RegisterSite(site) | Body::AmendSite(site) => {
@@ -66,6 +68,12 @@ impl Registry {
     /// A party as it stood under so many entries.
     pub fn party_as_of(&self, id: PartyId, size: EntryCount) -> Option<&PartyState> {
         self.parties.get(&id).and_then(|versions| as_of(versions, size))
+    }
+
+    /// Every version of a party under so many entries, with the entry that made it so.
+    pub fn versions_as_of(&self, id: PartyId, size: EntryCount) -> &[(EntryIndex, PartyState)] {
+        let Some(versions) = self.parties.get(&id) else { return &[] };
+        &versions[..versions.partition_point(|(at, _)| at.0 < size.0)]
     }
 
     /// A site as it stood under so many entries.
