@@ -670,3 +670,13 @@ pub const MAX_EVIDENCE: usize = 64;
 pub const ANALYST_STEP_ENTRIES: usize = 512;
 /// Between two looks of the analyst at what came: under load it takes over many at a time.
 pub const ANALYST_PAUSE_MS: u64 = 200;
+
+/// Rows of a report; what is left out is counted.
+pub const MAX_REPORT_ROWS: usize = 100_000;
+/// Entries that a figure of a report lists one by one; a number that rests on more of them has none.
+pub const MAX_FIGURE_ENTRIES: usize = 1_024;
+/// Bytes of a figure as text: as many entries as it may list, of at most 20 digits, with 41 digits
+/// of grams beside each.
+pub const MAX_FIGURE_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 41 + 2) + 16 <= MAX_FIGURE_BYTES);

@@ -34,6 +34,7 @@ pub mod names;
 pub mod output;
 pub mod pages;
 pub mod rebuild;
+pub mod report_render;
 pub mod restore;
 pub mod rotate_key;
 pub mod script;

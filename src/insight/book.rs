@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::anomaly::Anomaly;
+use super::diary::Diary;
 use super::posting::{Account, Amounts, Code, postings};
 use super::registry::Registry;
 use super::rules::Rules;
@@ -105,7 +106,10 @@ struct Leaf {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     size: EntryCount,
+    /// The latest occurrence of a row.
+    latest: TimeMs,
     registry: Registry,
+    diary: Diary,
     codes: BTreeMap<String, Code>,
     numbers: BTreeMap<Arc<Account>, AccountId>,
     accounts: Vec<Arc<Account>>,
@@ -129,13 +133,16 @@ impl Book {
         let index = seen.fact.index;
         debug_assert!(index.0 >= self.size.0, "entries come in ledger order, each once");
         self.registry.absorb(index, seen.event);
+        self.diary.absorb(seen);
         self.learn(seen);
         let first = self.rows.len();
         for posting in postings(seen, self) {
             self.post(posting.account, posting.grams);
         }
         if self.rows.len() > first {
-            self.leaves.push(Leaf { index, occurred_at: seen.event.occurred_at, first });
+            let occurred_at = seen.event.occurred_at;
+            self.leaves.push(Leaf { index, occurred_at, first });
+            self.latest = self.latest.max(occurred_at);
         }
         self.answer(seen);
         self.correct(seen);
@@ -161,6 +168,11 @@ impl Book {
     /// Parties and sites.
     pub const fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Who acted when, and what was declared an error.
+    pub const fn diary(&self) -> &Diary {
+        &self.diary
     }
 
     /// Every flag so far, in the order in which they could be told.
@@ -229,7 +241,8 @@ impl Book {
         until: Option<TimeMs>,
         wanted: impl Fn(&Account) -> bool,
     ) -> Vec<(&Account, i128)> {
-        let is_now = size.0 >= self.size.0 && until.is_none();
+        let is_after_all = until.is_none_or(|until| self.latest < until);
+        let is_now = size.0 >= self.size.0 && is_after_all;
         let mut grams: Vec<i128> = vec![0; self.accounts.len()];
         if is_now {
             grams = self.totals.iter().map(|grams| i128::from(*grams)).collect();
@@ -263,6 +276,75 @@ impl Book {
             }
         });
         entries
+    }
+
+    /// Every row of the accounts that count, in ledger order: the entry, the account, and the grams
+    /// times what one of them counts.
+    pub fn each_weighed(
+        &self,
+        size: EntryCount,
+        until: Option<TimeMs>,
+        weigh: impl Fn(&Account) -> i8,
+        mut visit: impl FnMut(EntryIndex, &Account, i128),
+    ) {
+        let weights: Vec<i8> = self.accounts.iter().map(|account| weigh(account)).collect();
+        self.each_row(size, until, |leaf, row| {
+            let place = row.account.0 as usize;
+            if weights[place] != 0 {
+                let grams = i128::from(row.grams) * i128::from(weights[place]);
+                visit(leaf.index, &self.accounts[place], grams);
+            }
+        });
+    }
+
+    /// How an offer ended: by which entry, and when that was said to be; of what was recorded
+    /// under so many entries and happened before a time. `None`: it is open.
+    pub fn offer_end(
+        &self,
+        id: EventId,
+        size: EntryCount,
+        until: TimeMs,
+    ) -> Option<(EntryIndex, TimeMs)> {
+        let offer = self.offers.get(&id)?;
+        let undone = self.undone(offer.index, size, until);
+        undone.or_else(|| self.standing(self.diary.answers(id), size, until))
+    }
+
+    /// How a campaign ended; as [`Self::offer_end`].
+    pub fn run_end(
+        &self,
+        id: CampaignId,
+        size: EntryCount,
+        until: TimeMs,
+    ) -> Option<(EntryIndex, TimeMs)> {
+        let run = self.runs.get(&id)?;
+        let undone = self.undone(run.opened_at, size, until);
+        undone.or_else(|| self.standing(self.diary.closes(id), size, until))
+    }
+
+    /// The entry that declared another an error, and when.
+    fn undone(
+        &self,
+        target: EntryIndex,
+        size: EntryCount,
+        until: TimeMs,
+    ) -> Option<(EntryIndex, TimeMs)> {
+        let by = self.corrected_by(target)?;
+        let at = self.diary.declared_by(by)?.occurred_at;
+        (by.0 < size.0 && at < until).then_some((by, at))
+    }
+
+    /// The first of some entries that was not declared an error.
+    fn standing(
+        &self,
+        entries: &[(EntryIndex, TimeMs)],
+        size: EntryCount,
+        until: TimeMs,
+    ) -> Option<(EntryIndex, TimeMs)> {
+        let is_told = |(index, at): &&(EntryIndex, TimeMs)| {
+            index.0 < size.0 && *at < until && self.undone(*index, size, until).is_none()
+        };
+        entries.iter().find(is_told).copied()
     }
 
     fn each_row(&self, size: EntryCount, until: Option<TimeMs>, mut visit: impl FnMut(Leaf, Row)) {

@@ -14,12 +14,15 @@
 mod anomaly;
 mod book;
 mod columns;
+mod diary;
 mod posting;
 mod registry;
+pub mod reports;
 mod rules;
 
 pub use anomaly::{Anomaly, Number, Rule, Severity, Unit};
 pub use book::{AccountId, Book, Offer, Row, Run, Seen};
 pub use columns::Column;
+pub use diary::{Declared, Diary};
 pub use posting::{Account, Code, Posting};
 pub use registry::Registry;

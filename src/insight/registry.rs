@@ -70,6 +70,12 @@ impl Registry {
         self.parties.get(&id).and_then(|versions| as_of(versions, size))
     }
 
+    /// Every version of a party under so many entries, with the entry that made it so.
+    pub fn versions_as_of(&self, id: PartyId, size: EntryCount) -> &[(EntryIndex, PartyState)] {
+        let Some(versions) = self.parties.get(&id) else { return &[] };
+        &versions[..versions.partition_point(|(at, _)| at.0 < size.0)]
+    }
+
     /// A site as it stood under so many entries.
     pub fn site_as_of(&self, id: SiteId, size: EntryCount) -> Option<&Site> {
         self.sites.get(&id).and_then(|versions| as_of(versions, size))
