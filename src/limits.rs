@@ -680,3 +680,8 @@ pub const MAX_FIGURE_ENTRIES: usize = 1_024;
 pub const MAX_FIGURE_BYTES: usize = 64 * 1024;
 
 const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 41 + 2) + 16 <= MAX_FIGURE_BYTES);
+/// Yuan a tonne in a table of reference prices: 1e12 g at it are 1e12 x 1e10 / 1e4 fen, which fits
+/// 64 bits.
+pub const MAX_PRICE_CNY_T: u64 = 10_000_000_000;
+/// Months that the rules compare a month with, and add up with it: a year with it, a year before it.
+pub const LOOK_BACK_MONTHS: u32 = 12;

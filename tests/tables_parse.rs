@@ -225,7 +225,7 @@ fn framing_is_strict() {
         assert!(fault.rule.contains(rule), "{what}: {fault}");
     }
     let mut missing = files();
-    missing.remove(2);
+    missing.retain(|(name, _)| name != "invoices.csv");
     let fault = Tables::parse(&join(&missing)).expect_err("a missing file");
     assert_eq!((fault.file.as_str(), fault.line), ("invoices.csv", 1));
     let mut swapped = files();
@@ -234,6 +234,59 @@ fn framing_is_strict() {
     let mut twice = files();
     twice.insert(1, twice[0].clone());
     assert!(Tables::parse(&join(&twice)).is_err(), "a file twice");
+}
+
+#[test]
+fn a_set_may_do_without_the_tables_of_what_is_usual() {
+    let optional = ["chains.csv", "fingerprints.csv", "prices.csv", "residues.csv"];
+    for left_out in optional {
+        let mut some = files();
+        some.retain(|(name, _)| name != left_out);
+        let tables = Tables::parse(&join(&some)).expect(left_out);
+        let sizes = [
+            tables.chains.len(),
+            tables.fingerprints.len(),
+            tables.prices_cny_t.len(),
+            tables.residues.len(),
+        ];
+        for (name, size) in optional.into_iter().zip(sizes) {
+            assert_eq!(size == 0, name == left_out, "{name} without {left_out}");
+        }
+    }
+    let mut none = files();
+    none.retain(|(name, _)| !optional.contains(&name.as_str()));
+    assert_eq!(none.len(), 11, "as sets were before these were thought of");
+    assert!(Tables::parse(&join(&none)).is_ok());
+}
+
+#[test]
+fn the_tables_of_what_is_usual_are_strict() {
+    let cases = [
+        ("chains.csv", "PB_BATTERY,LEAD", "PB_BATTERIES,LEAD", "not in materials.csv"),
+        ("chains.csv", "PB_BATTERY,LEAD", "PB_BATTERY,PLUMB", "family"),
+        ("chains.csv", ",PB,50000000,68000000,", ",PB,68000001,68000000,", "above the high one"),
+        ("chains.csv", ",PB,", ",XX,", "not a word"),
+        ("fingerprints.csv", "RE_ROASTED,DY", "RE_BURNT,DY", "not in materials.csv"),
+        ("fingerprints.csv", "RE_ROASTED,DY", "RE_ROASTED,ND", "not a word"),
+        ("fingerprints.csv", "RE_ROASTED,DY", "RE_ROASTED,GD", "twice"),
+        ("prices.csv", "CU_SCRAP_NO2,64000", "CU_SCRAP_NO3,64000", "not in materials.csv"),
+        ("prices.csv", "CU_SCRAP_NO2,64000", "CU_SCRAP_NO2,10000000001", "at most"),
+        ("prices.csv", "CU_SCRAP_NO2,64000", "CU_SCRAP_NO1,64000", "twice"),
+        ("residues.csv", "CU_FIRE_REFINE,CU_SCRAP_NO2", "CU_REFINE,CU_SCRAP_NO2", "processes.csv"),
+        ("residues.csv", "CU_FIRE_REFINE,CU_SCRAP_NO2", "CU_FIRE_REFINE,CU_NO2", "materials.csv"),
+        ("residues.csv", ",CU_SLAG,500000,", ",,500000,", "at least one"),
+        ("residues.csv", ",CU_SLAG,500000,", ",CU_SLAGS,500000,", "materials.csv"),
+    ];
+    for (file, from, to, rule) in cases {
+        let fault = refused(file, |text| text.replacen(from, to, 1));
+        assert!(fault.rule.contains(rule), "{from} -> {to}: {fault}");
+        assert_eq!(fault.file, file, "{fault}");
+    }
+    let twice = refused("chains.csv", |text| {
+        let row = text.lines().nth(1).unwrap_or_default();
+        format!("{text}{row}\n")
+    });
+    assert!(twice.rule.contains("twice"), "{twice}");
 }
 
 #[test]

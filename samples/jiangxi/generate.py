@@ -263,13 +263,15 @@ def collect(name,
             certificate=None,
             event=None,
             model="SEGREGATED",
+            sold_by=None,
             **more):
     net = gross - tare
     book.advance(1)
     lot = book.new(name, material, form, net, actor, site, found, grades, model, origin)
     ticket = book.ticket_number()
     body = {
-        "lot": lot, "seller_kind": seller, "seller_commitment": f"@hash/seller/{name}",
+        "lot": lot, "seller_kind": seller,
+        "seller_commitment": f"@hash/seller/{sold_by or name}",
         "weighing": {
             "gross_g": mass(gross), "tare_g": mass(tare), "net_g": mass(net), "ticket": ticket
         }, "origin_region": region, "invoice_class": invoice,
@@ -644,6 +646,19 @@ LATER = {
         ["COLLECTOR"], "360121", "92"),
 }
 PARTIES.update(LATER)
+# Who does not play by the spirit of the rules, in 09.
+LAUNDERERS = {
+    "launderer-plant": ("虚构洗白稀土厂", "Fictional Launderers' Rare Earth Plant",
+        ["RARE_EARTH_RECOVERY_PLANT"], "360783", "91"),
+    "launderer-yard": ("虚构洗白货场", "Fictional Launderers' Yard", ["COLLECTOR"], "360702", "91"),
+    "launderer-station": ("虚构洗白回收站", "Fictional Launderers' Station",
+        ["COLLECTOR"], "360704", "91"),
+    "launderer-copper": ("虚构洗白铜厂", "Fictional Launderers' Copper Works",
+        ["SMELTER"], "360681", "91"),
+    "launderer-lead": ("虚构洗白铅厂", "Fictional Launderers' Lead Works",
+        ["SMELTER"], "360924", "91"),
+}
+PARTIES.update(LAUNDERERS)
 # site: (party, zh, en, region, base, processes, yearly capacity in tonnes)
 SITES = {
     "base-ganzhou/yard": ("base-ganzhou", "虚构基地货场", "Fictional base yard", "360702", "虚构赣州城市矿产示范基地",
@@ -685,6 +700,19 @@ LATER_SITES = {
     "old-collector/yard": ("old-collector", "虚构老站", "Fictional old yard", "360121", "", [], 0),
 }
 SITES.update(LATER_SITES)
+LAUNDERERS_SITES = {
+    "launderer-plant/works": ("launderer-plant", "虚构洗白稀土车间", "Fictional launderers' works",
+        "360783", "", ["RE_NDFEB_WHOLE"], 1_000),
+    "launderer-yard/yard": ("launderer-yard", "虚构洗白货场", "Fictional launderers' yard", "360702",
+        "", [], 0),
+    "launderer-station/yard": ("launderer-station", "虚构洗白回收站", "Fictional launderers' station",
+        "360704", "", [], 0),
+    "launderer-copper/works": ("launderer-copper", "虚构洗白铜车间", "Fictional launderers' copper",
+        "360681", "", ["CU_FIRE_REFINE"], 50),
+    "launderer-lead/works": ("launderer-lead", "虚构洗白铅车间", "Fictional launderers' lead",
+        "360924", "", ["PB_BREAK"], 0),
+}
+SITES.update(LAUNDERERS_SITES)
 # yapf: enable
 SMELTER_WASTE = {
     "copper-smelter": ["321-027-48", "900-045-49"], "aluminium-smelter": ["321-026-48"],
@@ -711,6 +739,14 @@ LATER_LICENCES = {
     "disposal-plant": [("HAZARDOUS_WASTE", ["321-027-48", "321-029-48"])],
     "far-collector": SCRAP + BATTERIES,
     "old-collector": SCRAP,
+}
+# party: kind, waste codes, yearly capacity in tonnes
+LAUNDERERS_LICENCES = {
+    "launderer-plant": [("RARE_EARTH_RECOVERY", [], 1_000), ("POLLUTANT_DISCHARGE", [], 0)],
+    "launderer-yard": [(*kind, 0) for kind in SCRAP + BATTERIES],
+    "launderer-station": [(*kind, 0) for kind in SCRAP],
+    "launderer-copper": [("POLLUTANT_DISCHARGE", [], 0)],
+    "launderer-lead": [("POLLUTANT_DISCHARGE", [], 0), ("HAZARDOUS_WASTE", ["900-052-31"], 30)],
 }
 SINCE, YEAR = "2016-01-01T00:00:00+08:00", "2026-01-01T00:00:00+08:00"
 
@@ -2097,6 +2133,169 @@ def aluminium_week(week):
     ship(pooled, *yard, *works)
 
 
+# ---- 09: what is lawful, and yet -----------------------------------------------------------------
+
+
+def launderers():
+    """Everything here is admitted, and every case is one that a rule of docs/INSIGHT.md tells."""
+    book.open("09-launderers", "2026-03-02")
+    say = lambda name, body: book.event(name, "coordinator", body)
+    for name in LAUNDERERS:
+        say(f"party/{name}", {"register_party": {"party": party_record(name)}})
+        key = {"party_id": f"@party/{name}", "public_key": f"@key/{name}", "valid_from_ms": YEAR}
+        say(f"key/{name}", {"register_key": key})
+    for name in LAUNDERERS_SITES:
+        say(f"site/{name}", {"register_site": {"site": site_record(name)}})
+    for party, kinds in LAUNDERERS_LICENCES.items():
+        for kind, codes, capacity in kinds:
+            record = licence_record(party, kind, codes, capacity=capacity)
+            say(f"licence/{party}/{kind.lower()}", {"register_licence": {"licence": record}})
+    book.turn_to("2026-04-07")
+    people_and_strangers()
+    book.turn_to("2026-08-04")
+    copper_that_melts_away()
+    book.turn_to("2026-08-11")
+    batteries_full_of_lead()
+    book.turn_to("2026-08-18")
+    better_on_paper()
+    book.turn_to("2026-09-01")
+    ore_among_magnets()
+
+
+def shady_load(name, net, **more):
+    yard = ("launderer-yard", "launderer-yard/yard")
+    collect(name, *yard, "CU_SCRAP_NO2", "WIRE", net + t("15.3"), t("15.3"), "360702", **more)
+    assay(name, *yard, composition({"CU": pct("95.1")}, method="XRF"))
+    return name
+
+
+def people_and_strangers():
+    """One person sells for more than the cap in three months (A8); then scrap of no origin."""
+    for month, net in ((4, "30"), (5, "28"), (6, "27")):
+        if month > 4:
+            book.turn_to(f"2026-{month:02d}-07")
+        shady_load(f"cu-firm-{month}", t("30"))
+        shady_load(f"cu-person-{month}", t(net), seller="NATURAL_PERSON", invoice="REVERSE",
+                   sold_by="one-person")
+    book.turn_to("2026-07-07")
+    shady_load("cu-firm-7", t("30"))
+    shady_load("cu-firm-8", t("30"))
+    shady_load("cu-stranger-7", t("30"), origin="UNKNOWN")
+
+
+def copper_that_melts_away():
+    """An eighth of the copper is gone (A1); a melt of No. 2 leaves no slag (A4); and the two are
+    more than the works can melt in a year (A6)."""
+    yard = ("launderer-yard", "launderer-yard/yard")
+    works = ("launderer-copper", "launderer-copper/works")
+    for name in ("cu-firm-4", "cu-firm-5"):
+        ship(name, *yard, *works)
+    for name, part, slag in (("cu-firm-4", "88", [("2.8", "3.1")]), ("cu-firm-5", "99.2", [])):
+        transform(name.replace("firm", "melt"),
+                  *works,
+                  "CU_FIRE_REFINE", [(name, None)], [
+                      recovered(name.replace("firm", "anode"), "CU_ANODE", "ANODE_PLATE",
+                                {"CU": pct("99.2")}, pct(part), "CU")
+                  ], [
+                      piece(name.replace("firm", "slag"), "CU_SLAG", "SLAG", t(grams),
+                            {"CU": pct(grade)}) for grams, grade in slag
+                  ],
+                  plug="VOLATILE",
+                  energy=4_000_000_000)
+
+
+def batteries_full_of_lead():
+    """Whole batteries without acid, that give more lead than batteries have (A4), and more of them
+    than the permit lets in (A6)."""
+    yard = ("launderer-yard", "launderer-yard/yard")
+    works = ("launderer-lead", "launderer-lead/works")
+    name = "pb-battery-heavy"
+    collect(name, *yard, "PB_BATTERY", "WHOLE_UNIT", t("56.1"), t("16.1"), "360702")
+    assay(name, *yard, composition({"PB": pct("72")}, method="XRF"))
+    ship(name, *yard, *works, region="360702", vehicle="赣D8K216")
+    transform("pb-break-heavy",
+              *works,
+              "PB_BREAK", [(name, None)], [
+                  piece("pb-paste-heavy", "PB_PASTE", "PASTE", t("24.4"), {"PB": pct("79.4")}),
+                  piece("pb-grid-heavy", "PB_GRID", "CHIP", t("9.8"), {"PB": pct("93.6")}),
+                  piece("pb-pp-heavy", "PB_POLYPROPYLENE", "CHIP", t("2"), {"PB": pct("0.02")})
+              ], [
+                  piece("pb-separator-heavy", "PB_SEPARATOR", "BULK", t("1.3"), {"PB": pct("1.1")})
+              ],
+              plug="HANDLING",
+              energy=1_500_000_000,
+              band={"PB": (98, 100)})
+
+
+def better_on_paper():
+    """A heap is analysed again, and holds twice the copper when it leaves (A16)."""
+    yard = ("launderer-station", "launderer-station/yard")
+    name = "cu-low-better"
+    collect(name, *yard, "CU_SCRAP_LOW", "BULK", t("40.1"), t("15.1"), "360704")
+    assay(name, *yard, composition({"CU": pct("31.2")}, method="XRF"))
+    assay(name, *yard, composition({"CU": pct("62.4")}, method="XRF"), event=f"assay/{name}/again")
+    ship(name, *yard, "launderer-copper", "launderer-copper/works")
+
+
+def ore_among_magnets():
+    """Ore goes by the name of magnet sludge: its yttrium tells (A2), and so does the dysprosium that
+    is recovered so much better (A3). Then bought oxide is sold as own (A16)."""
+    works = ("launderer-plant", "launderer-plant/works")
+    # A twelfth of the oxide is ore's.
+    values = {
+        earth: (pct(SLUDGE_REO.get(earth, "0")) * 11 + pct(ORE_REO[earth])) // 12
+        for earth in EARTHS
+    }
+    feed = []
+    for load in range(2):
+        name = f"re-sludge-ore-{load}"
+        net = t("7.2") + load * 140_000
+        collect(name,
+                *works,
+                "RE_NDFEB_SLUDGE",
+                "SLUDGE",
+                net + t("6.84"),
+                t("6.84"),
+                "360783",
+                origin="PRE_CONSUMER",
+                grades=[("GB/T 23588-2020", "SLUDGE"), ("GB 39176-2020", "WATER_SEALED")])
+        found = composition(values,
+                            basis="REO_OF_TREO",
+                            moisture=pct("20.5"),
+                            total=pct("35.4"),
+                            laboratory_party_id="@party/laboratory",
+                            sample=f"JX-LA-{load}",
+                            spread=20_000)
+        assay(name, LAB, BENCH, found)
+        feed.append((name, None))
+    usual, heavy = pct("93.4"), pct("97.4")
+    parts = {"DY": heavy, "TB": heavy}
+    made = [
+        oxide(f"{code.lower()}-oxide-launderer", f"RE_OXIDE_{code}", earths,
+              parts.get(code, usual), pct("99.5") if code == "PRND" else pct("99.2"))
+        for code, earths in SEPARATED.items()
+    ]
+    rest = spread_out("re-rest-launderer", "RE_OXIDE_MIXED", "BIG_BAG", lambda metal:
+                      sum(metal[earth] for earth in TOGETHER) * 14 // 10 // 1000 * 1000,
+                      {earth: usual for earth in TOGETHER}, 0)
+    cake = spread_out("re-fe-residue-launderer", "RE_FE_RESIDUE", "CAKE", t("8.1"), {}, pct("2.1"),
+                      method="ICP-OES")
+    transform("re-whole-launderer",
+              *works,
+              "RE_NDFEB_WHOLE",
+              feed, [*made, rest], [cake],
+              uptakes={"WATER": t("31"), "REAGENT": t("18")},
+              plug="EFFLUENT",
+              energy=6_100_000_000,
+              band={"ND": (90, 98), "DY": (90, 98)})
+    metals = ("metal-plant", "metal-plant/works")
+    ship("prnd-oxide-launderer", *works, *metals, vehicle="赣B1N552")
+    book.turn_to("2026-09-22")
+    bought = accept(offer("prnd-oxide-2026-02", *WORKS, *works, grams=t("3"), vehicle="赣B1N552"),
+                    received="prnd-oxide-2026-02-passing")
+    ship(bought, *works, *metals, vehicle="赣B1N552")
+
+
 # ---- all of it ---------------------------------------------------------------------------------
 
 
@@ -2109,6 +2308,7 @@ def main():
     afterwards()
     the_rest()
     ordinary_days()
+    launderers()
     ledger = {
         "origin": ORIGIN, "name": "虚构江西城市矿产账本 / The fictional urban mine of Jiangxi",
         "founded_at": FOUNDED, "coordinator": party_record("coordinator"), "showcase": [

@@ -444,6 +444,7 @@ pub fn tables() -> Tables {
         recycled: OriginKinds::of(OriginKind::PostConsumer)
             .union(OriginKinds::of(OriginKind::PreConsumer)),
         oxide_factors_e6: [(Substance::Nd, 1_166_377)].into(),
+        ..Tables::default()
     }
 }
 

@@ -27,6 +27,8 @@ pub const SCRIPTS: &[&str] = &[
     include_str!("../../samples/jiangxi/07-the-rest-of-the-trade.jsonl"),
     include_str!("../../samples/jiangxi/08-daily-trade.jsonl"),
 ];
+/// Lawful, and yet: what comes after the sample, for those who look for it.
+pub const LAUNDERERS: &str = include_str!("../../samples/jiangxi/09-launderers.jsonl");
 const ORIGIN: &str = "urbanmine.example/jiangxi-demo";
 /// 2026-11-01: after everything in the sample.
 const NOW: TimeMs = TimeMs::of(1_793_462_400_000);

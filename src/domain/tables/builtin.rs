@@ -17,7 +17,9 @@ pub fn builtin() -> &'static str {
 }
 
 /// Ascending by name, as the parser wants them.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 15] = [
+    ("chains.csv", include_str!("../../../tables/chains.csv")),
+    ("fingerprints.csv", include_str!("../../../tables/fingerprints.csv")),
     ("forms.csv", include_str!("../../../tables/forms.csv")),
     ("grades.csv", include_str!("../../../tables/grades.csv")),
     ("invoices.csv", include_str!("../../../tables/invoices.csv")),
@@ -26,7 +28,9 @@ const FILES: [(&str, &str); 11] = [
     ("oxides.csv", include_str!("../../../tables/oxides.csv")),
     ("parameters.csv", include_str!("../../../tables/parameters.csv")),
     ("permissions.csv", include_str!("../../../tables/permissions.csv")),
+    ("prices.csv", include_str!("../../../tables/prices.csv")),
     ("processes.csv", include_str!("../../../tables/processes.csv")),
     ("regions.csv", include_str!("../../../tables/regions.csv")),
+    ("residues.csv", include_str!("../../../tables/residues.csv")),
     ("wastes.csv", include_str!("../../../tables/wastes.csv")),
 ];

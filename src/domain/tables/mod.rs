@@ -11,6 +11,7 @@
 mod builtin;
 mod lines;
 mod parse;
+mod usual;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,93 @@ pub struct Tables {
     pub recycled: OriginKinds,
     /// Oxide factors in 1e-6 (`oxides.csv`): grams of oxide per gram of element.
     pub oxide_factors_e6: BTreeMap<Substance, u32>,
+    /// What of a metal comes out of a feed (`chains.csv`), in the order of the table; empty in a
+    /// set without it.
+    pub chains: Vec<Chain>,
+    /// Magnet feed by material class, and what its oxide is made of where the class has bands of
+    /// its own (`fingerprints.csv`); empty in a set without it.
+    pub fingerprints: BTreeMap<String, BTreeMap<OxideGroup, (FractionE8, FractionE8)>>,
+    /// Reference prices by material class, in yuan a tonne (`prices.csv`): for estimates; empty in
+    /// a set without it.
+    pub prices_cny_t: BTreeMap<String, u64>,
+    /// What a process always leaves (`residues.csv`), in the order of the table; empty in a set
+    /// without it.
+    pub residues: Vec<ResidueRow>,
+}
+
+/// What of a metal comes out of a feed, all steps together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// The feed.
+    pub feed: String,
+    /// Family of what is made of it.
+    pub family: String,
+    /// Which metal.
+    pub substance: Substance,
+    /// Grams of the metal for each gram of feed, low and high.
+    pub share: (FractionE8, FractionE8),
+}
+
+/// What a process always leaves of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResidueRow {
+    /// Which process.
+    pub process: String,
+    /// The feed; `None`: whatever goes in.
+    pub feed: Option<String>,
+    /// Material classes that count as what is left, any of them.
+    pub residues: Vec<String>,
+    /// How much of them there is at least, for each gram of feed.
+    pub least: FractionE8,
+}
+
+/// Oxides that are looked at together in a fingerprint of magnet feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OxideGroup {
+    /// Dysprosium.
+    Dy,
+    /// Yttrium, samarium, europium, erbium, ytterbium: there are none in magnets to speak of.
+    Foreign,
+    /// Gadolinium.
+    Gd,
+    /// Praseodymium and neodymium.
+    PrNd,
+    /// Terbium.
+    Tb,
+}
+
+impl OxideGroup {
+    /// Every group.
+    pub const ALL: &'static [Self] = &[Self::Dy, Self::Foreign, Self::Gd, Self::PrNd, Self::Tb];
+
+    /// The elements whose oxides they are.
+    pub const fn substances(self) -> &'static [Substance] {
+        match self {
+            Self::Dy => &[Substance::Dy],
+            Self::Foreign => {
+                &[Substance::Y, Substance::Sm, Substance::Eu, Substance::Er, Substance::Yb]
+            }
+            Self::Gd => &[Substance::Gd],
+            Self::PrNd => &[Substance::Pr, Substance::Nd],
+            Self::Tb => &[Substance::Tb],
+        }
+    }
+
+    /// The word, as in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dy => "DY",
+            Self::Foreign => "FOREIGN",
+            Self::Gd => "GD",
+            Self::PrNd => "PRND",
+            Self::Tb => "TB",
+        }
+    }
+
+    /// The group of a word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|group| group.name() == name)
+    }
 }
 
 /// A material class.
@@ -112,8 +200,8 @@ pub struct TableFault {
 impl Tables {
     /// Parses a whole table set.
     ///
-    /// A set that parses has every file, every row of its types, no duplicates and no dangling
-    /// references.
+    /// A set that parses has every file that is needed, every row of its types, no duplicates and
+    /// no dangling references.
     pub fn parse(set: &str) -> Result<Self, TableFault> {
         parse::parse(set)
     }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::lines::{File, Row, cut};
-use super::{Material, Permission, Process, TableFault, Tables};
+use super::{Material, Permission, Process, TableFault, Tables, usual};
 use crate::domain::units::Validity;
 use crate::domain::vocabulary::{
     InvoiceClass, LicenceKind, OriginKind, OriginKinds, PartyRole, Substance,
 };
 
 /// The files of a set in the order in which they stand in it.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 15] = [
+    "chains.csv",
+    "fingerprints.csv",
     "forms.csv",
     "grades.csv",
     "invoices.csv",
@@ -19,10 +21,15 @@ const NAMES: [&str; 11] = [
     "oxides.csv",
     "parameters.csv",
     "permissions.csv",
+    "prices.csv",
     "processes.csv",
     "regions.csv",
+    "residues.csv",
     "wastes.csv",
 ];
+
+/// Files that a set may do without: nobody is held against what they would say.
+const OPTIONAL: [&str; 4] = ["chains.csv", "fingerprints.csv", "prices.csv", "residues.csv"];
 
 /// What the permission table decides. Each needs a row, or nobody could do it.
 const ACTIONS: [&str; 22] = [
@@ -55,21 +62,28 @@ const NEEDED_PARAMETERS: [&str; 2] = ["CLOCK_SKEW_MS", "STOCKTAKE_TOLERANCE_E8"]
 
 /// Parses a whole set.
 pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
-    let [forms, grades, invoices, materials, rest @ ..] = cut(set, NAMES)?;
-    let [origins, oxides, parameters, permissions, processes, regions, wastes] = rest;
+    let files = cut(set, NAMES, &OPTIONAL)?;
+    let [chains, fingerprints, forms, grades, invoices, materials, origins, rest @ ..] = files;
+    let [oxides, parameters, permissions, prices, processes, regions, residues, wastes] = rest;
     let wastes = names_of(wastes, is_waste_code)?;
+    let materials = materials_of(materials, &wastes)?;
+    let processes = processes_of(processes)?;
     Ok(Tables {
         parameters: parameters_of(parameters)?,
         regions: regions_of(regions)?,
-        materials: materials_of(materials, &wastes)?,
         forms: names_of(forms, |_| true)?,
-        processes: processes_of(processes)?,
         wastes,
         grades: grades_of(grades)?,
         permissions: permissions_of(permissions)?,
         invoices: invoices_of(invoices)?,
         recycled: origins_of(origins)?,
         oxide_factors_e6: oxides_of(oxides)?,
+        chains: usual::chains_of(chains, &materials)?,
+        fingerprints: usual::fingerprints_of(fingerprints, &materials)?,
+        prices_cny_t: usual::prices_of(prices, &materials)?,
+        residues: usual::residues_of(residues, &materials, &processes)?,
+        materials,
+        processes,
     })
 }
 
@@ -290,7 +304,7 @@ fn oxides_of(file: File<'_>) -> Result<BTreeMap<Substance, u32>, TableFault> {
     }
 }
 
-fn insert<K: Ord, V>(
+pub(super) fn insert<K: Ord, V>(
     row: &Row<'_>,
     table: &mut BTreeMap<K, V>,
     key: K,

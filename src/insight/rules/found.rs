@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::anomaly::{Anomaly, Number, Rule, Severity, Unit};
-use super::super::book::Seen;
+use super::super::book::{Book, Seen};
+use super::super::posting::Account;
 use crate::domain::{CampaignId, EntryIndex, Grams, LotId, PartyId, SiteId};
 use crate::limits::MAX_EVIDENCE;
 
@@ -76,6 +77,13 @@ impl<'a> Found<'a> {
     pub(super) fn limit(&self, name: &str) -> Option<u64> {
         self.seen.tables.parameters.get(name).copied()
     }
+}
+
+/// The entries behind a figure that stand: what was taken back, and what took it back, is neither.
+pub(super) fn behind(book: &Book, wanted: impl Fn(&Account) -> bool) -> Vec<EntryIndex> {
+    let undone: BTreeSet<EntryIndex> = book.corrections().flat_map(<[_; 2]>::from).collect();
+    let rows = book.entries_behind(book.size(), None, wanted);
+    rows.into_iter().map(|(index, _)| index).filter(|index| !undone.contains(index)).collect()
 }
 
 /// A number of grams.
