@@ -666,3 +666,14 @@ const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTE
 
 /// Entries that a flag names: of more, the newest.
 pub const MAX_EVIDENCE: usize = 64;
+/// Steps that a search for a circle of sales walks back; a search that is cut says so in a flag.
+/// Metal that was merged of 512 lots takes one step for each.
+pub const MAX_CIRCLE_STEPS: usize = 2_048;
+/// Deadlines that one entry tells of; what is more comes with the entries after it.
+pub const MAX_TOLD_PER_ENTRY: usize = 64;
+/// Uses of one ticket or manifest, and analyses of one lot, that the rules remember: the newest.
+pub const MAX_REMEMBERED: usize = 8;
+/// Other trips of a vehicle that one of its trips is compared with.
+pub const MAX_TRIPS_COMPARED: usize = 256;
+/// Weighings of a party among which round ones are counted.
+pub const MAX_ROUND_WEIGHINGS: usize = 1_024;
