@@ -685,3 +685,14 @@ const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 41 + 2) + 16 <= MAX_FIGURE_BYTE
 pub const MAX_PRICE_CNY_T: u64 = 10_000_000_000;
 /// Months that the rules compare a month with, and add up with it: a year with it, a year before it.
 pub const LOOK_BACK_MONTHS: u32 = 12;
+/// Steps that a search for a circle of sales walks back; a search that is cut says so in a flag.
+/// Metal that was merged of 512 lots takes one step for each.
+pub const MAX_CIRCLE_STEPS: usize = 2_048;
+/// Deadlines that one entry tells of; what is more comes with the entries after it.
+pub const MAX_TOLD_PER_ENTRY: usize = 64;
+/// Uses of one ticket or manifest, and analyses of one lot, that the rules remember: the newest.
+pub const MAX_REMEMBERED: usize = 8;
+/// Other trips of a vehicle that one of its trips is compared with.
+pub const MAX_TRIPS_COMPARED: usize = 256;
+/// Weighings of a party among which round ones are counted.
+pub const MAX_ROUND_WEIGHINGS: usize = 1_024;

@@ -29,6 +29,9 @@ pub const SCRIPTS: &[&str] = &[
 ];
 /// Lawful, and yet: what comes after the sample, for those who look for it.
 pub const LAUNDERERS: &str = include_str!("../../samples/jiangxi/09-launderers.jsonl");
+/// Cases that look like metal made clean on paper, with parties of their own; after the first of
+/// the scripts.
+pub const PAPER_TRAILS: &str = include_str!("../../samples/jiangxi/10-paper-trails.jsonl");
 const ORIGIN: &str = "urbanmine.example/jiangxi-demo";
 /// 2026-11-01: after everything in the sample.
 const NOW: TimeMs = TimeMs::of(1_793_462_400_000);
@@ -108,12 +111,13 @@ impl Sample {
         payload: &[u8],
         signers: &[KeyId],
         following: usize,
+        recorded_at: TimeMs,
         after: &mut dyn FnMut(&MemoryState, &Event, &Fact),
     ) {
         let index = EntryIndex(self.next);
         let moment = Moment {
             index,
-            recorded_at: NOW,
+            recorded_at,
             following,
             tables: Some(&self.tables),
             sha256,
@@ -137,6 +141,15 @@ impl Sample {
 
     /// Some scripts, each after those before; and what is asked after every event.
     pub fn run_with(scripts: &[&str], after: &mut dyn FnMut(&MemoryState, &Event, &Fact)) -> Self {
+        Self::run_clocked(scripts, &mut |_| NOW, after)
+    }
+
+    /// The same, with the ledger's clock as each event is recorded.
+    pub fn run_clocked(
+        scripts: &[&str],
+        clock: &mut dyn FnMut(&Event) -> TimeMs,
+        after: &mut dyn FnMut(&MemoryState, &Event, &Fact),
+    ) -> Self {
         let tables = Tables::parse(tables::builtin()).unwrap();
         let state = MemoryState::default();
         let by_kind = BTreeMap::new();
@@ -144,7 +157,8 @@ impl Sample {
         let genesis = genesis();
         let mut signers = [key_id(&key("ledger")), key_id(&key("coordinator"))];
         signers.sort();
-        sample.take(&genesis, b"genesis", &signers, 0, after);
+        let recorded_at = clock(&genesis);
+        sample.take(&genesis, b"genesis", &signers, 0, recorded_at, after);
         // The tables are in force from here on; their publication is the node's and judge's to
         // test.
         sample.state.ledger.as_mut().unwrap().are_tables_published = true;
@@ -156,7 +170,9 @@ impl Sample {
                     parties.map(|party| sample.signer_of(party, at)).collect();
                 signers.sort();
                 let following = batch.events.len() - position - 1;
-                sample.take(&event.event, &event.payload, &signers, following, after);
+                let recorded_at = clock(&event.event);
+                let (event, payload) = (&event.event, &event.payload);
+                sample.take(event, payload, &signers, following, recorded_at, after);
             }
         }
         sample

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::anomaly::{Anomaly, Number, Rule, Severity, Unit};
 use super::super::book::{Book, Seen};
 use super::super::posting::Account;
-use crate::domain::{CampaignId, EntryIndex, Grams, LotId, PartyId, SiteId};
+use crate::domain::{CampaignId, EntryIndex, Grams, LotId, PartyId, SiteId, TimeMs};
 use crate::limits::MAX_EVIDENCE;
 
 /// What one entry gives rise to.
@@ -52,6 +52,33 @@ impl<'a> Found<'a> {
     ) {
         let at = self.seen.fact.index;
         let all: BTreeSet<EntryIndex> = rests_on.into_iter().chain([at]).collect();
+        self.push((rule, variant, severity), about, self.seen.event.occurred_at, &all, numbers);
+    }
+
+    /// Raises a flag of A9 that time alone gave rise to: this entry is only the first that came
+    /// after, and no evidence of it.
+    pub(super) fn raise_for_time(
+        &mut self,
+        variant: &'static str,
+        severity: Severity,
+        about: About,
+        due: TimeMs,
+        rests_on: impl IntoIterator<Item = EntryIndex>,
+        numbers: Vec<Number>,
+    ) {
+        let all: BTreeSet<EntryIndex> = rests_on.into_iter().collect();
+        self.push((Rule::A9, variant, severity), about, due, &all, numbers);
+    }
+
+    fn push(
+        &mut self,
+        (rule, variant, severity): (Rule, &'static str, Severity),
+        about: About,
+        occurred_at: TimeMs,
+        all: &BTreeSet<EntryIndex>,
+        numbers: Vec<Number>,
+    ) {
+        let at = self.seen.fact.index;
         let entries = all.iter().skip(all.len().saturating_sub(MAX_EVIDENCE)).copied().collect();
         let place = self.anomalies.iter().filter(|it| it.rule == rule).count();
         let About { party, site, lot, campaign } = about;
@@ -60,7 +87,7 @@ impl<'a> Found<'a> {
             rule,
             severity,
             raised_at: at,
-            occurred_at: self.seen.event.occurred_at,
+            occurred_at,
             party,
             site,
             lot,

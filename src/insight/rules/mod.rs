@@ -13,10 +13,22 @@ mod a01_yield;
 mod a02_fingerprint;
 mod a03_heavy;
 mod a04_residue;
+mod a05_arrival;
 mod a06_capacity;
+mod a07_circle;
 mod a08_origin;
+mod a09_age;
+mod a10_road;
+mod a11_assay;
+mod a12_late;
+mod a14_corrections;
+mod a15_round;
+mod a15_twice;
 mod a16_sales;
+mod a17_cover;
+mod calendar;
 mod found;
+mod handover;
 mod period;
 mod yields;
 
@@ -31,9 +43,19 @@ pub(super) struct Rules {
     a02_fingerprint: a02_fingerprint::Notes,
     a03_heavy: a03_heavy::Notes,
     a04_residue: a04_residue::Notes,
+    a05_arrival: a05_arrival::Notes,
     a06_capacity: a06_capacity::Notes,
+    a07_circle: a07_circle::Notes,
     a08_origin: a08_origin::Notes,
+    a09_age: a09_age::Notes,
+    a10_road: a10_road::Notes,
+    a11_assay: a11_assay::Notes,
+    a12_late: a12_late::Notes,
+    a14_corrections: a14_corrections::Notes,
+    a15_round: a15_round::Notes,
+    a15_twice: a15_twice::Notes,
     a16_sales: a16_sales::Notes,
+    a17_cover: a17_cover::Notes,
     period: period::Notes,
 }
 
@@ -45,9 +67,19 @@ impl Rules {
         self.a02_fingerprint.look(seen, book, &mut found);
         self.a03_heavy.look(seen, book, &mut found);
         self.a04_residue.look(seen, book, &mut found);
+        self.a05_arrival.look(seen, book, &mut found);
         self.a06_capacity.look(seen, book, &mut found);
+        self.a07_circle.look(seen, book, &mut found);
         self.a08_origin.look(seen, &mut found);
+        self.a09_age.look(seen, book, &mut found);
+        self.a10_road.look(seen, book, &mut found);
+        self.a11_assay.look(seen, book, &mut found);
+        self.a12_late.look(seen, book, &mut found);
+        self.a14_corrections.look(seen, book, &mut found);
+        self.a15_round.look(seen, book, &mut found);
+        self.a15_twice.look(seen, book, &mut found);
         self.a16_sales.look(seen, book, &mut found);
+        self.a17_cover.look(seen, book, &mut found);
         self.period.look(seen, book, &mut found);
         found.into_anomalies()
     }
