@@ -696,3 +696,8 @@ pub const MAX_REMEMBERED: usize = 8;
 pub const MAX_TRIPS_COMPARED: usize = 256;
 /// Weighings of a party among which round ones are counted.
 pub const MAX_ROUND_WEIGHINGS: usize = 1_024;
+
+/// Days that a report may look back or ahead.
+pub const MAX_REPORT_DAYS: u32 = 3_660;
+/// Entries of a lot's life whose papers its passport names.
+pub const MAX_PASSPORT_ENTRIES: usize = 256;

@@ -110,7 +110,8 @@ fn rule(number: u32) -> Result<Option<Rule>, Failure> {
     known.map(Some).ok_or_else(|| Failure::field("rule", "1 to 17", number.to_string()))
 }
 
-fn severity(number: i32) -> Result<Option<Severity>, Failure> {
+/// A severity; none of 0.
+pub fn severity(number: i32) -> Result<Option<Severity>, Failure> {
     match v1::Severity::try_from(number) {
         Ok(v1::Severity::Unspecified) => Ok(None),
         Ok(v1::Severity::Low) => Ok(Some(Severity::Low)),

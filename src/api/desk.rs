@@ -55,10 +55,10 @@ impl Desk {
     pub async fn ask<T, F>(&self, question: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: FnOnce(&Book) -> Result<T, Failure> + Send + 'static,
+        F: FnOnce(&Book, &Reader) -> Result<T, Failure> + Send + 'static,
     {
-        let analyst = self.node.analyst();
-        seated(&self.seats, move || analyst.ask(question)?).await
+        let (analyst, reader) = (self.node.analyst(), self.node.reader());
+        seated(&self.seats, move || analyst.ask(|book| question(book, &reader))?).await
     }
 
     /// Runs an append in a task of its own: a caller that hangs up drops its call and not the

@@ -36,6 +36,9 @@ pub mod pages;
 pub mod policy;
 mod rates;
 mod registry;
+mod report_lots;
+pub mod report_requests;
+pub mod report_tables;
 mod reports;
 mod shares;
 #[cfg(test)]

@@ -162,7 +162,9 @@ pub const POLICY: &[Row] = &[
     member("urbanmine.v1.RegistryService/ListSites").page(),
     overseer("urbanmine.v1.RegistryService/ListWaivers").page(),
     audit("urbanmine.v1.ReportService/GetAnomaly").small(),
+    member("urbanmine.v1.ReportService/GetReport"),
     audit("urbanmine.v1.ReportService/ListAnomalies").page(),
+    audit("urbanmine.v1.ReportService/ListFigureEntries").page(),
 ];
 
 /// A call that has a row.

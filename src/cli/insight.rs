@@ -38,6 +38,8 @@ pub(super) struct FromArgs {
 pub(super) struct Folded {
     /// The book, as far as the entries hold.
     pub(super) book: Book,
+    /// The tables in force behind its last entry.
+    pub(super) tables: Tables,
     judged: Judged,
 }
 
@@ -58,19 +60,24 @@ impl FromArgs {
             (None, Some(dir)) => Ledgers::Export(dir.clone()),
             (None, None) => return Ok(None),
         };
-        let book = Arc::new(Mutex::new(Book::default()));
-        let (kept, none) = (Arc::clone(&book), Tables::default());
+        let folded = Arc::new(Mutex::new((Book::default(), Tables::default(), None)));
+        let (kept, none) = (Arc::clone(&folded), Tables::default());
         let judged = retell(&from, self.pins.parse()?, move |told| {
             let (tables, tables_hash) = (told.tables.unwrap_or(&none), told.tables_hash);
             let seen = Seen { event: told.event, fact: told.fact, tables, tables_hash };
-            kept.lock().unwrap_or_else(PoisonError::into_inner).absorb(&seen);
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.0.absorb(&seen);
+            if kept.2 != Some(tables_hash) && told.tables.is_some() {
+                kept.1 = tables.clone();
+                kept.2 = Some(tables_hash);
+            }
         })?;
-        let Some(book) = Arc::into_inner(book) else {
+        let Some(folded) = Arc::into_inner(folded) else {
             bail!("the verification still holds its book"); // it was dropped with its verifier
         };
-        let mut book = book.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut book, tables, _) = folded.into_inner().unwrap_or_else(PoisonError::into_inner);
         book.reach(judged.report().entries);
-        Ok(Some(Folded { book, judged }))
+        Ok(Some(Folded { book, tables, judged }))
     }
 }
 

@@ -34,6 +34,7 @@ pub mod names;
 pub mod output;
 pub mod pages;
 pub mod rebuild;
+pub mod report;
 pub mod report_render;
 pub mod restore;
 pub mod rotate_key;
@@ -93,6 +94,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// List what cannot be true, or is hard to believe.
     Anomalies(Box<anomalies::AnomaliesArgs>),
+    /// Reports: coverage, flows, balances, labels, and the entries behind each number.
+    Report(Box<report::ReportArgs>),
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
@@ -176,6 +179,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Anomalies(args) => anomalies::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Monitor(args) => monitor::run(&args),

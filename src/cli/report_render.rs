@@ -13,11 +13,14 @@ pub fn json(table: &Table) -> Json {
     let columns: Vec<Json> = table
         .columns
         .iter()
-        .map(|it| json!({"name": it.name, "zh": it.zh, "en": it.en, "unit": unit(it.unit)}))
+        .map(|it| {
+            let (zh, en) = (&it.title.zh, &it.title.en);
+            json!({"name": it.name, "zh": zh, "en": en, "unit": unit(it.unit)})
+        })
         .collect();
     let row = |cells: &Vec<Cell>, value: &dyn Fn(&Cell) -> Option<Json>| -> Json {
         let named = table.columns.iter().zip(cells);
-        let told = named.filter_map(|(head, cell)| Some((head.name.to_owned(), value(cell)?)));
+        let told = named.filter_map(|(head, cell)| Some((head.name.to_string(), value(cell)?)));
         Json::Object(told.collect())
     };
     let figure = |cell: &Cell| cell.figure.as_ref().map(|it| Json::String(it.to_text()));
@@ -90,14 +93,8 @@ fn unit(unit: ColumnUnit) -> &'static str {
 
 /// A report for people: title, rows with names in place of ids and tonnes in place of grams, notes.
 pub fn human(table: &Table, language: Language) -> String {
-    let heads: Vec<&str> = table
-        .columns
-        .iter()
-        .map(|head| match language {
-            Language::Zh => head.zh,
-            Language::En => head.en,
-        })
-        .collect();
+    let heads: Vec<&str> =
+        table.columns.iter().map(|head| head.title.in_language(language)).collect();
     let mut shown = output::table(&heads);
     for row in &table.rows {
         shown.add_row(row.iter().map(|cell| cell_text(table, cell, language)));

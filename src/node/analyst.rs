@@ -110,7 +110,8 @@ fn bare(index: EntryIndex, entry: &Entry) -> Fact {
     Fact { index, recorded_at, lots: Vec::new(), stock: None, flags: Vec::new(), undoes: None }
 }
 
-fn event_of(entry: &Entry) -> Result<Option<Event>, ReadFault> {
+/// The event of an entry; `None` for a statement.
+pub(super) fn event_of(entry: &Entry) -> Result<Option<Event>, ReadFault> {
     if entry.kind == EntryKind::Statement {
         return Ok(None);
     }

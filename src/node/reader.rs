@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::analyst::event_of;
 use super::clock::Clock;
 use super::writer::Shared;
 use crate::domain::audit::{Acknowledgement, Attestation};
@@ -18,7 +19,8 @@ use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
 use crate::domain::waiver::WaiverState;
 use crate::domain::{
-    CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId, TimeMs,
+    CampaignId, EntryCount, EntryIndex, Event, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
+    TimeMs,
 };
 use crate::ledger::checkpoint::{CheckpointFault, SignedCheckpoint};
 use crate::ledger::entry::{Entry, EntryKind};
@@ -204,6 +206,13 @@ impl Reader {
             return Ok(None);
         }
         Ok(self.store.entry(index)?)
+    }
+
+    /// The event of an entry; `None` for one that is not there, and for a statement.
+    pub fn event_at(&self, index: EntryIndex) -> Result<Option<Event>, ReadFault> {
+        let Some(bytes) = self.entry(index)? else { return Ok(None) };
+        let entry = Entry::parse(&bytes).map_err(|fault| ReadFault::Entry(fault.to_string()))?;
+        event_of(&entry)
     }
 
     /// Consecutive entries under the last checkpoint.

@@ -128,7 +128,7 @@ impl BalanceBy {
 pub fn balance(book: &Book, as_of: AsOf, query: &BalanceQuery, tables: &Tables) -> Table {
     let terms = query.by.terms();
     let mut columns = vec![PARTY, SITE, PROCESS, CAMPAIGN, MEASURE, OPENING];
-    columns.extend(terms.iter().map(|term| term.head));
+    columns.extend(terms.iter().map(|term| term.head.clone()));
     columns.extend([
         CLOSING,
         grams_head("unaccounted", "未平衡量", "unaccounted"),

@@ -18,7 +18,7 @@ pub fn csv(table: &Table, language: Language) -> Vec<u8> {
     // A vector takes every write, and every record has as many fields as the first.
     let mut head = Vec::new();
     for column in &table.columns {
-        head.push(column.name.to_owned());
+        head.push(column.name.to_string());
         if is_named(column.unit) {
             head.push(format!("{}_name", column.name));
         }

@@ -61,14 +61,12 @@ pub enum ColumnUnit {
 }
 
 /// The head of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnHead {
     /// Its name in files: stable.
-    pub name: &'static str,
-    /// Its name in Chinese.
-    pub zh: &'static str,
-    /// Its name in English.
-    pub en: &'static str,
+    pub name: Cow<'static, str>,
+    /// Its name in both languages.
+    pub title: Text,
     /// What stands in it.
     pub unit: ColumnUnit,
 }
@@ -195,7 +193,8 @@ impl ColumnHead {
         en: &'static str,
         unit: ColumnUnit,
     ) -> Self {
-        Self { name, zh, en, unit }
+        let title = Text { zh: Cow::Borrowed(zh), en: Cow::Borrowed(en) };
+        Self { name: Cow::Borrowed(name), title, unit }
     }
 }
 
