@@ -11,9 +11,14 @@ use crate::wire::v1;
 
 /// A report.
 pub fn told(table: &Table) -> v1::ReportTable {
-    let parties = table.parties.iter().map(|(id, name)| (id.to_string(), name));
-    let sites = table.sites.iter().map(|(id, name)| (id.to_string(), name));
-    let name = |(id, name)| v1::ReportName { id, name: Some(text(name)) };
+    let (party, site) = (v1::CellUnit::PartyId, v1::CellUnit::SiteId);
+    let parties = table.parties.iter().map(|(id, name)| (id.to_string(), name, party));
+    let sites = table.sites.iter().map(|(id, name)| (id.to_string(), name, site));
+    let name = |(id, name, unit): (String, &Text, v1::CellUnit)| v1::ReportName {
+        id,
+        name: Some(text(name)),
+        unit: unit.into(),
+    };
     let row = |cells: &Vec<Cell>| v1::ReportRow { cells: cells.iter().map(cell).collect() };
     v1::ReportTable {
         kind: v1::ReportKind::from(table.kind).into(),
@@ -106,11 +111,13 @@ pub fn read(table: &v1::ReportTable) -> Option<Table> {
     };
     let rows = table.rows.iter().map(row).collect::<Option<Vec<_>>>()?;
     let (mut parties, mut sites) = (BTreeMap::new(), BTreeMap::new());
-    for name in &table.names {
-        let (id, name) = (uuid_of(&name.id)?, read_text(name.name.as_ref()?));
-        // A party and a site never have the same id: both are client-made and never reused.
-        parties.insert(PartyId::from_bytes(id), name.clone());
-        sites.insert(SiteId::from_bytes(id), name);
+    for named in &table.names {
+        let (id, name) = (uuid_of(&named.id)?, read_text(named.name.as_ref()?));
+        match named.unit() {
+            v1::CellUnit::PartyId => parties.insert(PartyId::from_bytes(id), name),
+            v1::CellUnit::SiteId => sites.insert(SiteId::from_bytes(id), name),
+            _ => return None,
+        };
     }
     let (size, time) = (EntryCount(table.as_of_size), TimeMs::new(table.as_of_ms).ok()?);
     Some(Table {

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::reader::{ReadFault, Reader};
 use crate::domain::fact::Fact;
-use crate::domain::{EntryCount, EntryIndex, Event, Hash32, Tables};
+use crate::domain::{Body, EntryCount, EntryIndex, Event, Hash32, Tables};
 use crate::insight::{Book, Seen};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::envelope::Envelope;
@@ -25,7 +25,7 @@ pub struct Analyst {
 #[derive(Debug, Default)]
 struct Kept {
     book: Book,
-    /// Table sets that were read, by hash. A ledger has few.
+    /// Table sets whose last chunk was taken over, by hash. A ledger has few.
     tables: BTreeMap<Hash32, Arc<Tables>>,
     /// Everything before it was read.
     next: EntryIndex,
@@ -80,10 +80,12 @@ impl Analyst {
             let entry = Entry::parse(&bytes).map_err(|fault| unreadable(&fault))?;
             if let Some(event) = event_of(&entry)? {
                 let fact = facts.remove(&index).unwrap_or_else(|| bare(index, &entry));
-                let tables = self.tables(kept, entry.tables_hash)?;
                 let tables_hash = entry.tables_hash;
+                // Until the first set is published nothing is recorded that a rule looks at.
+                let tables = kept.tables.get(&tables_hash).map(Arc::clone).unwrap_or_default();
                 let seen = Seen { event: &event, fact: &fact, tables: &tables, tables_hash };
                 kept.book.absorb(&seen);
+                self.publish(kept, &event.body)?;
             }
             kept.next = index.next();
         }
@@ -91,16 +93,15 @@ impl Analyst {
         Ok(())
     }
 
-    fn tables(&self, kept: &mut Kept, hash: Hash32) -> Result<Arc<Tables>, ReadFault> {
-        if let Some(tables) = kept.tables.get(&hash) {
-            return Ok(Arc::clone(tables));
+    /// With its last chunk a set is whole.
+    fn publish(&self, kept: &mut Kept, body: &Body) -> Result<(), ReadFault> {
+        let Body::PublishTables(chunk) = body else { return Ok(()) };
+        if chunk.chunk_index.saturating_add(1) == chunk.chunk_count {
+            let text = self.reader.tables_text(chunk.tables_hash)?;
+            let tables = Tables::parse(&text).map_err(|fault| unreadable(&fault))?;
+            kept.tables.insert(chunk.tables_hash, Arc::new(tables));
         }
-        let text = self.reader.tables_text(hash)?;
-        // Until they are published, nothing is recorded that a rule looks at.
-        let Ok(tables) = Tables::parse(&text) else { return Ok(Arc::default()) };
-        let tables = Arc::new(tables);
-        kept.tables.insert(hash, Arc::clone(&tables));
-        Ok(tables)
+        Ok(())
     }
 }
 
