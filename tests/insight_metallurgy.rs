@@ -91,7 +91,12 @@ fn honest_work_has_no_flag_above_low() {
 }
 
 /// Low: what the mixed rest of the separation keeps of cerium and lanthanum.
-const HONEST: [&str; 0] = [];
+const HONEST: [&str; 4] = [
+    "A1 LOW under_band at 422 on 422",
+    "A1 LOW under_band at 422 on 422",
+    "A1 LOW under_band at 458 on 458",
+    "A1 LOW under_band at 458 on 458",
+];
 
 #[test]
 fn every_launderer_is_told_of_with_its_entries_and_numbers() {
@@ -114,7 +119,36 @@ fn every_launderer_is_told_of_with_its_entries_and_numbers() {
     assert_eq!(ids.len(), book.anomalies().len(), "an id is one flag's");
 }
 
-const LAUNDERED: [&str; 0] = [];
+const LAUNDERED: [&str; 15] = [
+    "A8 MEDIUM seller_cap at +35 on +27 +31 +35: estimated_amount 544000000 fen, \
+     limit 500000000 fen",
+    "A8 MEDIUM unknown_burst at +41 on +41: own_share 0 e8, limit 20000000 e8, months 3, \
+     year 2026, month 7, mass 30000000 g, collected 90000000 g, share 33333333 e8",
+    "A1 MEDIUM under_band at +47 on +47: atomic_number 29, into 28530000 g, \
+     out 25105536 g, recovery 87996971 e8, band_low 98000000 e8, band_high 99700000 e8",
+    "A4 HIGH none at +48 on +48: feed 30000000 g, residue 0 g, share 0 e8, limit 500000 e8",
+    "A6 HIGH site at +48 on +47 +48: year 2026, mass 60000000 g, limit 50000000 g, \
+     over 20000000 e8",
+    "A6 HIGH hazardous_waste at +52 on +52: year 2026, mass 40000000 g, limit 30000000 g, \
+     over 33333333 e8",
+    "A4 HIGH none at +53 on +53: feed 40000000 g, residue 0 g, share 0 e8, limit 3000000 e8",
+    "A4 HIGH more_than_feed_has at +53 on +53: atomic_number 82, feed 40000000 g, \
+     won 28561100 g, share 71402750 e8, band_low 50000000 e8, band_high 68000000 e8",
+    "A16 HIGH metal at +58 on +55 +56 +58: atomic_number 29, came 7800000 g, \
+     went 15600000 g, over 100000000 e8, limit 2000000 e8",
+    "A2 SEVERE FOREIGN at +60 on +59 +60: oxide 64841 g, treo 2015591 g, share 3217018 e8, \
+     uncertainty 107273 e8, limit 1000000 e8",
+    "A2 SEVERE FOREIGN at +62 on +61 +62: oxide 66102 g, treo 2054784 g, share 3217025 e8, \
+     uncertainty 107288 e8, limit 1000000 e8",
+    "A3 MEDIUM DY at +63 on +63: into 83342 g, out 81081 g, recovery 97287082 e8, \
+     prnd_recovery 93305302 e8, limit 3000000 e8",
+    "A3 MEDIUM TB at +63 on +63: into 15395 g, out 14914 g, recovery 96875608 e8, \
+     prnd_recovery 93305302 e8, limit 3000000 e8",
+    "A16 HIGH own_production at +69 on +65 +67 +69: opening 0 g, made 2861600 g, \
+     sold 5861600 g, beyond 51180565 e8, limit 5000000 e8",
+    "A16 MEDIUM same_day at +69 on +67 +68 +69: sold 3000000 g, held 1920000 ms, \
+     limit 86400000 ms",
+];
 
 // --- limits --------------------------------------------------------------------------------------
 
@@ -639,31 +673,29 @@ fn a8_shares_of_a_month_that_is_over() {
 
 #[test]
 fn a8_a_rise_over_the_months_before() {
-    let year = |months: u32, person: u64| {
+    let year = |months: u32, origin: OriginKind, seller: SellerKind, grams: u64| {
         let mut bench = Bench::new();
-        for number in 1..=months {
-            bench.at = month(number);
-            bench.firm(90 * T);
-            bench.collect(
-                ("CU_SCRAP_NO2", 10 * T),
-                OriginKind::PostConsumer,
-                SellerKind::NaturalPerson,
-                InvoiceClass::VatOrdinary,
-            );
-        }
-        bench.at = month(months + 1);
-        bench.firm(100 * T - person);
         let class = InvoiceClass::VatOrdinary;
-        let load = ("CU_SCRAP_NO2", person);
-        bench.collect(load, OriginKind::PostConsumer, SellerKind::NaturalPerson, class);
+        for (number, grams) in (1..=months).map(|it| (it, 10 * T)).chain([(months + 1, grams)]) {
+            bench.at = month(number);
+            bench.firm(100 * T - grams);
+            bench.collect(("CU_SCRAP_NO2", grams), origin, seller, class);
+        }
         bench.at = month(months + 2);
         bench.firm(T);
         bench.told(Rule::A8)
     };
-    assert_eq!(year(3, 40 * T), [], "10 % before, and 30 % more");
-    assert_eq!(year(3, 40 * T + 1), [("natural_burst", Medium)]);
-    assert_eq!(year(3, 70 * T + 1), [("natural_burst", High)]);
-    assert_eq!(year(2, 70 * T), [], "two months are not enough to know");
+    let person =
+        |months, grams| year(months, OriginKind::PostConsumer, SellerKind::NaturalPerson, grams);
+    assert_eq!(person(3, 50 * T), [], "10 % before, and 40 % more");
+    assert_eq!(person(3, 50 * T + 1), [("natural_burst", Medium)]);
+    assert_eq!(person(3, 90 * T), [("natural_burst", Medium)]);
+    assert_eq!(person(3, 90 * T + 1), [("natural_burst", High)]);
+    assert_eq!(person(2, 70 * T), [], "two months are not enough to know");
+    let stranger = |grams| year(3, OriginKind::Unknown, SellerKind::Enterprise, grams);
+    assert_eq!(stranger(30 * T), [("unknown_share", Medium)], "20 % more");
+    assert_eq!(stranger(30 * T + 1), [("unknown_burst", Medium)]);
+    assert_eq!(stranger(50 * T + 1), [("unknown_burst", High)]);
 }
 
 #[test]
