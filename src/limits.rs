@@ -669,5 +669,5 @@ pub const MAX_EVIDENCE: usize = 64;
 /// Yuan a tonne in a table of reference prices: 1e12 g at it are 1e12 x 1e10 / 1e4 fen, which fits
 /// 64 bits.
 pub const MAX_PRICE_CNY_T: u64 = 10_000_000_000;
-/// Months that the rules compare a month with, and add up with it: a year with it, a year before it.
+/// Months that the rules compare a month with, and that they add up: a year before it, or with it.
 pub const LOOK_BACK_MONTHS: u32 = 12;
