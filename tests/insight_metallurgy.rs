@@ -314,7 +314,7 @@ impl Bench {
     }
 
     /// Sold and taken over, whole.
-    fn sell(&mut self, from: PartyId, to: PartyId, lot: LotId, load: Load<'_>) {
+    fn sell(&mut self, from: PartyId, to: PartyId, lot: LotId, load: Load<'_>) -> EventId {
         let (material, grams, metal) = load;
         let had = stand(from, grams, metal);
         let body = kit::offering(lot, grams, to, TransferScope::CustodyAndOwnership);
@@ -322,6 +322,7 @@ impl Bench {
         let (_, offer) = self.put(from, Body::OfferTransfer(body), vec![promised]);
         let moved = changed(lot, material, Some(had), stand(to, grams, metal));
         self.put(to, kit::accept(offer, grams, None), vec![moved]);
+        offer
     }
 
     /// Analysed: it had this, and has that.
@@ -332,11 +333,11 @@ impl Bench {
         material: &str,
         grams: u64,
         found: [Metal<'_>; 2],
-    ) {
+    ) -> EntryIndex {
         let [before, after] = found.map(|metal| stand(who, grams, metal));
         let composition = kit::assay(&[(Substance::Cu, 1)]);
         let body = Body::AssayLot(AssayLot { lot, composition });
-        self.put(LAB, body, vec![changed(lot, material, Some(before), after)]);
+        self.put(LAB, body, vec![changed(lot, material, Some(before), after)]).0
     }
 
     /// A campaign from its opening to its close; what is in process then.
@@ -518,7 +519,7 @@ fn a2_measured_magnets_are_magnets() {
     let mut low = 0;
     for sample in EBIKE {
         let all = [La, Ce, Pr, Nd, Sm, Gd, Dy].into_iter().zip(sample.map(|it| it * 1_000));
-        let told = magnets("RE_NDFEB_EOL", &Vec::from_iter(all)).told(Rule::A2);
+        let told = magnets("RE_NDFEB_EOL", &all.collect::<Vec<_>>()).told(Rule::A2);
         assert!(told.iter().all(|(_, severity)| *severity == Low), "{sample:?}: {told:?}");
         low += told.len();
     }
@@ -815,6 +816,82 @@ fn a16_metal_that_never_came() {
     assert_eq!(run(10_200_000), [], "2 %");
     assert_eq!(run(10_200_001), [("metal", Medium)]);
     assert_eq!(run(11_000_001), [("metal", High)]);
+}
+
+#[test]
+fn a16_goods_that_come_back_were_not_sold() {
+    let run = |comes_back: bool| {
+        let mut bench = Bench::new();
+        let feed: [Load<'_>; 1] = [("CU_ANODE", 100 * T, &[])];
+        bench.melt(SMELTER, "CU_ELECTROREFINING", &feed, &[("CU_CATHODE", 100 * T, &[])], &[]);
+        let (lot, load): (LotId, Load<'_>) = (bench.lot(), ("CU_CATHODE", 60 * T, &[]));
+        let offer = bench.sell(SMELTER, TRADER, lot, load);
+        bench.at = month(2);
+        if comes_back {
+            let stand_there = || stand(TRADER, load.1, &[]);
+            let promised = changed(lot, load.0, Some(stand_there()), stand_there());
+            let body = kit::giving_back(offer, lot, load.1);
+            let (_, back) = bench.put(TRADER, body, vec![promised]);
+            let moved = changed(lot, load.0, Some(stand_there()), stand(SMELTER, load.1, &[]));
+            bench.put(SMELTER, kit::accept(back, load.1, None), vec![moved]);
+        }
+        let lot = bench.lot();
+        bench.sell(SMELTER, TRADER, lot, ("CU_CATHODE", 100 * T, &[]));
+        bench.told(Rule::A16)
+    };
+    assert_eq!(run(true), []);
+    assert_eq!(run(false), [("own_production", High)]);
+}
+
+#[test]
+fn what_was_an_error_counts_no_more_and_may_be_told_again() {
+    use Substance::{Nd, Pr, Y};
+    // A2: the analysis is declared an error, and the next one finds the same.
+    let mut bench = Bench::new();
+    let lot = bench.lot();
+    let metal = [(Y, 5_000_000), (Pr, 0), (Nd, 95_000_000)];
+    let load: Load<'_> = ("RE_NDFEB_SLUDGE", 400 * T, &metal);
+    let wrong = bench.assay(COLLECTOR, lot, load.0, load.1, [&[], &metal]);
+    let [before, after] = [&metal[..], &[]].map(|metal| stand(COLLECTOR, load.1, metal));
+    bench.undo(LAB, wrong, vec![changed(lot, load.0, Some(before), after)]);
+    bench.assay(COLLECTOR, lot, load.0, load.1, [&[], &metal]);
+    assert_eq!(bench.told(Rule::A2), [("FOREIGN", Severe); 2]);
+    let corrected = bench.book.anomalies().iter().map(|it| it.corrected_at.is_some());
+    assert_eq!(corrected.collect::<Vec<_>>(), [true, false]);
+
+    // A6: what was never melted is not in the year.
+    let mut bench = Bench::new();
+    let record = kit::site_record(site(SMELTER), SMELTER, "360702");
+    let record = Site { yearly_capacity: Grams::of(100 * T), ..record };
+    bench.put(SMELTER, Body::RegisterSite(record), Vec::new());
+    let blister: [Load<'_>; 1] = [("CU_BLISTER", 60 * T, &[])];
+    let melt = |bench: &mut Bench| {
+        bench.melt(SMELTER, "CU_FIRE_REFINE", &blister, &[("CU_ANODE", 60 * T, &[])], &[])
+    };
+    let twice = melt(&mut bench);
+    bench.undo(SMELTER, twice, Vec::new());
+    melt(&mut bench);
+    assert_eq!(bench.told(Rule::A6), []);
+    let over = melt(&mut bench);
+    assert_eq!(bench.told(Rule::A6), [("site", High)]);
+    let flag = bench.book.anomalies().iter().find(|it| it.rule == Rule::A6).unwrap();
+    assert!(!flag.entries.contains(&twice) && flag.entries.contains(&over), "{flag:?}");
+    bench.undo(SMELTER, over, Vec::new());
+    melt(&mut bench);
+    assert_eq!(bench.told(Rule::A6), [("site", High); 2]);
+}
+
+#[test]
+fn without_limits_nobody_is_told_of() {
+    let (mut tables, tables_hash) = (set(), sha256(tables::builtin().as_bytes()));
+    tables.parameters.clear();
+    tables.chains.clear();
+    tables.residues.clear();
+    let mut book = Book::default();
+    Sample::run_with(&[SCRIPTS, &[LAUNDERERS]].concat(), &mut |_, event, fact| {
+        book.absorb(&Seen { event, fact, tables: &tables, tables_hash });
+    });
+    assert_eq!(ours(&book).count(), 0, "{:?}", ours(&book).next());
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Notes {
             let Some(process) = process else { continue };
             let about = found.about_event();
             for (substance, flow) in judged(process, &flows, found) {
-                against_band(process, substance, flow, about, || Vec::new(), found);
+                against_band(process, substance, flow, about, Vec::new, found);
             }
             self.own_months(book, (&plant, month, process), found);
         }
