@@ -683,7 +683,7 @@ const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 41 + 2) + 16 <= MAX_FIGURE_BYTE
 /// Yuan a tonne in a table of reference prices: 1e12 g at it are 1e12 x 1e10 / 1e4 fen, which fits
 /// 64 bits.
 pub const MAX_PRICE_CNY_T: u64 = 10_000_000_000;
-/// Months that the rules compare a month with, and add up with it: a year with it, a year before it.
+/// Months that the rules compare a month with, and that they add up: a year before it, or with it.
 pub const LOOK_BACK_MONTHS: u32 = 12;
 /// Steps that a search for a circle of sales walks back; a search that is cut says so in a flag.
 /// Metal that was merged of 512 lots takes one step for each.

@@ -58,16 +58,15 @@ impl Notes {
             let Some(process) = process else { continue };
             let about = found.about_event();
             for (substance, flow) in judged(process, &flows, found) {
-                against_band(process, substance, flow, about, || Vec::new(), found);
+                against_band(process, substance, flow, about, Vec::new, found);
             }
-            self.own_months(seen, book, (&plant, month, process), found);
+            self.own_months(book, (&plant, month, process), found);
         }
     }
 
     /// The month so far against the months before it.
     fn own_months(
         &mut self,
-        seen: &Seen<'_>,
         book: &Book,
         (plant, month, process): (&Plant, Month, &Process),
         found: &mut Found<'_>,
@@ -75,7 +74,6 @@ impl Notes {
         let before: Vec<Flows> = self.months.before(plant, month).cloned().collect();
         let Some(past) = self.months.month(plant, month) else { return };
         let about = About { lot: None, ..found.about_event() };
-        debug_assert_eq!(about.site, seen.event.site, "a plant is where the event is");
         for (substance, flow) in judged(process, &past.flows.clone(), found) {
             let Some(far) = off_own(substance, flow, before.iter(), found) else { continue };
             if past.is_news(substance, far.0) {
@@ -100,7 +98,7 @@ fn campaign(seen: &Seen<'_>, book: &Book, close: &CloseCampaign, found: &mut Fou
     let wanted: BTreeSet<CampaignId> = closed.iter().map(|(_, it)| *it).chain([id]).collect();
     let mut flows = yields::of_campaigns(book, &wanted);
     let mut own = flows.remove(&id).unwrap_or_default();
-    own.retain(|substance, _| is_known_in_stock(seen, *substance));
+    own.retain(|substance, _| yields::is_known_in_stock(seen, *substance));
     let about = About { campaign: Some(id), lot: None, ..found.about_event() };
     for (substance, flow) in judged(process, &own, found) {
         let entries = || yields::entries_of_campaign(book, id);
@@ -110,12 +108,6 @@ fn campaign(seen: &Seen<'_>, book: &Book, close: &CloseCampaign, found: &mut Fou
             found.raise(Rule::A1, variant, severity, about, entries(), numbers);
         }
     }
-}
-
-/// What nobody looked for in the closing stock may all be in it, or be gone.
-fn is_known_in_stock(seen: &Seen<'_>, substance: Substance) -> bool {
-    let stock = seen.fact.stock.as_ref();
-    stock.is_none_or(|it| it.mass.is_zero() || it.contents.of(substance).is_some())
 }
 
 /// The elements that the process balances and that there is enough of to have a yield.

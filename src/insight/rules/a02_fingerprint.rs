@@ -45,6 +45,14 @@ struct Feed {
 type Metal = BTreeMap<Substance, i128>;
 
 impl Feed {
+    fn of(all: &[Self]) -> Self {
+        let mut feed = Self::default();
+        for one in all {
+            feed.join(one);
+        }
+        feed
+    }
+
     fn join(&mut self, other: &Self) {
         self.classes.extend(other.classes.iter().cloned());
         self.doubt_e8 = self.doubt_e8.max(other.doubt_e8);
@@ -76,7 +84,7 @@ impl Notes {
         match &seen.event.body {
             Body::CollectLot(it) => self.said(seen, &[&it.lot], found),
             Body::OpeningInventory(it) => {
-                self.said(seen, &it.lots.iter().collect::<Vec<_>>(), found)
+                self.said(seen, &it.lots.iter().collect::<Vec<_>>(), found);
             }
             Body::AssayLot(it) => self.lot(seen, it.lot, Some(&it.composition), found),
             Body::SplitLot(it) => it.children.iter().for_each(|to| self.descend(it.parent, to.lot)),
@@ -170,8 +178,7 @@ impl Notes {
     ) {
         let feeds: Option<Vec<Feed>> = parents.iter().map(|it| self.known(seen, it.lot)).collect();
         let Some(feeds) = feeds else { return };
-        let mut feed = Feed::default();
-        feeds.iter().for_each(|it| feed.join(it));
+        let feed = Feed::of(&feeds);
         self.lots.insert(output.id, feed);
         self.lot(seen, output.id, output.composition.as_ref(), found);
     }
@@ -198,18 +205,22 @@ impl Notes {
         campaign: Option<CampaignId>,
         found: &mut Found<'_>,
     ) -> Option<Feed> {
-        let drawn: Vec<LotId> = inputs.iter().chain(additions).map(|it| it.lot).collect();
-        let fed: Vec<(LotId, Feed)> =
-            drawn.iter().filter_map(|lot| Some((*lot, self.known(seen, *lot)?))).collect();
-        let mut feed = Feed::default();
-        fed.iter().for_each(|(_, it)| feed.join(it));
-        let changes = seen.fact.lots.iter().filter(|it| fed.iter().any(|(lot, _)| *lot == it.lot));
-        let metal = pool(changes.map(taken).collect());
-        let about = About { campaign, lot: None, ..found.about_event() };
-        if !fed.is_empty() {
-            judge(seen, &mut feed, &metal, OxideGroup::ALL, about, found);
+        let drawn: BTreeSet<LotId> = inputs.iter().chain(additions).map(|it| it.lot).collect();
+        let is_drawn = |it: &&LotChange| drawn.contains(&it.lot);
+        let changes = seen.fact.lots.iter().filter(is_drawn);
+        let (mut feeds, mut metals) = (Vec::new(), Vec::new());
+        for change in changes {
+            if let Some(feed) = self.feed_of(change, seen.tables) {
+                feeds.push(feed);
+                metals.push(taken(change));
+            }
         }
-        (!fed.is_empty() && fed.len() == drawn.len()).then_some(feed)
+        let about = About { campaign, lot: None, ..found.about_event() };
+        let mut pooled = Feed::of(&feeds);
+        if !feeds.is_empty() {
+            judge(seen, &mut pooled, &pool(metals), OxideGroup::ALL, about, found);
+        }
+        (!feeds.is_empty() && feeds.len() == drawn.len()).then_some(pooled)
     }
 
     fn made(

@@ -24,8 +24,10 @@ impl Notes {
             Body::CloseCampaign(close) => {
                 let id = close.campaign;
                 let flows = yields::of_campaigns(book, &BTreeSet::from([id])).remove(&id);
+                let mut flows = flows.unwrap_or_default();
+                flows.retain(|substance, _| yields::is_known_in_stock(seen, *substance));
                 let about = About { campaign: Some(id), lot: None, ..found.about_event() };
-                for (substance, severity, numbers) in heavy(&flows.unwrap_or_default(), found) {
+                for (substance, severity, numbers) in heavy(&flows, found) {
                     let entries = yields::entries_of_campaign(book, id);
                     found.raise(Rule::A3, substance.name(), severity, about, entries, numbers);
                 }

@@ -41,7 +41,7 @@ impl Notes {
             Body::TransformLots(melt) => {
                 let (into, out) = masses_of(seen, melt);
                 let about = found.about_event();
-                left(&melt.process, seen.tables, (&into, &out), about, || Vec::new(), found);
+                left(&melt.process, seen.tables, (&into, &out), about, Vec::new, found);
                 for (chain, month) in touched {
                     self.chain(seen, book, chain, month, found);
                 }

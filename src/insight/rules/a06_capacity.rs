@@ -34,6 +34,9 @@ enum Whose {
     Licence(PartyId, LicenceKind),
 }
 
+/// Calendar years of somebody.
+type Years<T> = BTreeSet<(T, u32)>;
+
 /// Licences whose capacity is one of feed.
 const LICENCES: [LicenceKind; 3] =
     [LicenceKind::HazardousWaste, LicenceKind::RareEarthRecovery, LicenceKind::RareEarthSeparation];
@@ -66,11 +69,7 @@ impl Notes {
     }
 
     /// Which sites and parties did something, in which year.
-    fn learn(
-        &mut self,
-        seen: &Seen<'_>,
-        book: &Book,
-    ) -> (BTreeSet<(SiteId, u32)>, BTreeSet<(PartyId, u32)>) {
+    fn learn(&mut self, seen: &Seen<'_>, book: &Book) -> (Years<SiteId>, Years<PartyId>) {
         let (mut sites, mut parties) = (BTreeSet::new(), BTreeSet::new());
         for row in book.rows_of(seen.fact.index) {
             let Some(account) = book.account(row.account) else { continue };
@@ -114,9 +113,9 @@ impl Notes {
         }
         let capacity = licences.iter().map(|it| number(it.yearly_capacity)).sum();
         let is_under = |material: &str| is_under(&licences, kind, material, seen.tables);
-        let came = self.parties.get(&(party, year)).into_iter().flatten();
-        let came: i128 = came.filter(|(it, _)| is_under(it)).map(|(_, grams)| *grams).sum();
-        let case = (came, capacity, grave);
+        let loads = self.parties.get(&(party, year)).into_iter().flatten();
+        let mass: i128 = loads.filter(|(it, _)| is_under(it)).map(|(_, grams)| *grams).sum();
+        let case = (mass, capacity, grave);
         let whose = Whose::Licence(party, kind);
         let Some(severity) = self.news((whose, year), case) else { return };
         let about = About { party: Some(party), ..About::default() };

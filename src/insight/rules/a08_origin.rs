@@ -49,6 +49,7 @@ struct Load {
 /// What is counted apart: unknown origin, and natural persons.
 struct Part {
     burst: &'static str,
+    rise: &'static str,
     share: &'static str,
     limit: &'static str,
     /// How grave it is that the share is above its limit.
@@ -58,12 +59,14 @@ struct Part {
 const PARTS: [Part; 2] = [
     Part {
         burst: "unknown_burst",
+        rise: "ORIGIN_UNKNOWN_RISE_E8",
         share: "unknown_share",
         limit: "ORIGIN_UNKNOWN_MAX_E8",
         severity: Severity::Medium,
     },
     Part {
         burst: "natural_burst",
+        rise: "ORIGIN_NATURAL_RISE_E8",
         share: "natural_share",
         limit: "ORIGIN_NATURAL_MAX_E8",
         severity: Severity::Low,
@@ -188,7 +191,7 @@ impl Notes {
         share: i128,
         found: &Found<'_>,
     ) -> Option<(&'static str, Severity, Vec<Number>)> {
-        let limit = i128::from(found.limit("ORIGIN_BURST_RISE_E8")?);
+        let limit = i128::from(found.limit(PARTS[place].rise)?);
         let least = found.limit("ORIGIN_BURST_MONTHS")?;
         let first = Month::of_number(month.number().saturating_sub(LOOK_BACK_MONTHS));
         let before = self.months.range((first, PartyId::from_bytes([0; 16]))..(month, party));

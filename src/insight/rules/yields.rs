@@ -156,6 +156,12 @@ pub(super) fn of_campaigns(
     found
 }
 
+/// What nobody looked for in the closing stock may all be in it, or be gone.
+pub(super) fn is_known_in_stock(seen: &Seen<'_>, substance: Substance) -> bool {
+    let stock = seen.fact.stock.as_ref();
+    stock.is_none_or(|it| it.mass.is_zero() || it.contents.of(substance).is_some())
+}
+
 /// Entries behind the figures of a month of a plant.
 pub(super) fn entries_of_month(book: &Book, plant: &Plant, month: Month) -> Vec<EntryIndex> {
     behind(book, |it| {
