@@ -12,7 +12,6 @@ use std::sync::OnceLock;
 
 use sample::{SCRIPTS, Sample};
 use urbanmine::cli::report_render;
-use urbanmine::domain::audit::Acknowledgement;
 use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{Body, Event, NewLot};
 use urbanmine::domain::flag::Flag;
@@ -71,10 +70,6 @@ fn months() -> (Month, Month) {
     (months.clone().min().unwrap(), months.max().unwrap().next())
 }
 
-fn acknowledged() -> Vec<Acknowledgement> {
-    sample().state.acknowledgements.values().cloned().collect()
-}
-
 /// Every report that is read from the book alone.
 fn reports(book: &Book, as_of: AsOf) -> Vec<Table> {
     let tables = &sample().tables;
@@ -121,7 +116,7 @@ fn reports(book: &Book, as_of: AsOf) -> Vec<Table> {
     all.push(licences(book, as_of, &LicenceQuery { within_days: 400, party: None }));
     let query = CorrectionsQuery { from: TimeMs::of(0), to: ALWAYS, party: None };
     all.push(corrections(book, as_of, &query));
-    all.push(anomalies(book, as_of, &AnomalyQuery::default(), &acknowledged()));
+    all.push(anomalies(book, as_of, &AnomalyQuery::default()));
     all
 }
 

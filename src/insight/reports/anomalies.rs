@@ -1,11 +1,8 @@
 //! The queue of anomalies as a table.
 
-use std::collections::BTreeMap;
-
 use super::figure::Figure;
 use super::table::{AsOf, Cell, ColumnHead, ColumnUnit, ReportKind, Table, Value};
 use super::words::{CAMPAIGN, LOT, OCCURRED_AT, PARTY, SITE};
-use crate::domain::audit::Acknowledgement;
 use crate::domain::{LotId, PartyId, TimeMs};
 use crate::insight::{Anomaly, Book, Number, Rule, Severity, Unit};
 
@@ -27,12 +24,7 @@ pub struct AnomalyQuery {
 }
 
 /// Anomalies in the order in which they could be told, with who has acknowledged them.
-pub fn anomalies(
-    book: &Book,
-    as_of: AsOf,
-    query: &AnomalyQuery,
-    acknowledged: &[Acknowledgement],
-) -> Table {
+pub fn anomalies(book: &Book, as_of: AsOf, query: &AnomalyQuery) -> Table {
     let columns = vec![
         ColumnHead::new("anomaly", "异常编号", "anomaly", ColumnUnit::Code),
         ColumnHead::new("rule", "规则", "rule", ColumnUnit::Code),
@@ -51,18 +43,11 @@ pub fn anomalies(
         ColumnHead::new("acknowledged_by", "已知悉", "acknowledged by", ColumnUnit::Parties),
     ];
     let mut table = Table::new(ReportKind::Anomalies, as_of, columns);
-    let mut by_id: BTreeMap<&str, Vec<PartyId>> = BTreeMap::new();
-    for word in acknowledged {
-        if word.index.0 < as_of.size.0 && word.occurred_at < as_of.time {
-            by_id.entry(&word.anomaly).or_default().push(word.by);
-        }
-    }
     let is_wanted = |it: &&Anomaly| query.takes(it) && is_told(it, as_of);
     for anomaly in book.anomalies().iter().filter(is_wanted) {
-        let mut parties = by_id.get(anomaly.id.as_str()).cloned().unwrap_or_default();
-        parties.sort_unstable();
-        parties.dedup();
-        table.push(row(as_of, anomaly, parties));
+        let words = book.acknowledgements(&anomaly.id, as_of.size).into_iter();
+        let words = words.filter(|word| word.occurred_at < as_of.time);
+        table.push(row(as_of, anomaly, words.map(|word| word.by).collect()));
     }
     table.named(book.registry())
 }
