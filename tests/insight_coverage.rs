@@ -261,13 +261,12 @@ fn coverage_is_right_the_day_before_and_the_day_of_each_change() {
     for date in dates {
         let on = day(date);
         let before = Day::of(TimeMs::of(on.begin().get() - 1));
-        for (asked, is_in_force) in [(before, false), (on, true), (on.next(), true)] {
+        for asked in [before, on, on.next()] {
             let count = |wanted: &[AffiliationKind]| {
                 let all = changes();
-                let in_force = all.iter().filter(|(_, kind, _, since)| {
-                    let is_so = if is_in_force { day(since) <= on } else { day(since) < on };
-                    is_so && wanted.contains(kind)
-                });
+                let in_force = all
+                    .iter()
+                    .filter(|(_, kind, _, since)| day(since) <= asked && wanted.contains(kind));
                 in_force.count()
             };
             let golden = count(&[AffiliationKind::GoldenShare]);

@@ -49,7 +49,12 @@ const ROOMS: [Room; 12] = [
         is_pure: true,
     },
     Room { name: "provenance", rooms: &["domain"], crates: &["thiserror"], is_pure: true },
-    Room { name: "insight", rooms: &["domain", "provenance"], crates: &[], is_pure: true },
+    Room {
+        name: "insight",
+        rooms: &["domain", "provenance"],
+        crates: &["csv", "thiserror"],
+        is_pure: true,
+    },
     Room {
         name: "verify",
         rooms: &["domain", "wire", "ledger", "provenance"],

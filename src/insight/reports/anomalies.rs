@@ -45,9 +45,9 @@ pub fn anomalies(book: &Book, as_of: AsOf, query: &AnomalyQuery) -> Table {
     let mut table = Table::new(ReportKind::Anomalies, as_of, columns);
     let is_wanted = |it: &&Anomaly| query.takes(it) && is_told(it, as_of);
     for anomaly in book.anomalies().iter().filter(is_wanted) {
-        let said = book.acknowledgements(&anomaly.id, as_of.size);
-        let before = said.iter().filter(|word| word.occurred_at < as_of.time);
-        table.push(row(as_of, anomaly, before.map(|word| word.by).collect()));
+        let words = book.acknowledgements(&anomaly.id, as_of.size).into_iter();
+        let words = words.filter(|word| word.occurred_at < as_of.time);
+        table.push(row(as_of, anomaly, words.map(|word| word.by).collect()));
     }
     table.named(book.registry())
 }

@@ -158,12 +158,11 @@ fn note_activity(table: &mut Table, query: &CoverageQuery) {
 }
 
 fn counts(group: &[&Subject<'_>], all: usize) -> [Cell; 4] {
-    let telling = |it: &&&Subject<'_>| it.told_by();
-    let active = group.iter().filter(|it| !it.acts.is_empty());
-    let silent: Vec<EntryIndex> =
-        group.iter().filter(|it| it.acts.is_empty()).map(|it| telling(&it)).collect();
-    let active: Vec<EntryIndex> = active.filter_map(|it| it.acts.last().copied()).collect();
+    let (active, silent): (Vec<&Subject<'_>>, Vec<_>) =
+        group.iter().partition(|it| !it.acts.is_empty());
     let told: Vec<EntryIndex> = group.iter().map(|it| it.told_by()).collect();
+    let active: Vec<EntryIndex> = active.iter().filter_map(|it| it.acts.last().copied()).collect();
+    let silent: Vec<EntryIndex> = silent.iter().map(|it| it.told_by()).collect();
     let number = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
     let cell =
         |entries: Vec<EntryIndex>| Cell::count(number(entries.len()), Figure::counting(entries));

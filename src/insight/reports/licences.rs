@@ -59,9 +59,6 @@ fn row(
     to: TimeMs,
 ) -> Option<Vec<Cell>> {
     let (id, at) = (state.party.id, as_of.moment());
-    if licence.validity.from > at && licence.validity.from >= to {
-        return None;
-    }
     let within = u64::from(query.within_days).saturating_mul(DAY_MS);
     let renewed = renewal(state, licence, to);
     let is_expired = to <= at;

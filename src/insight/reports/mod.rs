@@ -46,26 +46,25 @@ pub use table::{
     AsOf, Cell, ColumnHead, ColumnUnit, Language, ReportKind, Table, Text, Value, measure_name,
 };
 
+use crate::domain::Tables;
+use crate::domain::composition::div_half_even;
+use crate::domain::vocabulary::Substance;
+use crate::limits::WHOLE_E8;
+
 /// `part / whole` in parts of 1e8, half to even; `None` of nothing.
 fn share_e8(part: i128, whole: i128) -> Option<i128> {
     if whole <= 0 {
         return None;
     }
-    let scaled = part.unsigned_abs().checked_mul(u128::from(crate::limits::WHOLE_E8))?;
-    let share = crate::domain::composition::div_half_even(scaled, whole.unsigned_abs());
-    let share = i128::try_from(share).ok()?;
+    let scaled = part.unsigned_abs().checked_mul(u128::from(WHOLE_E8))?;
+    let share = i128::try_from(div_half_even(scaled, whole.unsigned_abs())).ok()?;
     Some(if part < 0 { -share } else { share })
 }
 
 /// Grams of oxide of as many grams of the element, half to even; `None` without a factor.
-fn oxide_of(
-    tables: &crate::domain::Tables,
-    substance: crate::domain::vocabulary::Substance,
-    grams: i128,
-) -> Option<i128> {
+fn oxide_of(tables: &Tables, substance: Substance, grams: i128) -> Option<i128> {
     let factor = tables.oxide_factors_e6.get(&substance)?;
     let scaled = grams.unsigned_abs().checked_mul(u128::from(*factor))?;
-    let oxide =
-        i128::try_from(crate::domain::composition::div_half_even(scaled, 1_000_000)).ok()?;
+    let oxide = i128::try_from(div_half_even(scaled, 1_000_000)).ok()?;
     Some(if grams < 0 { -oxide } else { oxide })
 }
