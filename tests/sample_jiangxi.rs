@@ -12,7 +12,7 @@ use urbanmine::domain::tables::builtin;
 use urbanmine::domain::{Tables, TimeMs};
 
 const LEDGER: &str = include_str!("../samples/jiangxi/ledger.json");
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     include_str!("../samples/jiangxi/01-registry.jsonl"),
     include_str!("../samples/jiangxi/02-copper.jsonl"),
     include_str!("../samples/jiangxi/03-aluminium.jsonl"),
@@ -21,6 +21,8 @@ const FILES: [&str; 8] = [
     include_str!("../samples/jiangxi/06-corrections-and-holds.jsonl"),
     include_str!("../samples/jiangxi/07-the-rest-of-the-trade.jsonl"),
     include_str!("../samples/jiangxi/08-daily-trade.jsonl"),
+    include_str!("../samples/jiangxi/09-launderers.jsonl"),
+    include_str!("../samples/jiangxi/10-paper-trails.jsonl"),
 ];
 /// Keys of a line that are not its body.
 const HEAD: [&str; 9] = [

@@ -2160,6 +2160,8 @@ def launderers():
     better_on_paper()
     book.turn_to("2026-09-01")
     ore_among_magnets()
+    book.turn_to("2026-09-24")
+    copper_by_the_month()
 
 
 def shady_load(name, net, **more):
@@ -2294,6 +2296,32 @@ def ore_among_magnets():
     bought = accept(offer("prnd-oxide-2026-02", *WORKS, *works, grams=t("3"), vehicle="赣B1N552"),
                     received="prnd-oxide-2026-02-passing")
     ship(bought, *works, *metals, vehicle="赣B1N552")
+
+
+def copper_by_the_month():
+    """A furnace is balanced over a period, and a thirtieth of its copper is nowhere (A13)."""
+    works = ("launderer-copper", "launderer-copper/works")
+    name, campaign = "cu-low-better", "@campaign/launderer-2026-09"
+    body = {"campaign_id": campaign, "process": "CU_FIRE_REFINE"}
+    book.event("campaign/launderer/open", works[0], {"open_campaign": body}, works[1])
+    lot = book.use(name, *works)
+    into = lot.remaining
+    metal = dict(lot.draw(into))
+    body = {"campaign_id": campaign, "inputs": [{"lot_id": f"@lot/{name}", "mass_g": mass(into)}]}
+    book.event("campaign/launderer/charge", works[0], {"charge_campaign": body}, works[1])
+    book.lots[name].last = book.now
+    anode = recovered("cu-anode-launderer", "CU_ANODE", "ANODE_PLATE", {"CU": pct("99.2")},
+                      pct("93.5"), "CU")(metal, *works)
+    slag = recovered("cu-slag-launderer", "CU_SLAG", "SLAG", {"CU": pct("8.1")}, pct("3.1"),
+                     "CU")(metal, *works)
+    body = {"campaign_id": campaign, "outputs": [anode], "residues": [slag]}
+    book.event("campaign/launderer/draw", works[0], {"draw_campaign": body}, works[1], hours=5)
+    for new in (anode, slag):
+        book.lots[new["lot_id"].removeprefix("@lot/")].last = book.now
+    lost = into - grams_of(anode) - grams_of(slag)
+    assert lost > 0
+    body = {"campaign_id": campaign, "losses": [{"kind": "VOLATILE", "mass_g": mass(lost)}]}
+    book.event("campaign/launderer/close", works[0], {"close_campaign": body}, works[1])
 
 
 # ---- all of it ---------------------------------------------------------------------------------

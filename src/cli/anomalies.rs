@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::client::Refused;
+use super::client::{Client, Refused};
 use super::insight::{FromArgs, refused};
 use super::names::{id_bytes, id_text};
 use super::output::{hex, print_json, table, time};
@@ -108,6 +108,25 @@ fn all(
     }
 }
 
+/// Every anomaly that a server knows of.
+pub(super) async fn of_server(client: &mut Client) -> anyhow::Result<Vec<v1::Anomaly>> {
+    let mut request = v1::ListAnomaliesRequest {
+        page_size: MAX_PAGE_SIZE,
+        ..v1::ListAnomaliesRequest::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let reply = client.reports.list_anomalies(request.clone()).await;
+        let page = reply.map_err(|it| Refused::of(&it))?.into_inner();
+        found.extend(page.anomalies);
+        // The same token again would never end.
+        if page.next_page_token.is_empty() || page.next_page_token == request.page_token {
+            return Ok(found);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
 fn rule_of(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix(['A', 'a']).and_then(|digits| digits.parse::<u8>().ok());
     let rule = number.and_then(Rule::from_number);
@@ -127,7 +146,8 @@ fn id_of(text: Option<&str>) -> anyhow::Result<bytes::Bytes> {
     }
 }
 
-fn severity(anomaly: &v1::Anomaly) -> &'static str {
+/// The word for it.
+pub(super) fn severity(anomaly: &v1::Anomaly) -> &'static str {
     anomaly.severity().as_str_name().trim_start_matches("SEVERITY_")
 }
 
@@ -161,7 +181,8 @@ fn anomaly_json(it: &v1::Anomaly) -> Json {
     })
 }
 
-fn print(found: &[v1::Anomaly]) {
+/// As a table.
+pub(super) fn print(found: &[v1::Anomaly]) {
     let mut rows = table(&["flag", "severity", "what", "when", "about", "numbers", "entries"]);
     for it in found {
         let about = [&it.lot_id, &it.campaign_id, &it.site_id, &it.party_id];

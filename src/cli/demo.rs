@@ -48,6 +48,8 @@ const SCRIPTS: &[(&str, &str)] = &[
         include_str!("../../samples/jiangxi/07-the-rest-of-the-trade.jsonl"),
     ),
     ("08-daily-trade", include_str!("../../samples/jiangxi/08-daily-trade.jsonl")),
+    ("09-launderers", include_str!("../../samples/jiangxi/09-launderers.jsonl")),
+    ("10-paper-trails", include_str!("../../samples/jiangxi/10-paper-trails.jsonl")),
 ];
 
 /// Start a node with sample data, trace four metals, verify, and stay up.
@@ -120,6 +122,10 @@ async fn show(
             show_lot(&mut client, name, &names).await?;
         }
     }
+    let anomalies = super::anomalies::of_server(&mut client).await?;
+    if !args.json {
+        show_anomalies(&anomalies);
+    }
     let public = hex(ledger_key.as_bytes());
     let judge = || -> anyhow::Result<_> {
         let pins = verify::pins(Some(&sample.origin), Some(&public))?;
@@ -139,7 +145,7 @@ async fn show(
             "data": folder.data(), "guard": folder.guard(), "keys": folder.keys(),
             "receipts": folder.receipts(), "server": server, "events_sent": sent,
             "sending_ms": millis, "verdict": judged.verdict().name(),
-            "attested_entry": attested,
+            "attested_entry": attested, "anomalies": by_severity(&anomalies),
             "showcase": sample.showcase.iter()
                 .map(|name| super::names::id_text(&sample_id(name))).collect::<Vec<_>>(),
         }))?;
@@ -158,6 +164,23 @@ async fn show(
         say_where(folder, sample, server, &public, lots);
     }
     Ok(ExitCode::from(judged.verdict().exit_code()))
+}
+
+/// What somebody should ask about: the last two files of the sample are lawful, and tell of it.
+fn show_anomalies(anomalies: &[v1::Anomaly]) {
+    let counts = by_severity(anomalies);
+    println!("\nWhat cannot be true, or is hard to believe, by the rules A1 to A17: {counts}");
+    let graver = |it: &&v1::Anomaly| it.severity() > v1::Severity::Low;
+    let graver: Vec<v1::Anomaly> = anomalies.iter().filter(graver).cloned().collect();
+    super::anomalies::print(&graver);
+}
+
+fn by_severity(anomalies: &[v1::Anomaly]) -> Json {
+    let mut counts = BTreeMap::new();
+    for it in anomalies {
+        *counts.entry(super::anomalies::severity(it)).or_insert(0_u32) += 1;
+    }
+    json!(counts)
 }
 
 /// The auditor's word on the latest checkpoint; its entry. It quotes what this ledger has signed,
@@ -200,6 +223,7 @@ fn say_where(folder: &DemoFolder, sample: &Sample, server: &str, public: &str, l
     );
     if let Some(name) = sample.showcase.first() {
         println!("  urbanmine trace @{name} --server {server}");
+        println!("  urbanmine report coverage --region 36 --server {server}");
     }
 }
 
