@@ -84,7 +84,8 @@ fn a_server_and_an_auditor_say_the_same_of_every_report() {
         let (asked, folded) = (demo.asked(&args), demo.folded(&args));
         assert_eq!(asked["rows"], folded["rows"], "{kind}");
         assert_eq!(asked, folded, "{kind}");
-        assert_eq!(asked["as_of"]["entry_count"].as_u64(), Some(demo.entries), "{kind}");
+        let entries = asked["as_of"]["entry_count"].as_u64();
+        assert!(entries.is_some_and(|count| count >= demo.entries), "{kind}: {entries:?}");
         let rows = asked["rows"].as_array().unwrap();
         assert!(!rows.is_empty() || kind.starts_with("open") || kind == "anomalies", "{kind}");
         // The first figure of a report leads to its entries, both ways.

@@ -120,7 +120,7 @@ fn every_launderer_is_told_of_with_its_entries_and_numbers() {
     assert_eq!(ids.len(), book.anomalies().len(), "an id is one flag's");
 }
 
-const LAUNDERED: [&str; 15] = [
+const LAUNDERED: [&str; 16] = [
     "A8 MEDIUM seller_cap at +35 on +27 +31 +35: estimated_amount 544000000 fen, \
      limit 500000000 fen",
     "A8 MEDIUM unknown_burst at +41 on +41: own_share 0 e8, limit 20000000 e8, months 3, \
@@ -149,6 +149,8 @@ const LAUNDERED: [&str; 15] = [
      sold 5861600 g, beyond 51180565 e8, limit 5000000 e8",
     "A16 MEDIUM same_day at +69 on +67 +68 +69: sold 3000000 g, held 1920000 ms, \
      limit 86400000 ms",
+    "A1 LOW under_band at +73 on +71 +72 +73: atomic_number 29, into 15600000 g, \
+     out 14585376 g, recovery 93496000 e8, band_low 98000000 e8, band_high 99700000 e8",
 ];
 
 // --- limits --------------------------------------------------------------------------------------
