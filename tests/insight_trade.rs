@@ -334,7 +334,8 @@ fn a7_one_other_a_return_custody_or_a_sale_that_never_was_are_no_circle() {
     let (_, two) = desk.offer(&second, MONDAY + 7);
     desk.take(&second, two, MONDAY + 8, second.mass);
     for (back, offer) in [(sale(3, TRADER, SMELTER), two), (sale(3, SMELTER, COLLECTOR), one)] {
-        let (_, returned) = desk.tell(back.from, MONDAY + 9, giving_back(offer, back.lot, back.mass));
+        let (_, returned) =
+            desk.tell(back.from, MONDAY + 9, giving_back(offer, back.lot, back.mass));
         desk.take(&back, returned, MONDAY + 10, back.mass);
     }
     // A sale of the circle is declared an error.
@@ -392,7 +393,11 @@ fn a7_as_much_of_a_material_comes_home() {
 
 /// Any entry that has nothing to do with anything.
 fn tick(desk: &mut Desk, at: u64) {
-    desk.tell(COORD, at, Body::RegisterSite(site_record(SiteId::from_bytes([77; 16]), COORD, "360702")));
+    desk.tell(
+        COORD,
+        at,
+        Body::RegisterSite(site_record(SiteId::from_bytes([77; 16]), COORD, "360702")),
+    );
 }
 
 #[test]
@@ -464,7 +469,8 @@ fn a9_a_manifest_is_confirmed_within_five_working_days() {
 
 #[test]
 fn a9_stock_that_nobody_touches() {
-    let limits = [("STOCK_AGE_DAYS", 180), ("STOCK_AGE_DAYS_LEAD", 30), ("STOCK_AGE_WASTE_DAYS", 365)];
+    let limits =
+        [("STOCK_AGE_DAYS", 180), ("STOCK_AGE_DAYS_LEAD", 30), ("STOCK_AGE_WASTE_DAYS", 365)];
     let rows = [
         ("CU_SCRAP_NO2", 180, "A9 LOW stock"),
         ("PB_SCRAP", 30, "A9 LOW stock"),
@@ -625,7 +631,8 @@ fn a11_a_mix_is_named_better_than_its_best_part() {
             changed(id, "CU_SCRAP_NO1", stood, stand(COLLECTOR, 0))
         };
         let changes = vec![used(parents[0]), used(parents[1]), after];
-        let merge = MergeLots { parents: parents.map(|it| domain_kit::draw(it, 1_000)).into(), output };
+        let merge =
+            MergeLots { parents: parents.map(|it| domain_kit::draw(it, 1_000)).into(), output };
         let body = Body::MergeLots(Box::new(merge));
         desk.entry(COLLECTOR, When(MONDAY, MONDAY), body, changes, None);
         assert_eq!(desk.flags(), expected, "{material} {grade}");
@@ -715,7 +722,8 @@ fn a12_what_needed_a_role_licence_or_key_that_has_ended() {
     for (end, is_ended) in [(now, true), (now + 1, false)] {
         let until = Validity { from: TimeMs::of(0), to: Some(TimeMs::of(end)) };
         let expected = |word: &str| {
-            let flag = if is_ended { format!("A12 HIGH {word}") } else { "A12 LOW late".to_owned() };
+            let flag =
+                if is_ended { format!("A12 HIGH {word}") } else { "A12 LOW late".to_owned() };
             vec![flag]
         };
         let licence = |kind, validity| {
