@@ -9,7 +9,9 @@ before. Standard library only, no randomness, no clock; all names and numbers ar
 
 import datetime
 import json
+import sys
 
+sys.dont_write_bytecode = True
 import generate as g
 from generate import pct, t
 

@@ -76,10 +76,10 @@ impl Notes {
     }
 
     fn remember(&mut self, lot: LotId, analysis: Analysis) {
-        let analyses = &mut self.lots.entry(lot).or_default().analyses;
-        analyses.push(analysis);
-        let over = analyses.len().saturating_sub(MAX_REMEMBERED);
-        analyses.drain(..over);
+        let known = &mut self.lots.entry(lot).or_default().analyses;
+        known.push(analysis);
+        let over = known.len().saturating_sub(MAX_REMEMBERED);
+        known.drain(..over);
     }
 
     /// A lot is in other hands; a part of one takes over what is known of the whole.
