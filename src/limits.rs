@@ -673,13 +673,16 @@ pub const ANALYST_PAUSE_MS: u64 = 200;
 
 /// Rows of a report; what is left out is counted.
 pub const MAX_REPORT_ROWS: usize = 100_000;
-/// Entries that a figure of a report lists one by one; a number that rests on more of them has none.
+/// Entries that a figure of a report lists one by one; a number that rests on more of them has no
+/// figure.
 pub const MAX_FIGURE_ENTRIES: usize = 1_024;
-/// Bytes of a figure as text: as many entries as it may list, of at most 20 digits, with 41 digits
-/// of grams beside each.
+/// Materials, elements, or codes of regions that a figure names.
+pub const MAX_FIGURE_LIST: usize = 64;
+/// Bytes of a figure as text: as many entries as it may list, of at most 20 digits, with 20
+/// characters of grams beside each.
 pub const MAX_FIGURE_BYTES: usize = 64 * 1024;
 
-const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 41 + 2) + 16 <= MAX_FIGURE_BYTES);
+const _: () = assert!(MAX_FIGURE_ENTRIES * (20 + 20 + 2) + 16 <= MAX_FIGURE_BYTES);
 /// Yuan a tonne in a table of reference prices: 1e12 g at it are 1e12 x 1e10 / 1e4 fen, which fits
 /// 64 bits.
 pub const MAX_PRICE_CNY_T: u64 = 10_000_000_000;

@@ -110,7 +110,7 @@ impl World {
         };
         self.record(COORDINATOR, "2016-09-01", Body::RegisterParty(register));
         // Every third has no site yet: its region is that of its credit code.
-        if number % 3 != 0 {
+        if !number.is_multiple_of(3) {
             let site = Site {
                 id: SiteId::from_bytes(bytes(3, number.into())),
                 party: party(number),

@@ -177,7 +177,9 @@ fn every_number_is_the_sum_of_the_entries_behind_it() {
         counts.1 += check_figures(book, table);
         assert_eq!(table.left_out, 0);
     };
-    reports(book, as_of).iter().for_each(|table| count(table, &mut by_kind));
+    for table in &reports(book, as_of) {
+        count(table, &mut by_kind);
+    }
     // While a campaign ran and while offers were open, there is more to tell of them.
     let closed = book.runs().filter_map(|(_, run)| Some(run.closed?.0.0)).max().unwrap();
     for size in [closed / 2, closed] {
@@ -461,6 +463,8 @@ fn a_passport_says_what_a_lot_is_and_its_shares_are_whole() {
         assert!(of_section("IDENTITY").count() == 13);
         assert_eq!(of_section("CONTENTS").count(), lot.contents.items.len());
         assert_eq!(of_section("DOCUMENT").count(), documents.len());
+        let steps = back.as_ref().map_or(0, |it| it.steps.len());
+        assert_eq!(of_section("STEP").count() > 0, steps > 0);
         for (measure, answer) in &answers {
             let (Some(total), true) = (answer.at_birth.total, answer.at_birth.is_attributed) else {
                 continue;

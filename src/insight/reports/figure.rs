@@ -8,7 +8,7 @@ use crate::domain::credit::Month;
 use crate::domain::vocabulary::Substance;
 use crate::domain::{CampaignId, EntryCount, EntryIndex, PartyId, SiteId, TimeMs};
 use crate::insight::{Account, Book, Column};
-use crate::limits::{MAX_FIGURE_BYTES, MAX_FIGURE_ENTRIES};
+use crate::limits::{MAX_FIGURE_BYTES, MAX_FIGURE_ENTRIES, MAX_FIGURE_LIST};
 use crate::provenance::Measure;
 
 /// What a number is the sum of.
@@ -25,7 +25,7 @@ pub enum Figure {
         /// First moment outside.
         to: TimeMs,
     },
-    /// Entries one by one, each with what it counts, ascending.
+    /// Entries one by one, each with what it counts (at most 64 bits), ascending.
     Entries(Vec<(EntryIndex, i128)>),
 }
 
@@ -140,7 +140,9 @@ impl Figure {
     pub fn adding(entries: impl IntoIterator<Item = (EntryIndex, i128)>) -> Option<Self> {
         let mut entries: Vec<_> = entries.into_iter().take(MAX_FIGURE_ENTRIES + 1).collect();
         entries.sort_unstable();
-        (entries.len() <= MAX_FIGURE_ENTRIES).then_some(Self::Entries(entries))
+        let is_short = entries.len() <= MAX_FIGURE_ENTRIES;
+        let fits = |(_, counts): &(EntryIndex, i128)| i64::try_from(*counts).is_ok();
+        (is_short && entries.iter().all(fits)).then_some(Self::Entries(entries))
     }
 
     /// The one spelling of it.
@@ -391,7 +393,7 @@ fn take_part(filter: &mut Filter, name: &str, value: &str) -> Option<()> {
     match name {
         "columns" => filter.columns = Signs::parse(value)?,
         "measures" => {
-            filter.measures = value.split(',').map(measure).collect::<Option<Vec<Measure>>>()?;
+            filter.measures = list(value, measure)?;
         }
         "months" => {
             let (from, to) = value.split_once("..")?;
@@ -403,7 +405,7 @@ fn take_part(filter: &mut Filter, name: &str, value: &str) -> Option<()> {
         }
         "party" => filter.party = Some(PartyId::from_text(value).ok()?),
         "site" => filter.site = Some(SiteId::from_text(value).ok()?),
-        "materials" => filter.materials = value.split(',').map(plain).collect::<Option<_>>()?,
+        "materials" => filter.materials = list(value, plain)?,
         "process" => filter.process = Some(plain(value)?),
         "campaign" => filter.campaign = Some(CampaignId::from_text(value).ok()?),
         "other" => filter.other = Some(PartyId::from_text(value).ok()?),
@@ -412,6 +414,12 @@ fn take_part(filter: &mut Filter, name: &str, value: &str) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// A list of what has commas between; none that is longer than a figure may have.
+fn list<T>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let is_short = text.split(',').count() <= MAX_FIGURE_LIST;
+    is_short.then(|| text.split(',').map(one).collect())?
 }
 
 fn measure(name: &str) -> Option<Measure> {
@@ -425,15 +433,15 @@ fn place(text: &str) -> Option<Place> {
     let (kind, value) = text.split_once(':')?;
     match kind {
         "base" => Some(Place::Base(plain(value)?)),
-        "region" => Some(Place::Region(value.split(',').map(plain).collect::<Option<_>>()?)),
+        "region" => Some(Place::Region(list(value, plain)?)),
         _ => None,
     }
 }
 
 fn parse_acts(text: &str) -> Result<Figure, FigureFault> {
     let fault = || FigureFault::Part(text.to_owned());
-    let mut parts = text.split(';');
-    let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+    let mut stated = text.split(';');
+    let mut part = |name: &str| stated.next()?.strip_prefix(name)?.strip_prefix('=');
     let party = part("party").and_then(|text| PartyId::from_text(text).ok()).ok_or_else(fault)?;
     let time = |text: Option<&str>| TimeMs::new(text?.parse().ok()?).ok();
     let from = time(part("from")).ok_or_else(fault)?;
@@ -447,7 +455,8 @@ fn parse_entries(text: &str) -> Result<Figure, FigureFault> {
         let fault = || FigureFault::Part(part.to_owned());
         let (index, counts) = part.split_once(':').unwrap_or((part, "1"));
         let index = EntryIndex(index.parse().map_err(|_| fault())?);
-        entries.push((index, counts.parse().map_err(|_| fault())?));
+        let counts: i64 = counts.parse().map_err(|_| fault())?;
+        entries.push((index, counts.into()));
     }
     if entries.len() > MAX_FIGURE_ENTRIES || !entries.is_sorted() {
         return Err(FigureFault::Spelling);
@@ -558,11 +567,17 @@ mod tests {
             "entries;01",
             "entries;+1",
             "entries;1,",
+            "entries;1:9223372036854775808",
             "other;1",
         ];
         for stranger in strangers {
             assert!(Figure::parse(stranger).is_err(), "{stranger}");
         }
         assert!(Figure::parse(&"x".repeat(MAX_FIGURE_BYTES + 1)).is_err());
+        let long = "CU,".repeat(MAX_FIGURE_LIST) + "CU";
+        assert!(Figure::parse(&format!("accounts;columns=STOCK;measures={long}")).is_err());
+        let many = (0..=MAX_FIGURE_ENTRIES).map(|index| EntryIndex(index as u64));
+        assert_eq!(Figure::counting(many), None);
+        assert_eq!(Figure::adding([(EntryIndex(1), i128::MAX)]), None);
     }
 }

@@ -138,9 +138,9 @@ fn lines(
     };
     let mut suppliers: BTreeMap<Supply, Sums> = BTreeMap::new();
     let (mut uptake, mut waived, mut strange) = (0_i128, 0_i128, 0_i128);
-    let shared = shares.iter().map(|(lot, grams)| (*lot, i128::from(grams.get())));
+    let known = shares.iter().map(|(lot, grams)| (*lot, i128::from(grams.get())));
     let unshared = origins.lineage.iter().map(|lot| (*lot, 0));
-    for (lot, grams) in shared.chain(unshared) {
+    for (lot, grams) in known.chain(unshared) {
         if lot == LotId::UPTAKE {
             uptake += grams;
         } else if lot.waived_stock_of().is_some() {

@@ -46,7 +46,9 @@ pub fn licences(book: &Book, as_of: AsOf, query: &LicenceQuery) -> Table {
         }
     }
     rows.sort_by_key(|(to, party, licence, _)| (*to, *party, *licence));
-    rows.into_iter().for_each(|(.., row)| table.push(row));
+    for (.., row) in rows {
+        table.push(row);
+    }
     table.named(book.registry())
 }
 

@@ -90,7 +90,9 @@ pub fn lot_passport(
         let reason = hold.reason.map_or("DISCREPANCY", |reason| reason.name());
         Row::new("HOLD", Cell::code(reason), Value::Party(hold.placed_by).into())
     }));
-    rows.into_iter().for_each(|row| table.push(row.into_cells()));
+    for row in rows {
+        table.push(row.into_cells());
+    }
     table.named(registry)
 }
 
@@ -242,7 +244,7 @@ fn steps(trace: &Trace) -> Vec<Row> {
         *grams += i128::from(step.mass.get());
     }
     let rows = events.into_iter().map(|(index, (kind, grams))| Row {
-        grams: Cell::grams(grams, Figure::Entries(vec![(index, grams)])),
+        grams: Cell { value: Value::Grams(grams), figure: Figure::adding([(index, grams)]) },
         ..Row::new("STEP", Value::Entry(index).into(), Cell::code(kind))
     });
     rows.collect()

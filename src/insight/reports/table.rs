@@ -285,7 +285,7 @@ impl Table {
 
     /// Looks up the names of whoever is in it.
     pub(super) fn named(mut self, registry: &Registry) -> Self {
-        let size = self.as_of.size;
+        let known = self.as_of.size;
         let cells = self.rows.iter().flatten();
         for cell in cells {
             let (parties, site) = match &cell.value {
@@ -295,13 +295,13 @@ impl Table {
                 _ => continue,
             };
             for party in parties {
-                if let Some(found) = registry.party_as_of(*party, size) {
+                if let Some(found) = registry.party_as_of(*party, known) {
                     let (zh, en) = (found.party.name_zh.clone(), found.party.name_en.clone());
                     self.parties.entry(*party).or_insert_with(|| Text::of(zh, en));
                 }
             }
             if let Some((id, found)) =
-                site.and_then(|id| Some((id, registry.site_as_of(id, size)?)))
+                site.and_then(|id| Some((id, registry.site_as_of(id, known)?)))
             {
                 let (zh, en) = (found.name_zh.clone(), found.name_en.clone());
                 self.sites.entry(id).or_insert_with(|| Text::of(zh, en));
@@ -334,6 +334,11 @@ impl ReportKind {
         Self::OpenTransfers,
         Self::Output,
     ];
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
 
     /// Its name in files and on the command line: stable.
     pub const fn name(self) -> &'static str {
