@@ -329,7 +329,9 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
         (
             "page_size" | "page_token" | "from_entry_index" | "material" | "status" | "substance"
             | "as_of_ms" | "as_of_entry_index" | "open_only" | "is_open" | "state" | "bundle_index"
-            | "width",
+            | "width" | "kind" | "process" | "from_month" | "to_month" | "region_prefix"
+            | "flow_level" | "flow_moves" | "days" | "breakdown" | "rule" | "min_severity"
+            | "figure" | "anomaly_id" | "only_open",
             _,
         ) => Probe::No,
         (name, _) => panic!("{}: how is {name} probed?", name_of(method)),
@@ -350,6 +352,10 @@ fn bare(method: &MethodDescriptor) -> DynamicMessage {
         request.set_field_by_name("substance", Value::EnumNumber(29));
         request.set_field_by_name("period_from_ms", Value::U64(1_717_171_200_000));
         request.set_field_by_name("period_to_ms", Value::U64(1_719_763_200_000));
+    }
+    if method.name() == "GetReport" {
+        // Stock, which a party may ask of its own books.
+        request.set_field_by_name("kind", Value::EnumNumber(7));
     }
     request
 }

@@ -269,8 +269,11 @@ fn entries(args: &ReportArgs, figure: &str) -> anyhow::Result<ExitCode> {
         None => (asked_entries(args, figure)?, ExitCode::SUCCESS),
     };
     if args.json {
-        let entry = |(index, amount): &(u64, i128)| json!({ "entry_index": index, "amount": amount.to_string() });
-        print_json(&json!({ "entries": found.iter().map(entry).collect::<Vec<_>>() }))?;
+        let mut entries = Vec::with_capacity(found.len());
+        for (index, amount) in &found {
+            entries.push(json!({ "entry_index": index, "amount": amount.to_string() }));
+        }
+        print_json(&json!({ "entries": entries }))?;
         return Ok(code);
     }
     let mut rows = table(&["entry", "amount"]);

@@ -4,8 +4,8 @@
 //! every entry once, in ledger order; what comes with time (stock that ages) is told with the first
 //! entry that was recorded after it.
 //!
-//! *Never:* refuses; forgets a flag because of a later entry; holds a limit of its own: a limit that
-//! the table set in force does not name is one that nobody is held against.
+//! *Never:* refuses; forgets a flag because of a later entry; holds a limit of its own: a limit
+//! that the table set in force does not name is one that nobody is held against.
 //!
 //! *See:* `docs/INSIGHT.md` for each rule with its numbers and variants, `tables/parameters.csv`.
 
