@@ -356,6 +356,8 @@ fn bare(method: &MethodDescriptor) -> DynamicMessage {
     if method.name() == "GetReport" {
         // Stock, which a party may ask of its own books.
         request.set_field_by_name("kind", Value::EnumNumber(7));
+        // Else it is as of now, which differs from call to call.
+        request.set_field_by_name("as_of_ms", Value::U64(1_893_456_000_000));
     }
     request
 }
