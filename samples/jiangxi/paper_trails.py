@@ -160,8 +160,8 @@ def batteries(name, net):
 
 
 def flies():
-    """A10: fifty minutes to Guangzhou, and a vehicle that is in Nanchang half an hour after it was
-    in Guixi."""
+    """A10: fifty minutes to Guangzhou, and a vehicle that arrives in Guixi and an hour later, with a
+    load from Nanchang, in Yongxiu."""
     book.at("2026-06-02T08:00")
     copper("pt-flight", "heavy-scales-yard", "16.18")
     sell("pt-flight", "heavy-scales-yard", "far-buyer", "赣B0AA01", hours=0, minutes=49)
@@ -169,8 +169,8 @@ def flies():
     copper("pt-teleport-1", "ring-one", "14.28")
     copper("pt-teleport-2", "ring-three", "13.74")
     sell("pt-teleport-1", "ring-one", "ring-two", "赣B0AA02")
-    book.wait(minutes=29)
-    sell("pt-teleport-2", "ring-three", "north-yard", "赣B0AA02")
+    book.wait(minutes=9)
+    sell("pt-teleport-2", "ring-three", "north-yard", "赣B0AA02", hours=0, minutes=49)
 
 
 def improves_on_the_way():

@@ -1,9 +1,11 @@
 //! A10: a journey that was too short for its way. How far apart two places are is told by what the
 //! codes of their regions share, the county, the prefecture, the province: the tables hold no
 //! coordinates. So the least times are those of neighbours across a border, and small.
+//!
+//! An offer may be written before the vehicle is there, so where it departed is no sight of it: it
+//! was seen where it was weighed with its load, and had been where that was loaded.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use super::super::anomaly::{Rule, Severity};
 use super::super::book::{Book, Seen};
@@ -13,18 +15,20 @@ use super::handover::Handover;
 use crate::domain::{EntryIndex, SiteId, TimeMs};
 use crate::limits::MAX_TRIPS_COMPARED;
 
-/// Where each vehicle was seen: at departures and arrivals.
+/// Where each vehicle arrived, in order of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Notes {
-    seen: BTreeMap<String, BTreeMap<Sight, SiteId>>,
+    arrivals: BTreeMap<String, BTreeMap<(TimeMs, EntryIndex), Trip>>,
 }
 
-/// When a vehicle was seen, by the entry that says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Sight {
-    at: TimeMs,
-    by: EntryIndex,
-    is_arrival: bool,
+/// One load of a vehicle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trip {
+    from: SiteId,
+    /// It was not loaded earlier.
+    offered_at: TimeMs,
+    to: SiteId,
+    arrived_at: TimeMs,
 }
 
 impl Notes {
@@ -43,49 +47,49 @@ impl Notes {
         if offer.vehicle.is_empty() {
             return;
         }
-        let by = seen.fact.index;
-        let sights = [
-            (Sight { at: offer.occurred_at, by, is_arrival: false }, offer.from_site),
-            (Sight { at: arrived_at, by, is_arrival: true }, to),
-        ];
-        if let Some((other, took, least)) = self.elsewhere(&offer.vehicle, &sights, book, found) {
+        let (from, offered_at) = (offer.from_site, offer.occurred_at);
+        let trip = Trip { from, offered_at, to, arrived_at };
+        if let Some((other, took, least)) = self.elsewhere(&offer.vehicle, trip, book, found) {
             let numbers = vec![span("apart", took), span("limit", least)];
             let rests_on = [offer.index, other];
             found.raise(Rule::A10, "vehicle", severity(took, least), about, rests_on, numbers);
         }
-        self.seen.entry(offer.vehicle.clone()).or_default().extend(sights);
+        let arrivals = self.arrivals.entry(offer.vehicle.clone()).or_default();
+        arrivals.insert((arrived_at, seen.fact.index), trip);
     }
 
-    /// The first entry that saw the vehicle where it cannot have been: how long before or after,
-    /// and how long it needs.
+    /// The nearest arrival from or to which the vehicle had too little time: how much it had, and
+    /// how much it needs.
     fn elsewhere(
         &self,
         vehicle: &str,
-        sights: &[(Sight, SiteId)],
+        trip: Trip,
         book: &Book,
         found: &Found<'_>,
     ) -> Option<(EntryIndex, u64, u64)> {
-        let known = self.seen.get(vehicle)?;
-        let is_sound = |(sight, _): &(&Sight, &SiteId)| book.corrected_by(sight.by).is_none();
-        for (sight, site) in sights {
-            // Who was nearest in time before and after was nearest to being impossible, unless it
-            // was there too.
-            let before = known.range(..*sight).rev().filter(is_sound).take(MAX_TRIPS_COMPARED);
-            let later = (Bound::Excluded(*sight), Bound::Unbounded);
-            let later = known.range(later).filter(is_sound).take(MAX_TRIPS_COMPARED);
-            for mut others in [Box::new(before) as Box<dyn Iterator<Item = _>>, Box::new(later)] {
-                let Some((other, place)) = others.find(|(_, place)| *place != site) else {
-                    continue;
-                };
-                let apart = between(other.at.min(sight.at), other.at.max(sight.at));
-                let Some(least) = least_time(*place, *site, book, found) else { continue };
-                if apart < least {
-                    return Some((other.by, apart, least));
-                }
-            }
-        }
-        None
+        let known = self.arrivals.get(vehicle)?;
+        let here = (trip.arrived_at, EntryIndex(u64::MAX));
+        let before = known.range(..here).rev().take(MAX_TRIPS_COMPARED);
+        let later = known.range(here..).take(MAX_TRIPS_COMPARED);
+        let pairs = before
+            .map(|(key, other)| (key.1, *other, trip))
+            .chain(later.map(|(key, other)| (key.1, trip, *other)));
+        pairs.filter(|(by, ..)| book.corrected_by(*by).is_none()).find_map(|(by, first, second)| {
+            let had = between(first.arrived_at, second.arrived_at);
+            let needs = time_between(first, second, book, found);
+            (had < needs).then_some((by, had, needs))
+        })
     }
+}
+
+/// The least time from one arrival to the next: by way of where the next load was taken up, unless
+/// it may have been on board already.
+fn time_between(first: Trip, second: Trip, book: &Book, found: &Found<'_>) -> u64 {
+    let least = |from, to| least_time(from, to, book, found).unwrap_or_default();
+    if second.offered_at < first.arrived_at {
+        return least(first.to, second.to);
+    }
+    least(first.to, second.from).saturating_add(least(second.from, second.to))
 }
 
 /// Half the least time cannot be haste.
