@@ -388,14 +388,15 @@ mod tests {
         let at_birth = Holding {
             total: Some(Grams::of(70)),
             shares: vec![(ORE, Grams::of(70))],
-            pending: Vec::new(),
             is_attributed: true,
+            ..Holding::default()
         };
         Origins {
             total: Some(Grams::ZERO),
             shares: Vec::new(),
             pending: Vec::new(),
             is_attributed: true,
+            ranges: None,
             at_birth,
             lineage: vec![ORE],
             pending_campaigns: Vec::new(),

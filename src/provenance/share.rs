@@ -1,7 +1,5 @@
 //! Sharing whole grams: largest remainder, ties to the smaller id.
 
-use std::collections::BTreeSet;
-
 use crate::domain::LotId;
 
 /// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the
@@ -115,10 +113,10 @@ impl Vector {
         Self(sum)
     }
 
-    /// All but some origins.
-    pub(super) fn without(&self, origins: &BTreeSet<LotId>) -> Self {
-        let others = self.0.iter().filter(|(origin, _)| !origins.contains(origin));
-        Self(others.copied().collect())
+    /// What is of some origins, and the rest.
+    pub(super) fn parted(&self, is_part: impl Fn(LotId) -> bool) -> (Self, Self) {
+        let (part, rest) = self.0.iter().partition(|(origin, _)| is_part(*origin));
+        (Self(part), Self(rest))
     }
 
     fn drop_zeros(&mut self) {

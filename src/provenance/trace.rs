@@ -282,8 +282,8 @@ fn flow_forward<G: Graph>(
     asked: LotId,
     lost: &mut Option<Grams>,
 ) -> Result<BTreeMap<LotId, Flow>, TraceFault<G::Fault>> {
-    let mut balance = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
-    let vector = |balance: &Balance<'_>, lot| {
+    let mut balance: Balance<'_, Vector> = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
+    let vector = |balance: &Balance<'_, Vector>, lot| {
         let shares = balance.account(lot).and_then(|account| account.shares());
         shares.cloned().unwrap_or_default()
     };
