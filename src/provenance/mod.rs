@@ -29,7 +29,9 @@ use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 
 pub use categories::{Categories, categories};
 pub use memory::GraphRecorder;
-pub use origins::{Holding, OriginRange, Origins, origins, origins_with_ranges};
+pub use origins::{
+    Detail, Holding, OriginRange, Origins, origins, origins_and_trace, origins_with_ranges,
+};
 pub use trace::{Direction, Step, Trace, TraceNode, trace};
 
 /// What a history is read from.

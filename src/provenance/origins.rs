@@ -6,6 +6,7 @@ use super::balance::{Account, Balance, Stranger};
 use super::pools::Mixes;
 use super::range::{Mix, Range, Ranged, Ranges};
 use super::share::Vector;
+use super::trace::{Direction, Trace, trace_of};
 use super::walk::Walk;
 use super::{Graph, Measure, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
@@ -110,8 +111,43 @@ fn origins_of<G: Graph, V: Mix>(
 ) -> Result<Origins, TraceFault<G::Fault>> {
     let mut walk = Walk::new(graph, limits);
     walk.ancestors(lot)?;
-    let lineage = lineage(&walk);
-    let vectors = if walk.is_complete { vectors::<G, V>(&mut walk, lot, measure)? } else { None };
+    origins_along::<G, V>(&mut walk, lot, measure)
+}
+
+/// The origin vector and the trace back, over one walk: the history is read once.
+pub fn origins_and_trace<G: Graph>(
+    graph: &G,
+    lot: LotId,
+    measure: Measure,
+    detail: Detail,
+    limits: TraceLimits,
+) -> Result<(Origins, Trace), TraceFault<G::Fault>> {
+    let mut walk = Walk::new(graph, limits);
+    walk.ancestors(lot)?;
+    let trace = trace_of(&walk, lot, Direction::Back, limits)?;
+    let origins = match detail {
+        Detail::Shares => origins_along::<G, Vector>(&mut walk, lot, measure)?,
+        Detail::Ranges => origins_along::<G, Ranged>(&mut walk, lot, measure)?,
+    };
+    Ok((origins, trace))
+}
+
+/// How much is asked of the origins of a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The share of each.
+    Shares,
+    /// Its possible range, too.
+    Ranges,
+}
+
+fn origins_along<G: Graph, V: Mix>(
+    walk: &mut Walk<'_, G>,
+    lot: LotId,
+    measure: Measure,
+) -> Result<Origins, TraceFault<G::Fault>> {
+    let lineage = lineage(walk);
+    let vectors = if walk.is_complete { vectors::<G, V>(walk, lot, measure)? } else { None };
     let is_complete = vectors.is_some();
     let (at_birth, now) = vectors.unwrap_or_default();
     let Holding { total, shares, pending, is_attributed, ranges } = now;

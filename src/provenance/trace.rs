@@ -88,8 +88,18 @@ pub fn trace<G: Graph>(
         Direction::Back => walk.ancestors(lot)?,
         Direction::Forward => walk.descendants(lot)?,
     }
+    trace_of(&walk, lot, direction, limits)
+}
+
+/// What a walk in this direction found.
+pub(super) fn trace_of<G: Graph>(
+    walk: &Walk<'_, G>,
+    lot: LotId,
+    direction: Direction,
+    limits: TraceLimits,
+) -> Result<Trace, TraceFault<G::Fault>> {
     let mut trace = Trace {
-        steps: steps(&walk, limits),
+        steps: steps(walk, limits),
         lots: walk.reached.iter().map(|reached| reached.lot).collect(),
         nodes: Vec::with_capacity(walk.reached.len()),
         uptake: None,
@@ -99,8 +109,8 @@ pub fn trace<G: Graph>(
     };
     let grams = match direction {
         _ if !walk.is_complete => BTreeMap::new(),
-        Direction::Back => flow_back(&walk, lot, &mut trace.uptake),
-        Direction::Forward => flow_forward(&walk, lot, &mut trace.lost)?,
+        Direction::Back => flow_back(walk, lot, &mut trace.uptake),
+        Direction::Forward => flow_forward(walk, lot, &mut trace.lost)?,
     };
     for reached in &walk.reached {
         let found = grams.get(&reached.lot);
