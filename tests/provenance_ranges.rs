@@ -87,7 +87,8 @@ proptest! {
             for measure in [Measure::Mass, CU] {
                 let plain = origins(&history, lot, measure, TraceLimits::default()).unwrap();
                 let found = ranged(&history, lot, measure);
-                for (held, shares) in [(found.now(), &plain.shares), (found.at_birth.clone(), &plain.at_birth.shares)] {
+                let at_birth = (found.at_birth.clone(), &plain.at_birth.shares);
+                for (held, shares) in [(found.now(), &plain.shares), at_birth] {
                     prop_assert_eq!(&held.shares, shares);
                     prop_assert_eq!(held.ranges.is_some(), held.is_attributed);
                     let Some(ranges) = held.ranges else { continue };
@@ -104,7 +105,8 @@ proptest! {
                     prop_assert!(least <= total.get() && total.get() <= most);
                     for range in &ranges {
                         prop_assert!(range.least <= range.most && range.most <= total);
-                        prop_assert!(range.origin == LotId::UPTAKE || found.lineage.contains(&range.origin));
+                        let is_lot = found.lineage.contains(&range.origin);
+                        prop_assert!(is_lot || range.origin == LotId::UPTAKE);
                     }
                 }
             }
@@ -114,7 +116,9 @@ proptest! {
     /// No way in which the grams could have gone leads out of a range; where no lot is met twice
     /// on the way, some way leads to each end of it.
     #[test]
-    fn ranges_hold_every_way_the_grams_could_have_gone(steps in prop::collection::vec(any::<[u8; 4]>(), 1..7)) {
+    fn ranges_hold_every_way_the_grams_could_have_gone(
+        steps in prop::collection::vec(any::<[u8; 4]>(), 1..7),
+    ) {
         let (history, is_tree) = small(&steps);
         let ways = ways::all(&history);
         for lot in history.lots() {

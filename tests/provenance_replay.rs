@@ -1,5 +1,5 @@
-//! Laws of origin vectors over histories that the rules let pass, with campaigns, analyses after the
-//! fact and declared errors: an answer after corrections is that of a ledger in which the errors
+//! Laws of origin vectors over histories that the rules let pass, with campaigns, later analyses
+//! and declared errors: an answer after corrections is that of a ledger in which the errors
 //! never happened, vectors sum to what is contained, the order of draws does not matter, and a lot
 //! that is divided and put together is what it was.
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pools::{Inflow, Mixes};
-use super::range::Mix;
+use super::range::{Mix, merged_all};
 use super::share::Vector;
 use super::{Measure, TraceFault};
 use crate::domain::lot::Contents;
@@ -190,13 +190,15 @@ impl<'a, V: Mix> Balance<'a, V> {
             return Ok(());
         }
         let mut pool = Pool::new(self.measure, movement.uptake.get());
+        let mut parts = Vec::with_capacity(movement.draws.len());
         for draw in &movement.draws {
             let taken = self.draw(draw.lot, draw.mass.get(), movement.index, has_followed)?;
             if let Some(taken) = taken.filter(|_| has_followed) {
-                pool.fill(taken, draw.mass.get());
+                parts.push(pool.fill(taken, draw.mass.get()));
             }
         }
         if has_followed {
+            pool.mix(parts);
             self.bear(movement, pool);
         }
         Ok(())
@@ -359,12 +361,19 @@ impl<V: Mix> Pool<V> {
         Self { mass: uptake, grams: Some(grams), shares, source: None }
     }
 
-    fn fill(&mut self, taken: Taken<V>, mass: u64) {
+    /// Counts what a draw took; its shares wait for those of all others.
+    fn fill(&mut self, taken: Taken<V>, mass: u64) -> Option<V> {
         self.mass = self.mass.saturating_add(mass);
         self.grams = self.grams.zip(taken.grams).map(|(sum, grams)| sum.saturating_add(grams));
-        let both = self.shares.take().zip(taken.shares);
-        self.shares = both.map(|(sum, shares)| sum.merged(&shares));
         self.source = taken.source;
+        taken.shares
+    }
+
+    /// Adds the shares of all draws.
+    fn mix(&mut self, parts: Vec<Option<V>>) {
+        let parts: Option<Vec<V>> = parts.into_iter().collect();
+        let both = self.shares.take().zip(parts.map(merged_all));
+        self.shares = both.map(|(sum, shares)| sum.merged(&shares));
     }
 
     /// Rescales the mix when more comes out than was known to be in: measurements err both ways.

@@ -1,7 +1,7 @@
 //! Where did this metal come from, where did it go?
 //!
-//! *Owns:* the walk over movements, origin vectors with their ranges and categories, traces back and forward.
-//! Every walk is iterative, has a cap, and says when it stopped at it.
+//! *Owns:* the walk over movements, origin vectors with their ranges and categories, traces back
+//! and forward. Every walk is iterative, has a cap, and says when it stopped at it.
 //!
 //! *Never:* judges an event, stores a vector, reads anything but the [`Graph`] it is handed.
 //! Vectors are computed when asked, from movements that were not retracted, so a correction needs

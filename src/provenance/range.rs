@@ -79,6 +79,22 @@ pub(super) trait Mix: Clone + Default {
     }
 }
 
+/// All of them together, by pairs: 300 inputs are nine passes over their shares, and not 300.
+pub(super) fn merged_all<V: Mix>(mut parts: Vec<V>) -> V {
+    while parts.len() > 1 {
+        let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut each = parts.into_iter();
+        while let Some(one) = each.next() {
+            pairs.push(match each.next() {
+                Some(other) => one.merged(&other),
+                None => one,
+            });
+        }
+        parts = pairs;
+    }
+    parts.pop().unwrap_or_default()
+}
+
 impl Mix for Vector {
     const HAS_RANGES: bool = false;
 

@@ -220,10 +220,9 @@ fn flow_back<G: Graph>(
         let is_closed = walk.is_closed(*campaign);
         feeds.insert(*pool, if is_closed { feeds_of_pool(walk, *campaign) } else { Vec::new() });
     }
-    let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
     let mut through: BTreeMap<LotId, u64> = BTreeMap::new();
     through.insert(asked, mass_at_birth(walk, asked));
-    for group in groups(&edges.collect()) {
+    for group in meeting_order(walk, &feeds) {
         let members: BTreeSet<LotId> = group.iter().copied().collect();
         let grams = group.iter().filter_map(|node| through.get(node)).sum();
         let all = group.iter().filter_map(|node| feeds.get(node)).flatten().copied();
@@ -236,6 +235,22 @@ fn flow_back<G: Graph>(
     *uptake = Some(Grams::of(through.remove(&LotId::UPTAKE).unwrap_or_default()));
     let flow = |(lot, grams)| (lot, Flow { through: Grams::of(grams), remaining: None });
     through.into_iter().map(flow).collect()
+}
+
+/// Lots and campaigns in the order in which their grams are complete; those that feed each other
+/// together.
+fn meeting_order<G: Graph>(
+    walk: &Walk<'_, G>,
+    feeds: &BTreeMap<LotId, Vec<(LotId, u64)>>,
+) -> Vec<Vec<LotId>> {
+    if !walk.campaigns.is_empty() {
+        let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
+        return groups(&edges.collect());
+    }
+    // Without campaigns a lot is made of earlier ones only: the order of the ledger, backwards.
+    let mut lots: Vec<_> = walk.births.iter().map(|(lot, born)| (*born, *lot)).collect();
+    lots.sort_unstable_by(|one, other| other.cmp(one));
+    lots.into_iter().map(|(_, lot)| vec![lot]).collect()
 }
 
 fn mass_at_birth<G: Graph>(walk: &Walk<'_, G>, lot: LotId) -> u64 {
