@@ -34,11 +34,13 @@ pub mod observe;
 pub mod pages;
 pub mod policy;
 mod rates;
+mod recall;
 mod registry;
 mod shares;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+mod trace_pages;
 mod traces;
 pub mod viewer;
 mod visibility;

@@ -32,6 +32,7 @@ pub mod names;
 pub mod output;
 pub mod pages;
 pub mod rebuild;
+pub mod recall;
 pub mod restore;
 pub mod rotate_key;
 pub mod script;
@@ -88,6 +89,8 @@ enum Command {
     Transfers(transfers::TransfersArgs),
     /// Show where a lot's metal came from, or where it went, in grams.
     Trace(trace::TraceArgs),
+    /// List the lots that a recall of a lot has to reach, and who has them.
+    Recall(recall::RecallArgs),
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
@@ -170,6 +173,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Campaign(args) => campaign::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Transfers(args) => transfers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Recall(args) => recall::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Monitor(args) => monitor::run(&args),
