@@ -1,7 +1,7 @@
 //! A published year through the books: China's recycled rare-earth oxide of 2023 and 2024 as Argus
 //! tells it (`tests/vectors/recycled_reo_argus.csv`, the article is named in each row), fed in lots
 //! of a hundred tonnes that were analysed on an oxide basis, through campaigns, and merged again.
-//! How much of PrNd is Pr is not published: a quarter of the oxide is assumed.
+//! How much of `PrNd` is Pr is not published: a quarter of the oxide is assumed.
 
 #![allow(
     dead_code,
@@ -44,7 +44,7 @@ const ELEMENTS: [Substance; 6] =
 
 /// A row: tonnes of oxide.
 struct Year {
-    year: u64,
+    number: u64,
     total_t: u64,
     prnd_t: u64,
     /// Of every element.
@@ -67,7 +67,7 @@ fn year(row: &str) -> Year {
     let parts = [praseodymium, part(*prnd_t) - praseodymium];
     let parts = parts.into_iter().chain(listed.iter().map(|tonnes| part(*tonnes)));
     let fractions = ELEMENTS.into_iter().zip(parts).collect();
-    Year { year: *year, total_t: *total_t, prnd_t: *prnd_t, fractions }
+    Year { number: *year, total_t: *total_t, prnd_t: *prnd_t, fractions }
 }
 
 impl Year {
@@ -110,7 +110,7 @@ impl Year {
 fn world() -> World {
     let mut world = World::new();
     let tables = world.tables.as_mut().unwrap();
-    tables.oxide_factors_e6 = tables::Tables::parse(&tables::builtin()).unwrap().oxide_factors_e6;
+    tables.oxide_factors_e6 = tables::Tables::parse(tables::builtin()).unwrap().oxide_factors_e6;
     let mut elements = ELEMENTS.to_vec();
     elements.sort_unstable();
     tables.processes.get_mut("LEACH").unwrap().balances = elements;
@@ -175,7 +175,7 @@ fn every_element_comes_out_to_the_gram_as_it_was_fed() {
     let mut world = world();
     let factors = world.tables.as_ref().unwrap().oxide_factors_e6.clone();
     let years = published();
-    assert_eq!(years.iter().map(|it| it.year).collect::<Vec<_>>(), [2_023, 2_024]);
+    assert_eq!(years.iter().map(|it| it.number).collect::<Vec<_>>(), [2_023, 2_024]);
     for year in &years {
         let (_, all) = process(&mut world, year);
         let mut oxides: BTreeMap<Substance, u128> = BTreeMap::new();
@@ -183,9 +183,9 @@ fn every_element_comes_out_to_the_gram_as_it_was_fed() {
             let found = of(&world, all, Measure::Substance(element));
             let fed = year.fed(element, &factors);
             assert!(found.is_complete && found.is_attributed);
-            assert_eq!(found.total, Some(Grams::of(fed)), "{element} of {}", year.year);
+            assert_eq!(found.total, Some(Grams::of(fed)), "{element} of {}", year.number);
             let shares: u64 = found.shares.iter().map(|(_, grams)| grams.get()).sum();
-            assert_eq!(shares, fed, "{element} of {}", year.year);
+            assert_eq!(shares, fed, "{element} of {}", year.number);
             assert_eq!(found.lineage.len(), year.lots().len());
             oxides.insert(element, u128::from(fed) * u128::from(factors[&element]) / 1_000_000);
             all_is_recycled(&found);
@@ -193,12 +193,12 @@ fn every_element_comes_out_to_the_gram_as_it_was_fed() {
         // As published: tonnes of PrNd oxide, and their share of all oxide in parts per 10,000.
         let prnd = oxides[&Substance::Pr] + oxides[&Substance::Nd];
         let tonnes = (prnd + 500_000) / 1_000_000;
-        assert_eq!(tonnes, u128::from(year.prnd_t), "{}", year.year);
+        assert_eq!(tonnes, u128::from(year.prnd_t), "{}", year.number);
         let mass = of(&world, all, Measure::Mass).total.unwrap();
         assert_eq!(mass.get(), year.total_t * TONNE);
         let share = |above: u128, below: u128| (above * 10_000 + below / 2) / below;
         let expected = share(year.prnd_t.into(), year.total_t.into());
-        assert_eq!(share(prnd, mass.get().into()), expected, "{}", year.year);
+        assert_eq!(share(prnd, mass.get().into()), expected, "{}", year.number);
     }
 }
 

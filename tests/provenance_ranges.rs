@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use provenance_graph::{CU, History, Op, copper, history};
-use urbanmine::domain::vocabulary::EventKind;
+use urbanmine::domain::vocabulary::{EventKind, Substance};
 use urbanmine::domain::{Grams, LotId};
 use urbanmine::provenance::{
-    Measure, OriginRange, Origins, TraceLimits, origins, origins_with_ranges,
+    Holding, Measure, OriginRange, Origins, TraceLimits, origins, origins_with_ranges,
 };
 
 fn ranged(history: &History, lot: LotId, measure: Measure) -> Origins {
@@ -22,30 +22,47 @@ fn bounds(ranges: &[OriginRange]) -> Vec<(LotId, u64, u64)> {
     ranges.iter().map(|it| (it.origin, it.least.get(), it.most.get())).collect()
 }
 
-/// The worked example of `docs/PROVENANCE.md`.
+// The lots of the worked example; their ids ascend in this order.
+const A: LotId = LotId::from_bytes([0x11; 16]);
+const B: LotId = LotId::from_bytes([0x22; 16]);
+const M: LotId = LotId::from_bytes([0x33; 16]);
+const S1: LotId = LotId::from_bytes([0x44; 16]);
+const S2: LotId = LotId::from_bytes([0x55; 16]);
+const C: LotId = LotId::from_bytes([0x66; 16]);
+const D: LotId = LotId::from_bytes([0x77; 16]);
+
+/// The worked example of `docs/PROVENANCE.md`: origin, share, least, most.
 #[test]
 fn the_ranges_of_the_document() {
-    let id = |number: u8| LotId::from_bytes([number; 16]);
-    let (a, b, m, s1, s2, c, d) =
-        (id(0x11), id(0x22), id(0x33), id(0x44), id(0x55), id(0x66), id(0x77));
     let mut history = History::default();
-    history.event(EventKind::CollectLot, &[], vec![(a, 600, copper(600, 600))], 0, 0);
-    history.event(EventKind::CollectLot, &[], vec![(b, 400, copper(400, 400))], 0, 0);
-    history.event(EventKind::MergeLots, &[(a, 600), (b, 400)], vec![(m, 1_000, None)], 0, 0);
-    let parts = vec![(s1, 700, None), (s2, 250, None)];
-    history.event(EventKind::SplitLot, &[(m, 1_000)], parts, 0, 50);
-    let melt = vec![(c, 680, copper(680, 680)), (d, 20, copper(20, 20))];
-    history.event(EventKind::TransformLots, &[(s1, 700)], melt, 0, 0);
-    let at_birth = |lot| bounds(&ranged(&history, lot, CU).at_birth.ranges.unwrap());
-    assert_eq!(at_birth(m), [(a, 600, 600), (b, 400, 400)]);
-    assert_eq!(at_birth(s1), [(a, 300, 600), (b, 100, 400)]);
-    assert_eq!(at_birth(s2), [(a, 0, 250), (b, 0, 250)]);
-    assert_eq!(at_birth(c), [(a, 280, 600), (b, 80, 400)]);
-    assert_eq!(at_birth(d), [(a, 0, 20), (b, 0, 20)]);
+    history.event(EventKind::CollectLot, &[], vec![(A, 600, copper(600, 600))], 0, 0);
+    history.event(EventKind::CollectLot, &[], vec![(B, 400, copper(400, 400))], 0, 0);
+    history.event(EventKind::MergeLots, &[(A, 600), (B, 400)], vec![(M, 1_000, None)], 0, 0);
+    let parts = vec![(S1, 700, None), (S2, 250, None)];
+    history.event(EventKind::SplitLot, &[(M, 1_000)], parts, 0, 50);
+    let melt = vec![(C, 680, copper(680, 680)), (D, 20, copper(20, 20))];
+    history.event(EventKind::TransformLots, &[(S1, 700)], melt, 0, 0);
+    let rows = [
+        (M, [(A, 600, 600, 600), (B, 400, 400, 400)]),
+        (S1, [(A, 420, 300, 600), (B, 280, 100, 400)]),
+        (S2, [(A, 150, 0, 250), (B, 100, 0, 250)]),
+        (C, [(A, 408, 280, 600), (B, 272, 80, 400)]),
+        (D, [(A, 12, 0, 20), (B, 8, 0, 20)]),
+    ];
+    for (lot, expected) in rows {
+        assert_eq!(told(&ranged(&history, lot, CU).at_birth), expected, "{lot}");
+    }
     // An analysis that finds a tenth less lowers the least and the most with the share.
-    history.assay(c, &[(urbanmine::domain::vocabulary::Substance::Cu, 612)]);
-    let now = ranged(&history, c, CU);
-    assert_eq!(bounds(now.ranges.as_ref().unwrap()), [(a, 252, 540), (b, 72, 360)]);
+    history.assay(C, &[(Substance::Cu, 612)]);
+    let now = ranged(&history, C, CU).now();
+    assert_eq!(told(&now), [(A, 367, 252, 540), (B, 245, 72, 360)]);
+}
+
+/// Each origin with its share, and the least and the most that it could be.
+fn told(held: &Holding) -> Vec<(LotId, u64, u64, u64)> {
+    let share = |id| held.shares.iter().find(|it| it.0 == id).map_or(0, |it| it.1.get());
+    let ranges = held.ranges.iter().flatten();
+    ranges.map(|it| (it.origin, share(it.origin), it.least.get(), it.most.get())).collect()
 }
 
 #[test]
