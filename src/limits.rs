@@ -185,9 +185,17 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 pub const MAX_TRACE_LOTS: usize = 20_000;
 /// Steps (edges) that one trace reports; a trace that stops here says so.
 pub const MAX_TRACE_STEPS: usize = 100_000;
-/// A trace fits a reply: a step has at most 80 bytes there; a lot 44, an origin 20, and two shares
-/// of 30.
-const _: () = assert!(MAX_TRACE_STEPS * 80 + MAX_TRACE_LOTS * (44 + 20 + 60) <= MAX_REPLY_BYTES);
+/// Lots and steps of one page of a trace, at most and by default. The first page also has an
+/// origin of 20 bytes and two shares of 48 for each lot; a step has 80, a lot 44.
+pub const MAX_TRACE_PAGE_SIZE: u32 = 10_000;
+/// See [`MAX_TRACE_PAGE_SIZE`].
+pub const DEFAULT_TRACE_PAGE_SIZE: u32 = 1_000;
+const _: () = assert!(
+    MAX_TRACE_PAGE_SIZE as usize * 80 + MAX_TRACE_LOTS * (20 + 2 * 48) + 2_048 <= MAX_PAGE_BYTES,
+    "the first page of the longest trace fits a page"
+);
+/// Bytes of one row of a recall: seven ids of 18, material and form, five numbers, and its frame.
+pub const MAX_RECALL_ROW_BYTES: usize = 7 * 18 + 2 * (2 + MAX_CODE_BYTES) + 5 * 11 + 4;
 
 /// A leap of the clock backwards beyond this stops the writer.
 pub const MAX_CLOCK_STEP_BACK_MS: u64 = 5_000;
@@ -213,6 +221,9 @@ pub const MAX_APPEND_TRIES: u32 = 6;
 /// Entries that one trace reads for each step it may report: a lot's life also holds assays, offers
 /// and holds, and draws that lead elsewhere.
 pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
+/// Entries of a lot's life that a walk keeps in mind, so that most lives are read once: 20,000 lots
+/// with 16 of 8 bytes are 2.6 MB.
+pub const MAX_KEPT_LIFE_ENTRIES: usize = 16;
 /// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so
 /// below 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
 pub const MAX_TRACE_SHARES: usize = 20_000_000;

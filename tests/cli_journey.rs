@@ -414,12 +414,32 @@ fn reads(server: &Server) {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("10,000,000 g"), "{text}");
     }
+    ranges_and_recall(&at, &lot["lot_id"]);
     // What is not there: words on stderr, nothing on stdout.
     for args in [["lot", "@lot/none"], ["trace", "@lot/none"], ["lot", "not an id"]] {
         let output = run(&[&args[..], &at].concat());
         exits(&output, 1);
         assert!(output.stdout.is_empty() && !output.stderr.is_empty());
     }
+}
+
+fn ranges_and_recall(at: &[&str], whole: &Json) {
+    let origins = json_of(&[&["trace", "--range", "@lot/left"], at].concat(), 0);
+    let share = &origins["now"]["shares"][0];
+    assert_eq!((&share["least_g"], &share["most_g"]), (&json!(10_000_000), &json!(10_000_000)));
+    assert_eq!(origins["now"]["categories"]["recycled_content_g"], json!(10_000_000));
+    let recall = json_of(&[&["recall", "@lot/whole"], at].concat(), 0);
+    assert_eq!(recall["is_complete"], json!(true));
+    let rows = recall["rows"].as_array().unwrap();
+    let grams: u64 = rows.iter().map(|row| row["recalled_g"].as_u64().unwrap()).sum();
+    assert_eq!((rows.len(), grams), (2, 12_500_000));
+    let output = run(&[&["recall", "@lot/whole", "--csv", "--used-up"], at].concat());
+    exits(&output, 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("lot_id,campaign_id,depth,material,form,status,"), "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains(whole.as_str().unwrap()), "{text}");
+    exits(&run(&[&["recall", "@lot/whole"], at].concat()), 0);
 }
 
 fn verdicts(place: &Place, what: &[&str]) {

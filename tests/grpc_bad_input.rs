@@ -536,7 +536,8 @@ async fn a_correction_that_would_drive_a_balance_negative_lists_what_is_in_the_w
     kit.say(COLLECTOR, declared(collected)).await;
     assert_eq!(kit.lot_now(lot).await.status(), v1::LotStatus::Retracted);
     // A lot that never was has no history.
-    let request = v1::TraceOriginsRequest { lot_id: raw(lot.as_bytes()), substance: 0 };
+    let request =
+        v1::TraceOriginsRequest { lot_id: raw(lot.as_bytes()), substance: 0, ..Default::default() };
     assert_eq!(told(&kit.lots.trace_origins(request).await.unwrap_err()).reason, "NOT_FOUND");
     kit.stop().await;
 }

@@ -165,7 +165,11 @@ async fn a_thousand_calls_at_once_are_answered_or_told_to_wait() {
     let calls: Vec<_> = (0..1_000)
         .map(|_| {
             let mut client = kit.lots.clone();
-            let request = v1::TraceOriginsRequest { lot_id: raw(lot.as_bytes()), substance: 29 };
+            let request = v1::TraceOriginsRequest {
+                lot_id: raw(lot.as_bytes()),
+                substance: 29,
+                ..Default::default()
+            };
             tokio::spawn(async move { client.trace_origins(request).await })
         })
         .collect();

@@ -359,7 +359,8 @@ async fn traces_tell_grams_after_a_split_and_a_merge() {
     let it = melt(&mut kit).await;
     let id = |lot: LotId| raw(lot.as_bytes());
 
-    let request = v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 0 };
+    let request =
+        v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 0, ..Default::default() };
     let origins = kit.lots.trace_origins(request).await.unwrap().into_inner();
     let now = origins.now.unwrap();
     assert!(origins.is_complete && now.is_attributed);
@@ -377,12 +378,13 @@ async fn traces_tell_grams_after_a_split_and_a_merge() {
     }
     assert!(!origins.lots.iter().any(|lot| lot.lot_id == id(it.right)));
 
-    let request = v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 29 };
+    let request =
+        v1::TraceOriginsRequest { lot_id: id(it.cathode), substance: 29, ..Default::default() };
     let of_copper = kit.lots.trace_origins(request).await.unwrap().into_inner().now.unwrap();
     assert_eq!(of_copper.total_g, Some(189_981));
     assert_eq!(of_copper.shares.iter().map(|it| it.mass_g).sum::<u64>(), 189_981);
 
-    let request = v1::TraceDestinationsRequest { lot_id: id(it.whole) };
+    let request = v1::TraceDestinationsRequest { lot_id: id(it.whole), ..Default::default() };
     let ahead = kit.lots.trace_destinations(request).await.unwrap().into_inner();
     assert!(ahead.is_complete);
     let lots: BTreeSet<_> = ahead.lots.iter().map(|lot| lot.lot_id.clone()).collect();
@@ -450,7 +452,11 @@ async fn a_campaign_tells_its_balance_and_what_waits_for_its_close() {
     let of_copper = &open.balances[0];
     assert_eq!((of_copper.is_balanced, of_copper.inputs_g), (true, Some(500_000)));
     assert_eq!((of_copper.outputs_g, of_copper.variance_e8), (399_960, None));
-    let ask = v1::TraceOriginsRequest { lot_id: raw(cathode.as_bytes()), substance: 29 };
+    let ask = v1::TraceOriginsRequest {
+        lot_id: raw(cathode.as_bytes()),
+        substance: 29,
+        ..Default::default()
+    };
     let trace = kit.lots.trace_origins(ask.clone()).await.unwrap().into_inner();
     let now = trace.now.unwrap();
     assert!(!trace.is_final && now.shares.is_empty() && now.is_attributed);
@@ -486,7 +492,7 @@ async fn a_campaign_tells_its_balance_and_what_waits_for_its_close() {
     let now = trace.now.unwrap();
     assert!(trace.is_final && now.pending.is_empty() && trace.pending_campaign_ids.is_empty());
     assert_eq!((&now.shares[0].lot_id, now.shares[0].mass_g), (&raw(scrap.as_bytes()), 399_960));
-    let ask = v1::TraceDestinationsRequest { lot_id: raw(scrap.as_bytes()) };
+    let ask = v1::TraceDestinationsRequest { lot_id: raw(scrap.as_bytes()), ..Default::default() };
     let trace = kit.lots.trace_destinations(ask).await.unwrap().into_inner();
     assert_eq!((trace.is_final, trace.lost_g), (true, Some(600_000)));
     assert_eq!(trace.lots.iter().filter(|lot| lot.campaign_id == raw(id.as_bytes())).count(), 1);
@@ -594,7 +600,11 @@ async fn transfers_are_listed_by_party_lot_and_status_through_a_settlement() {
     assert_eq!(told(&refused).reason, "REQUEST_INVALID");
 
     // What was agreed is what provenance knows.
-    let request = v1::TraceOriginsRequest { lot_id: raw(whole.as_bytes()), substance: 0 };
+    let request = v1::TraceOriginsRequest {
+        lot_id: raw(whole.as_bytes()),
+        substance: 0,
+        ..Default::default()
+    };
     let origins = kit.lots.trace_origins(request).await.unwrap().into_inner();
     assert_eq!(origins.now.unwrap().total_g, Some(950_000));
     kit.say(COLLECTOR, leaving(parted, 200_000)).await;

@@ -274,6 +274,7 @@ async fn call(
     let mut reply = DynamicMessage::decode(method.output(), reply).unwrap();
     // As of when an answer is: the clock, and how many entries there are. Public.
     reply.clear_field_by_name("as_of");
+    reply.clear_field_by_name("ledger_size");
     Ok(reply)
 }
 
@@ -331,7 +332,7 @@ fn probe_of(method: &MethodDescriptor, field: &str, kind: &Kind) -> Probe {
             | "as_of_ms" | "as_of_entry_index" | "open_only" | "is_open" | "state" | "bundle_index"
             | "width" | "kind" | "process" | "from_month" | "to_month" | "region_prefix"
             | "flow_level" | "flow_moves" | "days" | "breakdown" | "rule" | "min_severity"
-            | "figure" | "anomaly_id" | "only_open",
+            | "figure" | "anomaly_id" | "only_open" | "with_range" | "with_used_up",
             _,
         ) => Probe::No,
         (name, _) => panic!("{}: how is {name} probed?", name_of(method)),
@@ -765,7 +766,7 @@ async fn a_lot_is_told_as_it_left_and_one_step_away_in_a_few_words() {
     assert_eq!((got.born_entry_index, got.entry_count), (0, 0));
 
     // Origins beyond one step are a class. The customer's step ends at what it bought.
-    let request = v1::TraceOriginsRequest { lot_id, substance: 0 };
+    let request = v1::TraceOriginsRequest { lot_id, substance: 0, ..Default::default() };
     let refused = lots.trace_origins(asked(SUPPLIER, request.clone())).await.unwrap_err();
     assert_eq!(told(&refused).reason, "NOT_FOUND");
     story.kit.stop().await;
@@ -777,7 +778,11 @@ async fn a_grant_shows_a_lot_and_so_many_steps_behind_it() {
     let lot = story.own_lot;
     let mut lots = LotServiceClient::new(story.door.clone());
     let get = v1::GetLotRequest { lot_id: kit::raw(lot.as_bytes()) };
-    let trace = v1::TraceOriginsRequest { lot_id: kit::raw(lot.as_bytes()), substance: 0 };
+    let trace = v1::TraceOriginsRequest {
+        lot_id: kit::raw(lot.as_bytes()),
+        substance: 0,
+        ..Default::default()
+    };
     assert!(lots.get_lot(asked(RIVAL, get.clone())).await.is_err());
 
     let grant = VisibilityGrant { lot, reader: RIVAL, depth: 1, valid_to: None };

@@ -10,11 +10,11 @@ use super::eyes::{Eyes, SeenLot, SeenLots};
 use super::pages::{List, cut, page_size};
 use super::viewer::{Viewer, viewer_of};
 use super::visibility::LotSight;
-use super::{credits, traces};
+use super::{credits, recall, traces};
 use crate::domain::{EventId, LotId, PartyId, SiteId};
 use crate::ledger::WayEnd;
 use crate::limits::MAX_CODE_BYTES;
-use crate::node::{Direction, LotFilter, Reader, TransferFilter, TransferScan};
+use crate::node::{LotFilter, Reader, TransferFilter, TransferScan};
 use crate::wire::v1;
 use crate::wire::v1::lot_service_server::LotService;
 
@@ -77,9 +77,7 @@ impl LotService for LotDesk {
             let eyes = Eyes::new(reader, viewer);
             let lot = standing(eyes, &request.lot_id)?;
             let measure = traces::measure(request.substance)?;
-            let origins = reader.origins(lot.lot.id, measure)?;
-            let trace = reader.trace(lot.lot.id, Direction::Back)?;
-            traces::origins(eyes, &lot, &origins, &trace)
+            traces::origins_page(eyes, &lot, measure, &request)
         });
         answer(id, read.await)
     }
@@ -93,8 +91,21 @@ impl LotService for LotDesk {
         let read = self.0.read(move |reader| {
             let eyes = Eyes::new(reader, viewer);
             let lot = standing(eyes, &request.lot_id)?;
-            let trace = reader.trace(lot.lot.id, Direction::Forward)?;
-            traces::destinations(eyes, &lot, &trace)
+            traces::destinations_page(eyes, &lot, &request)
+        });
+        answer(id, read.await)
+    }
+
+    async fn list_recall(
+        &self,
+        request: Request<v1::ListRecallRequest>,
+    ) -> Answer<v1::ListRecallResponse> {
+        let (id, viewer) = (id_of(&request), viewer_of(&request));
+        let request = request.into_inner();
+        let read = self.0.read(move |reader| {
+            let eyes = Eyes::new(reader, viewer);
+            let lot = standing(eyes, &request.lot_id)?;
+            recall::page(eyes, &lot, &request)
         });
         answer(id, read.await)
     }

@@ -35,6 +35,7 @@ pub mod observe;
 pub mod pages;
 pub mod policy;
 mod rates;
+mod recall;
 mod registry;
 mod report_lots;
 pub mod report_requests;
@@ -44,6 +45,7 @@ mod shares;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+mod trace_pages;
 mod traces;
 pub mod viewer;
 mod visibility;

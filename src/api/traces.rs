@@ -1,6 +1,7 @@
 //! What provenance answers, as flat lists of the proto. The only file of this room that knows its
 //! types; it has them from `node`, which hands them on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -9,12 +10,16 @@ use super::campaigns::sees;
 use super::convert::raw;
 use super::errors::Failure;
 use super::eyes::{Eyes, SeenLot};
+use super::pages::List;
+use super::trace_pages::Turn;
 use super::viewer::Viewer;
 use super::visibility::LotSight;
-use crate::domain::vocabulary::Substance;
-use crate::domain::{CampaignId, EntryIndex, Grams, LotId};
+use crate::domain::vocabulary::{OriginKind, OriginKinds, Substance};
+use crate::domain::{CampaignId, EntryCount, EntryIndex, Grams, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
-use crate::node::{Direction, Measure, Origins, Step, Trace, TraceNode};
+use crate::node::{
+    Categories, Detail, Direction, Holding, Measure, Origins, Step, Trace, TraceNode, categories,
+};
 use crate::wire::v1;
 
 /// What a request measures by: a substance, or the mass when none is given.
@@ -26,64 +31,162 @@ pub fn measure(substance: i32) -> Result<Measure, Failure> {
     known.ok_or_else(|| Failure::field("substance", "a number of Substance", substance.to_string()))
 }
 
-/// Where a lot came from. Complete only when both walks were.
-pub fn origins(
+/// How many entries count on a first page: those under the checkpoint, and the birth of a lot that
+/// is newer.
+pub fn size_for(eyes: Eyes<'_>, seen: &SeenLot) -> EntryCount {
+    eyes.reader.size().max(EntryCount(seen.lot.born_at.next().0))
+}
+
+/// A page of where a lot came from.
+pub fn origins_page(
     eyes: Eyes<'_>,
     seen: &SeenLot,
-    origins: &Origins,
-    trace: &Trace,
+    measure: Measure,
+    request: &v1::TraceOriginsRequest,
 ) -> Result<v1::TraceOriginsResponse, Failure> {
-    let path = Path::walk(eyes, seen, trace, Direction::Back)?;
-    origins_along(&path, origins, trace, |lot| {
-        let Some(lot) = eyes.reader.lot(lot)? else { return Ok(Class::default()) };
-        let mut kinds = lot.origin_kinds.iter();
-        let only = kinds.next().filter(|_| kinds.next().is_none());
-        Ok((only.map_or(0, |kind| kind.number().into()), lot.material))
-    })
+    let substance = request.substance.to_be_bytes();
+    let filter: [&[u8]; 3] = [&request.lot_id, &substance, &[u8::from(request.with_range)]];
+    let turn =
+        Turn::of(List::new("TraceOrigins", &filter), &request.page_token, size_for(eyes, seen))?;
+    let mut answer = if turn.is_first() {
+        // Ranges are made of the masses of lots on the way, which are others' to know.
+        let is_ranged = request.with_range && eyes.viewer == Viewer::Overseer;
+        let detail = if is_ranged { Detail::Ranges } else { Detail::Shares };
+        let (lot, size) = (seen.lot.id, turn.size);
+        let (origins, trace) = eyes.reader.origins_and_trace_at(lot, measure, detail, size)?;
+        let path = Path::walk(eyes, seen, &trace, Direction::Back)?;
+        origins_along(&path, &origins, &trace, &Kinds::of(eyes)?)?
+    } else {
+        let trace = turn.read(eyes.reader.trace_at(seen.lot.id, Direction::Back, turn.size))?;
+        let path = Path::walk(eyes, seen, &trace, Direction::Back)?;
+        let (steps, lots) = (path.steps(&trace), path.lots_back(&trace));
+        let is_complete = turn.was_complete();
+        v1::TraceOriginsResponse { steps, lots, is_complete, ..along(&path, &trace) }
+    };
+    answer.next_page_token =
+        turn.cut(request.page_size, answer.is_complete, &mut answer.lots, &mut answer.steps)?;
+    answer.ledger_size = turn.size.0;
+    Ok(answer)
+}
+
+/// What every page says.
+fn along(path: &Path, trace: &Trace) -> v1::TraceOriginsResponse {
+    v1::TraceOriginsResponse {
+        lot_cap: cap(MAX_TRACE_LOTS),
+        step_cap: cap(MAX_TRACE_STEPS),
+        is_final: trace.pending_campaigns.is_empty(),
+        pending_campaign_ids: path.pending_ids(trace),
+        ..v1::TraceOriginsResponse::default()
+    }
 }
 
 /// Number of the origin kind, and the material; nothing of both for what is not a lot.
 type Class = (i32, String);
 
-fn origins_along(
+/// As what origins entered the ledger, and which kinds count as recycled.
+struct Kinds<F> {
+    recycled: OriginKinds,
+    class_of: F,
+}
+
+impl Kinds<()> {
+    /// Each lot is looked up once.
+    fn of(eyes: Eyes<'_>) -> Result<Kinds<impl Fn(LotId) -> Result<Class, Failure>>, Failure> {
+        let known: RefCell<BTreeMap<LotId, Class>> = RefCell::default();
+        let class_of = move |id: LotId| -> Result<Class, Failure> {
+            if let Some(class) = known.borrow().get(&id) {
+                return Ok(class.clone());
+            }
+            let class = match eyes.reader.lot(id)? {
+                None => Class::default(),
+                Some(lot) => {
+                    let mut kinds = lot.origin_kinds.iter();
+                    let only = kinds.next().filter(|_| kinds.next().is_none());
+                    (only.map_or(0, |kind| kind.number().into()), lot.material)
+                }
+            };
+            known.borrow_mut().insert(id, class.clone());
+            Ok(class)
+        };
+        Ok(Kinds { recycled: eyes.reader.recycled_kinds()?, class_of })
+    }
+}
+
+/// What is told of grams that are held.
+fn holding<F: Fn(LotId) -> Result<Class, Failure>>(
+    path: &Path,
+    held: &Holding,
+    kinds: &Kinds<F>,
+) -> Result<v1::OriginHolding, Failure> {
+    let kind_of = |lot| Ok::<_, Failure>(OriginKind::from_number((kinds.class_of)(lot)?.0));
+    let sums = categories(held, kinds.recycled, kind_of)?;
+    let whole = v1::OriginHolding {
+        total_g: held.total.map(Grams::get),
+        shares: shares(held),
+        is_attributed: held.is_attributed,
+        classes: Vec::new(),
+        pending: path.pending(held),
+        categories: sums.as_ref().map(|sums| category_shares(sums, kinds.recycled)),
+    };
+    classed(path, whole, &kinds.class_of)
+}
+
+fn category_shares(sums: &Categories, recycled: OriginKinds) -> v1::CategoryShares {
+    let kind = |(kind, grams): &(Option<OriginKind>, Grams)| v1::KindShare {
+        origin_kind: kind.map_or(0, |kind| kind.number().into()),
+        mass_g: grams.get(),
+        is_recycled: kind.is_some_and(|kind| recycled.contains(kind)),
+    };
+    v1::CategoryShares {
+        kinds: sums.kinds.iter().map(kind).collect(),
+        recycled_g: sums.recycled.get(),
+        imported_g: sums.imported.get(),
+        primary_g: sums.primary.get(),
+        unknown_g: sums.unknown.get(),
+        uptake_g: sums.uptake.get(),
+        pending_g: sums.pending.get(),
+        recycled_content_g: sums.recycled_content.get(),
+    }
+}
+
+/// Where a lot came from. Complete only when both walks were.
+fn origins_along<F: Fn(LotId) -> Result<Class, Failure>>(
     path: &Path,
     origins: &Origins,
     trace: &Trace,
-    class_of: impl Fn(LotId) -> Result<Class, Failure>,
+    kinds: &Kinds<F>,
 ) -> Result<v1::TraceOriginsResponse, Failure> {
-    let at_birth = &origins.at_birth;
-    let now = v1::OriginHolding {
-        total_g: origins.total.map(Grams::get),
-        shares: shares(&origins.shares),
-        is_attributed: origins.is_attributed,
-        classes: Vec::new(),
-        pending: path.pending(&origins.pending),
-    };
-    let at_birth = v1::OriginHolding {
-        total_g: at_birth.total.map(Grams::get),
-        shares: shares(&at_birth.shares),
-        is_attributed: at_birth.is_attributed,
-        classes: Vec::new(),
-        pending: path.pending(&at_birth.pending),
-    };
     // What a lot was before it came is the business of whoever had it then.
-    let at_birth = path.knows_birth.then_some(at_birth);
+    let at_birth = path.knows_birth.then_some(&origins.at_birth);
     Ok(v1::TraceOriginsResponse {
-        now: Some(classed(path, now, &class_of)?),
-        at_birth: at_birth.map(|held| classed(path, held, &class_of)).transpose()?,
+        now: Some(holding(path, &origins.now(), kinds)?),
+        at_birth: at_birth.map(|held| holding(path, held, kinds)).transpose()?,
         lineage_lot_ids: ids(origins.lineage.iter().filter(|lot| path.shows(**lot))),
         steps: path.steps(trace),
-        lots: path.lots(trace, |node| (node.mass, node.remaining)),
+        lots: path.lots_back(trace),
         uptake_g: trace.uptake.filter(|_| path.knows_birth).map(Grams::get),
         is_complete: origins.is_complete && trace.is_complete,
-        lot_cap: cap(MAX_TRACE_LOTS),
-        step_cap: cap(MAX_TRACE_STEPS),
-        is_final: trace.pending_campaigns.is_empty(),
-        pending_campaign_ids: path.pending_ids(trace),
+        ..along(path, trace)
     })
 }
 
-/// Where a lot went.
+/// A page of where a lot went.
+pub fn destinations_page(
+    eyes: Eyes<'_>,
+    seen: &SeenLot,
+    request: &v1::TraceDestinationsRequest,
+) -> Result<v1::TraceDestinationsResponse, Failure> {
+    let list = List::new("TraceDestinations", &[&request.lot_id]);
+    let turn = Turn::of(list, &request.page_token, size_for(eyes, seen))?;
+    let trace = turn.read(eyes.reader.trace_at(seen.lot.id, Direction::Forward, turn.size))?;
+    let mut answer = destinations(eyes, seen, &trace)?;
+    answer.next_page_token =
+        turn.cut(request.page_size, answer.is_complete, &mut answer.lots, &mut answer.steps)?;
+    answer.ledger_size = turn.size.0;
+    Ok(answer)
+}
+
+/// Where a lot went, all of it.
 pub fn destinations(
     eyes: Eyes<'_>,
     seen: &SeenLot,
@@ -122,6 +225,7 @@ fn destinations_along(
         // Whether others still work on it is theirs to know.
         is_final: path.pending_ids(trace).is_empty(),
         pending_campaign_ids: path.pending_ids(trace),
+        ..v1::TraceDestinationsResponse::default()
     }
 }
 
@@ -205,21 +309,29 @@ impl Path {
     }
 
     /// Grams that wait for a close; of campaigns that are not seen, all together.
-    fn pending(&self, shares: &[(CampaignId, Grams)]) -> Vec<v1::PendingShare> {
+    fn pending(&self, held: &Holding) -> Vec<v1::PendingShare> {
         let mut told = Vec::new();
         let mut others = 0_u64;
-        for (campaign, mass) in shares {
-            if self.shows(LotId::pool(*campaign)) {
-                let campaign_id = raw(campaign.as_bytes());
-                told.push(v1::PendingShare { campaign_id, mass_g: mass.get() });
+        let ranges = ranges(held);
+        let all = with_unshared(pools(&held.pending), &ranges, |id| id.pool_of().is_some());
+        for (pool, mass) in all {
+            if self.shows(pool) {
+                let campaign_id = place(pool).1;
+                let (least_g, most_g) = range_of(&ranges, pool);
+                told.push(v1::PendingShare { campaign_id, mass_g: mass.get(), least_g, most_g });
             } else {
                 others = others.saturating_add(mass.get());
             }
         }
         if others > 0 {
-            told.insert(0, v1::PendingShare { campaign_id: Bytes::new(), mass_g: others });
+            told.insert(0, v1::PendingShare { mass_g: others, ..v1::PendingShare::default() });
         }
         told
+    }
+
+    /// With the grams that came through each.
+    fn lots_back(&self, trace: &Trace) -> Vec<v1::TraceLot> {
+        self.lots(trace, |node| (node.mass, node.remaining))
     }
 
     fn pending_ids(&self, trace: &Trace) -> Vec<Bytes> {
@@ -286,12 +398,44 @@ fn classed(
     Ok(held)
 }
 
-fn shares(shares: &[(LotId, Grams)]) -> Vec<v1::OriginShare> {
-    let share = |(origin, mass): &(LotId, Grams)| {
-        let (lot_id, campaign_id) = place(*origin);
-        v1::OriginShare { lot_id, mass_g: mass.get(), campaign_id }
+fn shares(held: &Holding) -> Vec<v1::OriginShare> {
+    let ranges = ranges(held);
+    let all = with_unshared(held.shares.iter().copied(), &ranges, |id| id.pool_of().is_none());
+    let share = |(origin, mass): (LotId, Grams)| {
+        let (lot_id, campaign_id) = place(origin);
+        let (least_g, most_g) = range_of(&ranges, origin);
+        v1::OriginShare { lot_id, mass_g: mass.get(), campaign_id, least_g, most_g }
     };
-    shares.iter().map(share).collect()
+    all.into_iter().map(share).collect()
+}
+
+/// The least and the most grams of each origin.
+type RangeOf = BTreeMap<LotId, (Grams, Grams)>;
+
+fn ranges(held: &Holding) -> RangeOf {
+    held.ranges.iter().flatten().map(|it| (it.origin, (it.least, it.most))).collect()
+}
+
+/// Shares, and with 0 g those of the places that have no share and may have a part; ascending.
+fn with_unshared(
+    shares: impl Iterator<Item = (LotId, Grams)>,
+    ranges: &RangeOf,
+    is_its: impl Fn(LotId) -> bool,
+) -> BTreeMap<LotId, Grams> {
+    let unshared = ranges.keys().copied().filter(|id| is_its(*id));
+    let unshared = unshared.map(|id| (id, Grams::ZERO));
+    let mut all: BTreeMap<LotId, Grams> = unshared.collect();
+    all.extend(shares);
+    all
+}
+
+fn range_of(ranges: &RangeOf, origin: LotId) -> (Option<u64>, Option<u64>) {
+    let range = ranges.get(&origin);
+    (range.map(|(least, _)| least.get()), range.map(|(_, most)| most.get()))
+}
+
+fn pools(shares: &[(CampaignId, Grams)]) -> impl Iterator<Item = (LotId, Grams)> + '_ {
+    shares.iter().map(|(campaign, grams)| (LotId::pool(*campaign), *grams))
 }
 
 /// A place of a trace: a lot, or a campaign.
@@ -388,14 +532,15 @@ mod tests {
         let at_birth = Holding {
             total: Some(Grams::of(70)),
             shares: vec![(ORE, Grams::of(70))],
-            pending: Vec::new(),
             is_attributed: true,
+            ..Holding::default()
         };
         Origins {
             total: Some(Grams::ZERO),
             shares: Vec::new(),
             pending: Vec::new(),
             is_attributed: true,
+            ranges: None,
             at_birth,
             lineage: vec![ORE],
             pending_campaigns: Vec::new(),
@@ -419,8 +564,13 @@ mod tests {
         Ok((1, "CU".to_owned()))
     }
 
+    fn kinds() -> Kinds<fn(LotId) -> Result<Class, Failure>> {
+        let recycled = OriginKind::from_number(1).map(OriginKinds::of).unwrap_or_default();
+        Kinds { recycled, class_of: class }
+    }
+
     fn told(path: &Path, is_complete: bool) -> v1::TraceOriginsResponse {
-        origins_along(path, &found(is_complete), &walked(is_complete), class).unwrap()
+        origins_along(path, &found(is_complete), &walked(is_complete), &kinds()).unwrap()
     }
 
     #[test]
@@ -447,14 +597,14 @@ mod tests {
         assert_eq!((answer.steps, answer.lots, answer.lineage_lot_ids), (vec![], vec![], vec![]));
         assert_eq!((answer.at_birth, answer.uptake_g), (None, None));
 
-        let held = v1::OriginHolding {
-            total_g: Some(70),
-            shares: shares(&[(ORE, Grams::of(70))]),
-            is_attributed: true,
-            ..v1::OriginHolding::default()
-        };
-        let held = classed(&path(false, &[]), held, class).unwrap();
+        let held = found(true).at_birth;
+        let held = holding(&path(false, &[]), &held, &kinds()).unwrap();
         assert_eq!(held.shares, []);
+        // Categories are of all grams, seen by name or not.
+        let sums = held.categories.unwrap();
+        assert_eq!((sums.recycled_g, sums.recycled_content_g, sums.unknown_g), (70, 70, 0));
+        let kind = v1::KindShare { origin_kind: 1, mass_g: 70, is_recycled: true };
+        assert_eq!(sums.kinds, [kind]);
         let share = v1::ClassShare { origin_kind: 1, material: "CU".to_owned(), mass_g: 70 };
         assert_eq!(held.classes, [share]);
     }
@@ -476,7 +626,7 @@ mod tests {
     fn a_walk_that_was_cut_short_makes_the_answer_so() {
         for (has_origins, has_steps) in [(true, false), (false, true), (false, false)] {
             let (found, walked) = (found(has_origins), walked(has_steps));
-            let answer = origins_along(&path(true, &[]), &found, &walked, class).unwrap();
+            let answer = origins_along(&path(true, &[]), &found, &walked, &kinds()).unwrap();
             assert!(!answer.is_complete);
         }
         let answer = destinations_along(&path(true, &[]), &walked(false), &BTreeSet::new());

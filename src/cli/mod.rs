@@ -34,6 +34,7 @@ pub mod names;
 pub mod output;
 pub mod pages;
 pub mod rebuild;
+pub mod recall;
 pub mod report;
 pub mod report_render;
 pub mod restore;
@@ -96,6 +97,8 @@ enum Command {
     Anomalies(Box<anomalies::AnomaliesArgs>),
     /// Reports: coverage, flows, balances, labels, and the entries behind each number.
     Report(Box<report::ReportArgs>),
+    /// List the lots that a recall of a lot has to reach, and who has them.
+    Recall(recall::RecallArgs),
     /// Show entries as they are recorded, until Ctrl-C; goes on by itself after a cut.
     Watch(watch::WatchArgs),
     /// Check a ledger: chain, tree, every signature, lot links, and every rule again.
@@ -180,6 +183,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Anomalies(args) => anomalies::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Recall(args) => recall::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Watch(args) => watch::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Monitor(args) => monitor::run(&args),

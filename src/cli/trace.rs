@@ -13,8 +13,8 @@ use super::names::{id_bytes, id_text};
 use super::output::{grams, per_cent, print_json};
 use super::runtime;
 use crate::domain::LotId;
-use crate::domain::vocabulary::Substance;
-use crate::limits::MAX_TREE_LINES;
+use crate::domain::vocabulary::{OriginKind, Substance};
+use crate::limits::{MAX_TRACE_PAGE_SIZE, MAX_TREE_LINES};
 use crate::wire::v1;
 
 /// Show where a lot's metal came from, or where it went, in grams.
@@ -33,6 +33,10 @@ pub struct TraceArgs {
     /// Grams of this element instead of grams of material, e.g. `Cu` or `Nd`.
     #[arg(long, value_name = "SYMBOL", conflicts_with = "forward")]
     substance: Option<String>,
+    /// Also how much of each origin could be in it at least and at most, if nothing was mixed.
+    /// Told to overseers.
+    #[arg(long, conflicts_with = "forward")]
+    range: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -50,7 +54,8 @@ pub(super) fn run(args: &TraceArgs) -> anyhow::Result<()> {
             }
             return print_destinations(&mut client, id, &trace).await;
         }
-        let trace = origins(&mut client, id, substance).await?;
+        let request = v1::TraceOriginsRequest { with_range: args.range, ..request(id, substance) };
+        let trace = origins_in(&mut client, request).await?;
         if args.json {
             return print_json(&origins_json(id, substance, &trace));
         }
@@ -71,21 +76,70 @@ pub(super) async fn origins(
     lot: [u8; 16],
     substance: Option<Substance>,
 ) -> anyhow::Result<v1::TraceOriginsResponse> {
-    let request = v1::TraceOriginsRequest {
+    origins_in(client, request(lot, substance)).await
+}
+
+fn request(lot: [u8; 16], substance: Option<Substance>) -> v1::TraceOriginsRequest {
+    v1::TraceOriginsRequest {
         lot_id: Bytes::copy_from_slice(&lot),
         substance: substance.map_or(0, |it| i32::from(it.number())),
-    };
-    let reply = client.lots.trace_origins(request).await.map_err(|it| Refused::of(&it))?;
-    Ok(reply.into_inner())
+        page_size: MAX_TRACE_PAGE_SIZE,
+        ..v1::TraceOriginsRequest::default()
+    }
+}
+
+/// Every page of it. Pages are of one history, and there are no more than lots and steps.
+async fn origins_in(
+    client: &mut Client,
+    mut request: v1::TraceOriginsRequest,
+) -> anyhow::Result<v1::TraceOriginsResponse> {
+    let mut all: Option<v1::TraceOriginsResponse> = None;
+    loop {
+        let reply = client.lots.trace_origins(request.clone()).await;
+        let page = reply.map_err(|it| Refused::of(&it))?.into_inner();
+        let token = page.next_page_token.clone();
+        let is_empty = page.lots.is_empty() && page.steps.is_empty();
+        match &mut all {
+            None => all = Some(page),
+            Some(all) => {
+                all.lots.extend(page.lots);
+                all.steps.extend(page.steps);
+            }
+        }
+        if token.is_empty() || is_empty {
+            return all.context("the server sent no page");
+        }
+        request.page_token = token;
+    }
 }
 
 async fn destinations(
     client: &mut Client,
     lot: [u8; 16],
 ) -> anyhow::Result<v1::TraceDestinationsResponse> {
-    let request = v1::TraceDestinationsRequest { lot_id: Bytes::copy_from_slice(&lot) };
-    let reply = client.lots.trace_destinations(request).await.map_err(|it| Refused::of(&it))?;
-    Ok(reply.into_inner())
+    let mut request = v1::TraceDestinationsRequest {
+        lot_id: Bytes::copy_from_slice(&lot),
+        page_size: MAX_TRACE_PAGE_SIZE,
+        page_token: String::new(),
+    };
+    let mut all: Option<v1::TraceDestinationsResponse> = None;
+    loop {
+        let reply = client.lots.trace_destinations(request.clone()).await;
+        let page = reply.map_err(|it| Refused::of(&it))?.into_inner();
+        let token = page.next_page_token.clone();
+        let is_empty = page.lots.is_empty() && page.steps.is_empty();
+        match &mut all {
+            None => all = Some(page),
+            Some(all) => {
+                all.lots.extend(page.lots);
+                all.steps.extend(page.steps);
+            }
+        }
+        if token.is_empty() || is_empty {
+            return all.context("the server sent no page");
+        }
+        request.page_token = token;
+    }
 }
 
 /// What a lot is, for a line of a tree.
@@ -119,18 +173,52 @@ fn node_json(lot: &v1::TraceLot) -> Json {
 
 fn holding_json(holding: Option<&v1::OriginHolding>) -> Json {
     let share = |it: &v1::OriginShare| {
-        json!({ "lot_id": id_text(&it.lot_id), "campaign_id": id_text(&it.campaign_id),
+        let share = json!({ "lot_id": id_text(&it.lot_id),
+                            "campaign_id": id_text(&it.campaign_id), "mass_g": it.mass_g });
+        with_range(share, it.least_g, it.most_g)
+    };
+    let class = |it: &v1::ClassShare| {
+        json!({ "origin_kind": origin_kind(it.origin_kind), "material": it.material,
                 "mass_g": it.mass_g })
     };
     holding.map_or(Json::Null, |it| {
         json!({ "total_g": it.total_g, "is_attributed": it.is_attributed,
                 "shares": it.shares.iter().map(share).collect::<Vec<_>>(),
-                "pending": it.pending.iter().map(pending_json).collect::<Vec<_>>() })
+                "classes": it.classes.iter().map(class).collect::<Vec<_>>(),
+                "pending": it.pending.iter().map(pending_json).collect::<Vec<_>>(),
+                "categories": it.categories.as_ref().map(categories_json) })
     })
 }
 
 fn pending_json(share: &v1::PendingShare) -> Json {
-    json!({ "campaign_id": id_text(&share.campaign_id), "mass_g": share.mass_g })
+    let told = json!({ "campaign_id": id_text(&share.campaign_id), "mass_g": share.mass_g });
+    with_range(told, share.least_g, share.most_g)
+}
+
+/// The range where it was asked for.
+fn with_range(mut share: Json, least_g: Option<u64>, most_g: Option<u64>) -> Json {
+    if let (Some(least_g), Some(most_g)) = (least_g, most_g) {
+        share["least_g"] = json!(least_g);
+        share["most_g"] = json!(most_g);
+    }
+    share
+}
+
+fn categories_json(sums: &v1::CategoryShares) -> Json {
+    let kind = |it: &v1::KindShare| {
+        json!({ "origin_kind": origin_kind(it.origin_kind), "mass_g": it.mass_g,
+                "is_recycled": it.is_recycled })
+    };
+    json!({ "kinds": sums.kinds.iter().map(kind).collect::<Vec<_>>(),
+            "recycled_g": sums.recycled_g, "imported_g": sums.imported_g,
+            "primary_g": sums.primary_g, "unknown_g": sums.unknown_g,
+            "uptake_g": sums.uptake_g, "pending_g": sums.pending_g,
+            "recycled_content_g": sums.recycled_content_g })
+}
+
+/// The kind as the proto spells it, without the prefix; empty for more than one.
+fn origin_kind(number: i32) -> &'static str {
+    OriginKind::from_number(number).map_or("", OriginKind::name)
 }
 
 fn ids_json(ids: &[Bytes]) -> Vec<String> {
@@ -215,14 +303,52 @@ pub(super) async fn print_shares(
         let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
         let place = Place::of(&share.lot_id, &share.campaign_id);
         let text = place.describe(client).await?;
-        println!("  {mass:>18}  {part:>9}  {}  {text}", name_of(&place.id));
+        let range = range_text(share);
+        println!("  {mass:>18}  {part:>9}  {}  {text}{range}", name_of(&place.id));
+    }
+    for class in &holding.classes {
+        let (mass, part) = (grams(class.mass_g), per_cent(class.mass_g, total_g));
+        let kind = match origin_kind(class.origin_kind) {
+            "" => "of more than one kind",
+            kind => kind,
+        };
+        println!("  {mass:>18}  {part:>9}  {}  {kind}", class.material);
     }
     for share in &holding.pending {
         let (mass, part) = (grams(share.mass_g), per_cent(share.mass_g, total_g));
         let id = name_of(&share.campaign_id);
         println!("  {mass:>18}  {part:>9}  {id}  not known before this campaign is closed");
     }
+    if let Some(sums) = &holding.categories {
+        print_categories(sums, total_g);
+    }
     Ok(())
+}
+
+/// What could be in it of an origin if nothing was mixed, where that was asked for.
+fn range_text(share: &v1::OriginShare) -> String {
+    match (share.least_g, share.most_g) {
+        (Some(least), Some(most)) => {
+            format!("  (unmixed {} to {})", grams(least), grams(most))
+        }
+        _ => String::new(),
+    }
+}
+
+/// By category; what there is nothing of is left out.
+fn print_categories(sums: &v1::CategoryShares, total_g: u64) {
+    let rows = [
+        ("recycled", sums.recycled_g),
+        ("imported", sums.imported_g),
+        ("primary", sums.primary_g),
+        ("unknown", sums.unknown_g),
+        ("taken up", sums.uptake_g),
+        ("pending", sums.pending_g),
+    ];
+    println!("By category:");
+    for (name, mass_g) in rows.into_iter().filter(|(_, mass_g)| *mass_g > 0) {
+        println!("  {:>18}  {:>9}  {name}", grams(mass_g), per_cent(mass_g, total_g));
+    }
 }
 
 async fn print_destinations(

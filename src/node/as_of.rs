@@ -8,7 +8,8 @@
 use super::reader::{ReadFault, Reader};
 use crate::domain::effects::View as _;
 use crate::domain::party::{KeyState, PartyState, Site};
-use crate::domain::vocabulary::EventKind;
+use crate::domain::tables::Tables;
+use crate::domain::vocabulary::{EventKind, OriginKinds};
 use crate::domain::{Body, EntryCount, EntryIndex, Hash32, KeyId, PartyId, SiteId, TimeMs};
 use crate::ledger::entry::Entry;
 use crate::ledger::envelope::Envelope;
@@ -149,6 +150,15 @@ impl Reader {
         let is_published = hash != genesis.tables_hash || self.is_published(hash, size)?;
         let text = if is_published { self.tables_text(hash)? } else { String::new() };
         Ok(Some(TablesAsOf { hash, text }))
+    }
+
+    /// The origin kinds that the tables in force count as recycled; none before there are tables.
+    pub fn recycled_kinds(&self) -> Result<OriginKinds, ReadFault> {
+        let text = match self.tables_as_of(self.size())? {
+            Some(tables) if !tables.text.is_empty() => tables.text,
+            _ => return Ok(OriginKinds::default()),
+        };
+        Tables::parse_recycled(&text).map_err(|it| ReadFault::Entry(it.to_string()))
     }
 
     /// Whether the last chunk of a set was among so many entries. Before that of the set that the

@@ -31,7 +31,10 @@ mod veil;
 mod witnessing;
 pub mod writer;
 
-pub use crate::provenance::{Direction, Holding, Measure, Origins, Step, Trace, TraceNode};
+pub use crate::provenance::{
+    Categories, Detail, Direction, Holding, Measure, OriginRange, Origins, Step, Trace, TraceNode,
+    categories,
+};
 pub use crate::store::Page;
 pub use admission::{Admitted, admit};
 pub use analyst::Analyst;

@@ -34,7 +34,8 @@ use crate::ledger::tree::{
 };
 use crate::limits::{LOT_PROOF_PAUSE_MS, MAX_LOT_PROOF_TRIES};
 use crate::provenance::{
-    Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins, trace,
+    Detail, Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins,
+    origins_and_trace, trace,
 };
 use crate::store::{CampaignQuery, LotQuery, Store, StoreFault, TransferQuery, TreeReader};
 
@@ -560,34 +561,69 @@ impl Reader {
 
     /// Where a lot's metal came from.
     pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
-        origins(&StoredGraph(&self.store), lot, measure, TraceLimits::default())
-            .map_err(trace_fault)
+        let graph = StoredGraph { store: &self.store, size: EntryCount(u64::MAX) };
+        origins(&graph, lot, measure, TraceLimits::default()).map_err(trace_fault)
+    }
+
+    /// Where a lot's metal came from, and the steps behind it, over so many entries. What later
+    /// ones say of these, that one was an error, counts all the same.
+    pub fn origins_and_trace_at(
+        &self,
+        lot: LotId,
+        measure: Measure,
+        detail: Detail,
+        size: EntryCount,
+    ) -> Result<(Origins, Trace), ReadFault> {
+        let graph = StoredGraph { store: &self.store, size };
+        let limits = TraceLimits::default();
+        origins_and_trace(&graph, lot, measure, detail, limits).map_err(trace_fault)
     }
 
     /// The steps behind or ahead of a lot.
     pub fn trace(&self, lot: LotId, direction: Direction) -> Result<Trace, ReadFault> {
-        trace(&StoredGraph(&self.store), lot, direction, TraceLimits::default())
-            .map_err(trace_fault)
+        self.trace_at(lot, direction, EntryCount(u64::MAX))
+    }
+
+    /// The same over so many entries; as [`Self::origins_and_trace_at`].
+    pub fn trace_at(
+        &self,
+        lot: LotId,
+        direction: Direction,
+        size: EntryCount,
+    ) -> Result<Trace, ReadFault> {
+        let graph = StoredGraph { store: &self.store, size };
+        trace(&graph, lot, direction, TraceLimits::default()).map_err(trace_fault)
     }
 }
 
-/// The stored movements, as provenance walks them.
-struct StoredGraph<'a>(&'a Store);
+/// The stored movements of so many entries, as provenance walks them.
+struct StoredGraph<'a> {
+    store: &'a Store,
+    size: EntryCount,
+}
+
+impl StoredGraph<'_> {
+    /// Ascending entries, those that do not count left out.
+    fn counted(&self, mut life: Vec<EntryIndex>) -> Vec<EntryIndex> {
+        life.truncate(life.partition_point(|index| index.0 < self.size.0));
+        life
+    }
+}
 
 impl Graph for StoredGraph<'_> {
     type Fault = StoreFault;
 
     fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Store::life(self.0, lot)
+        Ok(self.counted(Store::life(self.store, lot)?))
     }
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        self.0.movement(index)
+        self.store.movement(index)
     }
 
     fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, StoreFault> {
-        let life = View::campaign(self.0, id)?.map(|campaign| campaign.life).unwrap_or_default();
-        Ok(life.into_iter().map(|(index, _)| index).collect())
+        let life = View::campaign(self.store, id)?.map(|it| it.life).unwrap_or_default();
+        Ok(self.counted(life.into_iter().map(|(index, _)| index).collect()))
     }
 }
 

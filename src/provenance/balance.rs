@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pools::{Inflow, Mixes};
+use super::range::{Mix, merged_all};
 use super::share::Vector;
 use super::{Measure, TraceFault};
 use crate::domain::lot::Contents;
@@ -36,29 +37,29 @@ impl Fixed {
 
 /// What a lot holds.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
+pub(super) struct Account<V> {
     mass: u64,
     /// `None`: nobody looked for the measure.
     fixed: Option<Fixed>,
     /// `None`: nobody knows of which origins. Without `fixed`, only the mix means something.
-    shares: Option<Vector>,
+    shares: Option<V>,
     /// All of the lot is of this origin, whatever an analysis finds: itself, or the campaign that
     /// it was drawn from.
     origin: Option<LotId>,
 }
 
-impl Account {
+impl<V: Mix> Account<V> {
     /// Contained grams, when they are known.
     pub(super) fn total(&self) -> Option<u64> {
         self.fixed.map(|fixed| fixed.at(self.mass))
     }
 
     /// Grams per origin, when they are known.
-    pub(super) fn shares(&self) -> Option<&Vector> {
+    pub(super) fn shares(&self) -> Option<&V> {
         self.fixed.and(self.shares.as_ref())
     }
 
-    fn draw(&mut self, mass: u64) -> Option<Taken> {
+    fn draw(&mut self, mass: u64) -> Option<Taken<V>> {
         let before = self.mass;
         self.mass = before.checked_sub(mass)?;
         let Some(fixed) = self.fixed else {
@@ -67,7 +68,7 @@ impl Account {
         let grams = fixed.between(before, self.mass);
         let shares = match self.shares.as_mut() {
             Some(vector) => Some(vector.take(grams)),
-            None if grams == 0 => Some(Vector::default()),
+            None if grams == 0 => Some(V::default()),
             None => None,
         };
         Some(Taken { grams: Some(grams), shares, source: Some(fixed) })
@@ -81,7 +82,7 @@ impl Account {
         match measure {
             Measure::Mass => {
                 self.fixed = Some(Fixed::new(self.mass, self.mass));
-                let found = Vector::of(LotId::UPTAKE, grams);
+                let found = V::of(LotId::UPTAKE, grams);
                 self.shares = self.shares.take().map(|shares| shares.merged(&found));
             }
             Measure::Substance(_) => {
@@ -96,18 +97,18 @@ impl Account {
         let Some(total) = self.total() else { return };
         let mix = self.shares.take().filter(|vector| vector.sum() > 0);
         self.shares = match (self.origin, mix) {
-            (Some(origin), _) => Some(Vector::of(origin, total)),
+            (Some(origin), _) => Some(V::of(origin, total)),
             (None, Some(vector)) => Some(vector.rescaled(total)),
-            (None, None) if total == 0 => Some(Vector::default()),
+            (None, None) if total == 0 => Some(V::default()),
             (None, None) => None,
         };
     }
 }
 
 /// What one draw took.
-struct Taken {
+struct Taken<V> {
     grams: Option<u64>,
-    shares: Option<Vector>,
+    shares: Option<V>,
     /// What was fixed of the lot.
     source: Option<Fixed>,
 }
@@ -122,17 +123,17 @@ pub(super) enum Stranger {
 }
 
 /// The accounts of the followed lots, carried forward in the order of the ledger.
-pub(super) struct Balance<'a> {
+pub(super) struct Balance<'a, V> {
     measure: Measure,
     followed: &'a BTreeSet<LotId>,
     stranger: Stranger,
-    accounts: BTreeMap<LotId, Account>,
-    pools: BTreeMap<LotId, Inflow>,
+    accounts: BTreeMap<LotId, Account<V>>,
+    pools: BTreeMap<LotId, Inflow<V>>,
     /// Shares handled so far: the work done, and a bound of the memory in use.
     handled: usize,
 }
 
-impl<'a> Balance<'a> {
+impl<'a, V: Mix> Balance<'a, V> {
     pub(super) fn new(measure: Measure, followed: &'a BTreeSet<LotId>, stranger: Stranger) -> Self {
         Self {
             measure,
@@ -145,7 +146,7 @@ impl<'a> Balance<'a> {
     }
 
     /// What a lot holds now; `None` before its birth.
-    pub(super) fn account(&self, lot: LotId) -> Option<&Account> {
+    pub(super) fn account(&self, lot: LotId) -> Option<&Account<V>> {
         self.accounts.get(&lot)
     }
 
@@ -162,7 +163,7 @@ impl<'a> Balance<'a> {
     /// Opens an account by hand: all of the lot counts as its own origin.
     pub(super) fn open_origin(&mut self, birth: &Birth) {
         let fixed = measured(self.measure, birth);
-        let shares = fixed.map(|fixed| Vector::of(birth.lot, fixed.contained.get()));
+        let shares = fixed.map(|fixed| V::of(birth.lot, fixed.contained.get()));
         let account = Account { mass: birth.mass.get(), fixed, shares, origin: Some(birth.lot) };
         self.accounts.insert(birth.lot, account);
     }
@@ -189,21 +190,30 @@ impl<'a> Balance<'a> {
             return Ok(());
         }
         let mut pool = Pool::new(self.measure, movement.uptake.get());
+        let mut parts = Vec::with_capacity(movement.draws.len());
         for draw in &movement.draws {
             let taken = self.draw(draw.lot, draw.mass.get(), movement.index, has_followed)?;
             if let Some(taken) = taken.filter(|_| has_followed) {
-                pool.fill(taken, draw.mass.get());
+                parts.push(pool.fill(taken, draw.mass.get()));
             }
         }
         if has_followed {
+            pool.mix(parts);
             self.bear(movement, pool);
         }
         Ok(())
     }
 
     /// The pools as they are after the last movement.
-    pub(super) fn mixes(&self) -> Mixes {
+    pub(super) fn mixes(&self) -> Mixes<V> {
         Mixes::resolve(&self.pools)
+    }
+
+    /// The same, of shares alone: which pools are one is a question of shares, so that an answer
+    /// with ranges has the shares of one without.
+    pub(super) fn share_mixes(&self) -> Mixes<Vector> {
+        let pools = self.pools.iter().map(|(id, inflow)| (*id, inflow.of_shares())).collect();
+        Mixes::resolve(&pools)
     }
 
     /// What is charged goes into the pool; what is drawn is of the pool.
@@ -216,7 +226,7 @@ impl<'a> Balance<'a> {
         }
         // Oxygen and water are mass, but they carry none of the traced elements.
         if self.measure == Measure::Mass && !movement.uptake.is_zero() {
-            feeds.push(Some(Vector::of(LotId::UPTAKE, movement.uptake.get())));
+            feeds.push(Some(V::of(LotId::UPTAKE, movement.uptake.get())));
         }
         let stock = movement.stock.as_ref();
         if movement.kind == EventKind::OpenCampaign
@@ -241,7 +251,7 @@ impl<'a> Balance<'a> {
         for birth in movement.births.iter().filter(|birth| self.followed.contains(&birth.lot)) {
             let fixed = measured(self.measure, birth);
             let grams = fixed.map_or(0, |fixed| fixed.contained.get());
-            let shares = Some(Vector::of(origin, grams));
+            let shares = Some(V::of(origin, grams));
             let account = Account { mass: birth.mass.get(), fixed, shares, origin: Some(origin) };
             self.accounts.insert(birth.lot, account);
         }
@@ -250,16 +260,16 @@ impl<'a> Balance<'a> {
 
     /// Opening stock, of which so many grams are of the measure: what the campaign before left, and
     /// what a waiver let in beyond it.
-    fn of_stock(&self, stock: &InProcess, campaign: CampaignId, grams: u64) -> Vector {
+    fn of_stock(&self, stock: &InProcess, campaign: CampaignId, grams: u64) -> V {
         let substance = match self.measure {
             Measure::Mass => None,
             Measure::Substance(substance) => Some(substance),
         };
         let left = stock.left_of(substance, Grams::of(grams)).get();
         let waived = self.known_origin(LotId::waived_stock(campaign));
-        let rest = Vector::of(waived, grams.saturating_sub(left));
+        let rest = V::of(waived, grams.saturating_sub(left));
         match stock.from {
-            Some(before) => Vector::of(self.known_origin(LotId::pool(before)), left).merged(&rest),
+            Some(before) => V::of(self.known_origin(LotId::pool(before)), left).merged(&rest),
             None => rest,
         }
     }
@@ -300,9 +310,9 @@ impl<'a> Balance<'a> {
         mass: u64,
         index: EntryIndex,
         is_needed: bool,
-    ) -> Result<Option<Taken>, TraceFault<F>> {
+    ) -> Result<Option<Taken<V>>, TraceFault<F>> {
         if let Some(account) = self.accounts.get_mut(&lot) {
-            self.handled += account.shares.as_ref().map_or(1, |it| it.components().len());
+            self.handled += account.shares.as_ref().map_or(1, V::size);
             let taken = account.draw(mass).ok_or(TraceFault::Overdrawn { lot, index })?;
             return Ok(Some(taken));
         }
@@ -310,19 +320,19 @@ impl<'a> Balance<'a> {
             Stranger::Fault if is_needed => Err(TraceFault::NeverBorn(lot)),
             Stranger::Fault => Ok(None),
             Stranger::Rest => {
-                let shares = Some(Vector::of(LotId::UPTAKE, mass));
+                let shares = Some(V::of(LotId::UPTAKE, mass));
                 Ok(Some(Taken { grams: Some(mass), shares, source: None }))
             }
         }
     }
 
-    fn bear(&mut self, movement: &Movement, mut pool: Pool) {
+    fn bear(&mut self, movement: &Movement, mut pool: Pool<V>) {
         let portions = portions(self.measure, movement, &pool);
         let needed = portions.iter().filter_map(|portion| portion.takes).sum();
         pool.stretch(needed);
         for (birth, portion) in movement.births.iter().zip(portions) {
             let shares = pool.pour(portion.takes);
-            self.handled += shares.as_ref().map_or(1, |vector| vector.components().len());
+            self.handled += shares.as_ref().map_or(1, V::size);
             if self.followed.contains(&birth.lot) {
                 let mass = birth.mass.get();
                 let account = Account { mass, fixed: portion.fixed, shares, origin: None };
@@ -333,30 +343,37 @@ impl<'a> Balance<'a> {
 }
 
 /// What the inputs of one event gave together.
-struct Pool {
+struct Pool<V> {
     mass: u64,
     /// `None`: of some input nobody knows how much it gave.
     grams: Option<u64>,
     /// `None`: of some grams nobody knows the origins.
-    shares: Option<Vector>,
+    shares: Option<V>,
     /// What was fixed of the last lot drawn from.
     source: Option<Fixed>,
 }
 
-impl Pool {
+impl<V: Mix> Pool<V> {
     fn new(measure: Measure, uptake: u64) -> Self {
         // Oxygen and water are mass, but they carry none of the traced elements.
         let grams = if measure == Measure::Mass { uptake } else { 0 };
-        let shares = Some(Vector::of(LotId::UPTAKE, grams));
+        let shares = Some(V::of(LotId::UPTAKE, grams));
         Self { mass: uptake, grams: Some(grams), shares, source: None }
     }
 
-    fn fill(&mut self, taken: Taken, mass: u64) {
+    /// Counts what a draw took; its shares wait for those of all others.
+    fn fill(&mut self, taken: Taken<V>, mass: u64) -> Option<V> {
         self.mass = self.mass.saturating_add(mass);
         self.grams = self.grams.zip(taken.grams).map(|(sum, grams)| sum.saturating_add(grams));
-        let both = self.shares.take().zip(taken.shares);
-        self.shares = both.map(|(sum, shares)| sum.merged(&shares));
         self.source = taken.source;
+        taken.shares
+    }
+
+    /// Adds the shares of all draws.
+    fn mix(&mut self, parts: Vec<Option<V>>) {
+        let parts: Option<Vec<V>> = parts.into_iter().collect();
+        let both = self.shares.take().zip(parts.map(merged_all));
+        self.shares = both.map(|(sum, shares)| sum.merged(&shares));
     }
 
     /// Rescales the mix when more comes out than was known to be in: measurements err both ways.
@@ -370,9 +387,9 @@ impl Pool {
         };
     }
 
-    fn pour(&mut self, takes: Option<u64>) -> Option<Vector> {
+    fn pour(&mut self, takes: Option<u64>) -> Option<V> {
         match (takes, self.shares.as_mut()) {
-            (Some(0), _) => Some(Vector::default()),
+            (Some(0), _) => Some(V::default()),
             (Some(grams), Some(shares)) => Some(shares.take(grams)),
             _ => None,
         }
@@ -405,7 +422,7 @@ fn measured(measure: Measure, birth: &Birth) -> Option<Fixed> {
 }
 
 /// What each birth gets, in order.
-fn portions(measure: Measure, movement: &Movement, pool: &Pool) -> Vec<Portion> {
+fn portions<V>(measure: Measure, movement: &Movement, pool: &Pool<V>) -> Vec<Portion> {
     let declared = movement.births.iter().filter_map(|birth| measured(measure, birth));
     let declared_grams: u64 = declared.map(|fixed| fixed.contained.get()).sum();
     let rest_grams = pool.grams.map(|grams| grams.saturating_sub(declared_grams));
@@ -418,17 +435,17 @@ fn portions(measure: Measure, movement: &Movement, pool: &Pool) -> Vec<Portion> 
 }
 
 /// The rules for births of which nothing was fixed.
-struct Undeclared<'a> {
+struct Undeclared<'a, V> {
     kind: EventKind,
-    pool: &'a Pool,
+    pool: &'a Pool<V>,
     /// What the pool has left after the declared ones: grams in a mass.
     rest: Option<Fixed>,
     /// Mass of the rest that is not given out yet.
     left: u64,
 }
 
-impl<'a> Undeclared<'a> {
-    fn new(movement: &Movement, pool: &'a Pool, rest_grams: Option<u64>) -> Self {
+impl<'a, V> Undeclared<'a, V> {
+    fn new(movement: &Movement, pool: &'a Pool<V>, rest_grams: Option<u64>) -> Self {
         let composed = movement.births.iter().filter(|birth| birth.contents.is_some());
         let composed_mass: u64 = composed.map(|birth| birth.mass.get()).sum();
         let rest_mass = pool.mass.saturating_sub(composed_mass);

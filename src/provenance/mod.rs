@@ -1,7 +1,7 @@
 //! Where did this metal come from, where did it go?
 //!
-//! *Owns:* the walk over movements, origin vectors and their arithmetic, traces back and forward.
-//! Every walk is iterative, has a cap, and says when it stopped at it.
+//! *Owns:* the walk over movements, origin vectors with their ranges and categories, traces back
+//! and forward. Every walk is iterative, has a cap, and says when it stopped at it.
 //!
 //! *Never:* judges an event, stores a vector, reads anything but the [`Graph`] it is handed.
 //! Vectors are computed when asked, from movements that were not retracted, so a correction needs
@@ -11,9 +11,11 @@
 //! the same answer; `domain::movement` for what is walked.
 
 mod balance;
+mod categories;
 mod memory;
 mod origins;
 mod pools;
+mod range;
 mod share;
 mod trace;
 mod walk;
@@ -25,8 +27,11 @@ use crate::domain::vocabulary::Substance;
 use crate::domain::{CampaignId, EntryIndex, LotId};
 use crate::limits::{MAX_TRACE_LOTS, MAX_TRACE_STEPS};
 
+pub use categories::{Categories, categories};
 pub use memory::GraphRecorder;
-pub use origins::{Holding, Origins, origins};
+pub use origins::{
+    Detail, Holding, OriginRange, Origins, origins, origins_and_trace, origins_with_ranges,
+};
 pub use trace::{Direction, Step, Trace, TraceNode, trace};
 
 /// What a history is read from.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::balance::{Account, Balance, Stranger};
 use super::pools::Mixes;
+use super::range::{Mix, Range, Ranged, Ranges};
 use super::share::Vector;
+use super::trace::{Direction, Trace, trace_of};
 use super::walk::Walk;
 use super::{Graph, Measure, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
@@ -25,6 +27,10 @@ pub struct Origins {
     pub pending: Vec<(CampaignId, Grams)>,
     /// Whether the origins of all these grams are known: each input along the way was analysed.
     pub is_attributed: bool,
+    /// Of each origin that may have a part the least and the most grams, ascending; its share lies
+    /// between. One may be there that has no share. `None` when ranges were not asked for, and
+    /// where the origins are not known.
+    pub ranges: Option<Vec<OriginRange>>,
     /// The same for the whole lot as it was born, before anything was drawn from it.
     pub at_birth: Holding,
     /// Every origin lot that was reached, ascending; those whose share rounds to nothing too.
@@ -48,6 +54,32 @@ pub struct Holding {
     pub pending: Vec<(CampaignId, Grams)>,
     /// As in [`Origins::is_attributed`].
     pub is_attributed: bool,
+    /// As in [`Origins::ranges`].
+    pub ranges: Option<Vec<OriginRange>>,
+}
+
+/// How many grams of one origin could be in a lot if nothing on the way was mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OriginRange {
+    /// An origin as in [`Origins::shares`], or the pool of a campaign that is not closed.
+    pub origin: LotId,
+    /// At least so many.
+    pub least: Grams,
+    /// At most so many.
+    pub most: Grams,
+}
+
+impl Origins {
+    /// What remains of the lot now.
+    pub fn now(&self) -> Holding {
+        Holding {
+            total: self.total,
+            shares: self.shares.clone(),
+            pending: self.pending.clone(),
+            is_attributed: self.is_attributed,
+            ranges: self.ranges.clone(),
+        }
+    }
 }
 
 /// The origin vector of a lot. Origins are the lots that came in: by collection or opening
@@ -58,18 +90,73 @@ pub fn origins<G: Graph>(
     measure: Measure,
     limits: TraceLimits,
 ) -> Result<Origins, TraceFault<G::Fault>> {
+    origins_of::<G, Vector>(graph, lot, measure, limits)
+}
+
+/// The same shares, and the possible range of each.
+pub fn origins_with_ranges<G: Graph>(
+    graph: &G,
+    lot: LotId,
+    measure: Measure,
+    limits: TraceLimits,
+) -> Result<Origins, TraceFault<G::Fault>> {
+    origins_of::<G, Ranged>(graph, lot, measure, limits)
+}
+
+fn origins_of<G: Graph, V: Mix>(
+    graph: &G,
+    lot: LotId,
+    measure: Measure,
+    limits: TraceLimits,
+) -> Result<Origins, TraceFault<G::Fault>> {
     let mut walk = Walk::new(graph, limits);
     walk.ancestors(lot)?;
-    let lineage = lineage(&walk);
-    let vectors = if walk.is_complete { vectors(&mut walk, lot, measure)? } else { None };
+    origins_along::<G, V>(&mut walk, lot, measure)
+}
+
+/// The origin vector and the trace back, over one walk: the history is read once.
+pub fn origins_and_trace<G: Graph>(
+    graph: &G,
+    lot: LotId,
+    measure: Measure,
+    detail: Detail,
+    limits: TraceLimits,
+) -> Result<(Origins, Trace), TraceFault<G::Fault>> {
+    let mut walk = Walk::new(graph, limits);
+    walk.ancestors(lot)?;
+    let trace = trace_of(&walk, lot, Direction::Back, limits)?;
+    let origins = match detail {
+        Detail::Shares => origins_along::<G, Vector>(&mut walk, lot, measure)?,
+        Detail::Ranges => origins_along::<G, Ranged>(&mut walk, lot, measure)?,
+    };
+    Ok((origins, trace))
+}
+
+/// How much is asked of the origins of a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The share of each.
+    Shares,
+    /// Its possible range, too.
+    Ranges,
+}
+
+fn origins_along<G: Graph, V: Mix>(
+    walk: &mut Walk<'_, G>,
+    lot: LotId,
+    measure: Measure,
+) -> Result<Origins, TraceFault<G::Fault>> {
+    let lineage = lineage(walk);
+    let vectors = if walk.is_complete { vectors::<G, V>(walk, lot, measure)? } else { None };
     let is_complete = vectors.is_some();
     let (at_birth, now) = vectors.unwrap_or_default();
-    let Holding { total, shares, pending, is_attributed } = now;
+    let Holding { total, shares, pending, is_attributed, ranges } = now;
     Ok(Origins {
         total,
         shares,
         pending,
         is_attributed,
+        ranges,
         at_birth,
         lineage,
         pending_campaigns: walk.pending(),
@@ -88,7 +175,7 @@ fn lineage<G: Graph>(walk: &Walk<'_, G>) -> Vec<LotId> {
 }
 
 /// At birth and now; `None` when the limits stopped it.
-fn vectors<G: Graph>(
+fn vectors<G: Graph, V: Mix>(
     walk: &mut Walk<'_, G>,
     asked: LotId,
     measure: Measure,
@@ -101,7 +188,7 @@ fn vectors<G: Graph>(
     }
     let born = walk.births.get(&asked).copied();
     let mut at_birth = None;
-    let mut balance = Balance::new(measure, &walk.lots, Stranger::Fault);
+    let mut balance: Balance<'_, V> = Balance::new(measure, &walk.lots, Stranger::Fault);
     for (index, movement) in &walk.movements {
         balance.book(movement)?;
         if balance.handled() > MAX_TRACE_SHARES {
@@ -116,12 +203,21 @@ fn vectors<G: Graph>(
             }
         }
     }
-    let mixes = balance.mixes();
-    if balance.handled().saturating_add(mixes.handled) > MAX_TRACE_SHARES {
+    let ranges = V::HAS_RANGES.then(|| balance.mixes());
+    let mixes = Pools { shares: balance.share_mixes(), ranges };
+    let of_ranges = mixes.ranges.as_ref().map_or(0, |it| it.handled);
+    let handled = mixes.shares.handled.saturating_add(of_ranges);
+    if balance.handled().saturating_add(handled) > MAX_TRACE_SHARES {
         return Ok(None);
     }
     let at_birth = holding(at_birth.as_ref(), &mixes, walk);
     Ok(Some((at_birth, holding(balance.account(asked), &mixes, walk))))
+}
+
+/// The pools of a walk, resolved: by shares, and by whatever is followed.
+struct Pools<V> {
+    shares: Mixes<Vector>,
+    ranges: Option<Mixes<V>>,
 }
 
 /// The last entry up to which each lot's own history matters: the asked lot's to its end, an
@@ -142,16 +238,40 @@ fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, Entr
     last_uses
 }
 
-fn holding<G: Graph>(account: Option<&Account>, mixes: &Mixes, walk: &Walk<'_, G>) -> Holding {
+fn holding<G: Graph, V: Mix>(
+    account: Option<&Account<V>>,
+    mixes: &Pools<V>,
+    walk: &Walk<'_, G>,
+) -> Holding {
     let Some(account) = account else { return Holding::default() };
-    let vector = account.shares().and_then(|vector| mixes.resolved(vector));
+    let total = account.total().map(Grams::of);
+    let found = account.shares();
+    let Some(vector) = found.and_then(|mix| mixes.shares.resolved(mix.shares())) else {
+        return Holding { total, ..Holding::default() };
+    };
     let (mut shares, mut pending) = (Vec::new(), Vec::new());
-    for &(origin, grams) in vector.iter().flat_map(Vector::components) {
+    for &(origin, grams) in vector.components() {
         match walk.campaigns.get(&origin) {
             Some(campaign) => pending.push((*campaign, Grams::of(grams))),
             None => shares.push((origin, Grams::of(grams))),
         }
     }
-    let total = account.total().map(Grams::of);
-    Holding { total, shares, pending, is_attributed: vector.is_some() }
+    let resolved = mixes.ranges.as_ref().zip(found).and_then(|(pools, mix)| pools.resolved(mix));
+    let ranges = resolved.as_ref().and_then(Mix::ranges).map(|it| told_ranges(it, &vector));
+    Holding { total, shares, pending, is_attributed: true, ranges }
+}
+
+/// Every share lies in its range, also where more came out of a campaign than went in; and nothing
+/// is more than all there is.
+fn told_ranges(ranges: &Ranges, shares: &Vector) -> Vec<OriginRange> {
+    let total = shares.sum();
+    let told = |&(origin, Range { least, most }): &(LotId, Range)| {
+        let share = shares.grams_of(origin);
+        OriginRange {
+            origin,
+            least: Grams::of(least.min(share)),
+            most: Grams::of(most.min(total).max(share)),
+        }
+    };
+    ranges.iter().map(told).collect()
 }

@@ -8,26 +8,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::range::Mix;
 use super::share::Vector;
 use crate::domain::LotId;
 
 /// What went into one pool.
 #[derive(Debug, Clone)]
-pub(super) struct Inflow {
+pub(super) struct Inflow<V> {
     /// By origin as it went in, pools among them; `None`: of some grams nobody knows the origins.
-    shares: Option<Vector>,
+    shares: Option<V>,
     /// What is in process after the close; `None`: nobody knows how much.
     stock: Option<u64>,
     is_closed: bool,
 }
 
-impl Inflow {
+impl<V: Mix> Inflow<V> {
     pub(super) fn new() -> Self {
-        Self { shares: Some(Vector::default()), stock: Some(0), is_closed: false }
+        Self { shares: Some(V::default()), stock: Some(0), is_closed: false }
     }
 
     /// More goes in; `None` makes the whole mix unknown.
-    pub(super) fn fill(&mut self, shares: Option<&Vector>) {
+    pub(super) fn fill(&mut self, shares: Option<&V>) {
         let both = self.shares.take().zip(shares);
         self.shares = both.map(|(sum, shares)| sum.merged(shares));
     }
@@ -38,36 +39,43 @@ impl Inflow {
         self.is_closed = true;
     }
 
+    /// The same without ranges.
+    pub(super) fn of_shares(&self) -> Inflow<Vector> {
+        let shares = self.shares.as_ref().map(|mix| mix.shares().clone());
+        Inflow { shares, stock: self.stock, is_closed: self.is_closed }
+    }
+
     /// How many origins it has so far: the work of handling it.
     pub(super) fn len(&self) -> usize {
-        self.shares.as_ref().map_or(1, |shares| shares.components().len())
+        self.shares.as_ref().map_or(1, V::size)
     }
 }
 
 /// The pools of a walk, resolved.
-pub(super) struct Mixes {
-    pools: BTreeMap<LotId, Mix>,
+pub(super) struct Mixes<V> {
+    pools: BTreeMap<LotId, PoolMix<V>>,
     /// Shares handled to resolve them.
     pub(super) handled: usize,
 }
 
 /// One pool.
-struct Mix {
+struct PoolMix<V> {
     /// What went in from outside, by origin; open pools may be among them. `None`: not known.
-    inflow: Option<Vector>,
+    inflow: Option<V>,
     /// Of what all of it is that came out; `None` while the pool is open, and when not known.
-    outflow: Option<Vector>,
+    outflow: Option<V>,
+    /// How much more than the sum of `outflow` may have come from outside.
+    doubt: u64,
     stock: Option<u64>,
     is_closed: bool,
 }
 
-impl Mixes {
+impl<V: Mix> Mixes<V> {
     /// Resolves all pools, those that others drew from first.
-    pub(super) fn resolve(pools: &BTreeMap<LotId, Inflow>) -> Self {
+    pub(super) fn resolve(pools: &BTreeMap<LotId, Inflow<V>>) -> Self {
         let is_closed = |id: &LotId| pools.get(id).is_some_and(|pool| pool.is_closed);
-        let feeds = |pool: &Inflow| -> Vec<LotId> {
-            let shares = pool.shares.iter().flat_map(Vector::components);
-            shares.map(|(origin, _)| *origin).filter(is_closed).collect()
+        let feeds = |pool: &Inflow<V>| -> Vec<LotId> {
+            pool.shares.iter().flat_map(V::origins).filter(is_closed).collect()
         };
         let closed = pools.iter().filter(|(_, pool)| pool.is_closed);
         let edges = closed.map(|(id, pool)| (*id, feeds(pool))).collect();
@@ -82,43 +90,48 @@ impl Mixes {
     }
 
     /// Adds pools that feed each other; all others that they drew from are there.
-    fn add(&mut self, pools: &BTreeMap<LotId, Inflow>, group: &[LotId], is_closed: bool) {
+    fn add(&mut self, pools: &BTreeMap<LotId, Inflow<V>>, group: &[LotId], is_closed: bool) {
         let members: BTreeSet<LotId> = group.iter().copied().collect();
-        let mut mix = Some(Vector::default());
+        let mut mix = Some(V::default());
         let mut inflows = Vec::with_capacity(group.len());
+        let mut doubt = 0_u64;
         for pool in group.iter().filter_map(|id| pools.get(id)) {
-            let outside = pool.shares.as_ref().map(|shares| shares.without(&members));
+            doubt += pool.shares.as_ref().map_or(0, |shares| shares.doubt_of(&members));
+            let outside = pool.shares.as_ref().map(|it| it.parted(|id| members.contains(&id)).1);
             let inflow = outside.and_then(|shares| self.resolved(&shares));
-            self.handled += inflow.as_ref().map_or(1, |shares| shares.components().len());
+            self.handled += inflow.as_ref().map_or(1, V::size);
             mix = mix.zip(inflow.as_ref()).map(|(sum, shares)| sum.merged(shares));
             inflows.push(inflow);
         }
         for (id, inflow) in group.iter().zip(inflows) {
             let outflow = mix.clone().filter(|_| is_closed);
             let stock = pools.get(id).and_then(|pool| pool.stock);
-            self.pools.insert(*id, Mix { inflow, outflow, stock, is_closed });
+            self.pools.insert(*id, PoolMix { inflow, outflow, doubt, stock, is_closed });
         }
     }
 
     /// The same grams, with every closed pool replaced by its mix. `None` when of some grams nobody
     /// knows the origins.
-    pub(super) fn resolved(&self, vector: &Vector) -> Option<Vector> {
-        let mut sum = Vector::default();
-        for &(origin, grams) in vector.components() {
-            let part = match self.pools.get(&origin) {
-                Some(pool) if pool.is_closed => {
-                    pool.outflow.as_ref().filter(|mix| mix.sum() > 0)?.rescaled(grams)
-                }
-                _ => Vector::of(origin, grams),
+    pub(super) fn resolved(&self, vector: &V) -> Option<V> {
+        let is_closed = |id| self.pools.get(&id).is_some_and(|pool| pool.is_closed);
+        let (pooled, mut sum) = vector.parted(is_closed);
+        for origin in pooled.origins() {
+            let part = pooled.parted(|id| id == origin).0;
+            let pool = self.pools.get(&origin)?;
+            let mix = pool.outflow.as_ref().filter(|mix| mix.sum() > 0);
+            sum = match mix {
+                Some(mix) => sum.merged(&part.drawn_from(mix, pool.doubt)),
+                // It has no share, and may have one: the range stays that of the pool.
+                None if part.sum() == 0 => sum.merged(&part),
+                None => return None,
             };
-            sum = sum.merged(&part);
         }
         Some(sum)
     }
 
     /// Grams of an origin that went into a pool from outside.
     pub(super) fn inflow_of(&self, pool: LotId, origin: LotId) -> Option<u64> {
-        Some(self.pools.get(&pool)?.inflow.as_ref()?.grams_of(origin))
+        Some(self.pools.get(&pool)?.inflow.as_ref()?.shares().grams_of(origin))
     }
 
     /// Grams of an origin that are in process in a pool: all that went in while it is open, its
@@ -128,7 +141,7 @@ impl Mixes {
         if !found.is_closed {
             return self.inflow_of(pool, origin);
         }
-        Some(found.outflow.as_ref()?.rescaled(found.stock?).grams_of(origin))
+        Some(found.outflow.as_ref()?.rescaled(found.stock?).shares().grams_of(origin))
     }
 }
 
@@ -200,7 +213,7 @@ mod tests {
         LotId::from_bytes([number; 16])
     }
 
-    fn pool(feeds: &[(u8, u64)], is_closed: bool) -> Inflow {
+    fn pool(feeds: &[(u8, u64)], is_closed: bool) -> Inflow<Vector> {
         let mut inflow = Inflow::new();
         for (origin, grams) in feeds {
             inflow.fill(Some(&Vector::of(id(*origin), *grams)));
@@ -211,7 +224,7 @@ mod tests {
         inflow
     }
 
-    fn shares(mixes: &Mixes, of: u8, grams: u64) -> Option<Vec<(LotId, u64)>> {
+    fn shares(mixes: &Mixes<Vector>, of: u8, grams: u64) -> Option<Vec<(LotId, u64)>> {
         let found = mixes.resolved(&Vector::of(id(of), grams))?;
         Some(found.components().to_vec())
     }

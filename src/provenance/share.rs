@@ -1,7 +1,5 @@
 //! Sharing whole grams: largest remainder, ties to the smaller id.
 
-use std::collections::BTreeSet;
-
 use crate::domain::LotId;
 
 /// Shares `total` in proportion to `weights`, exactly: each gets the floor of its share, and the
@@ -10,30 +8,47 @@ use crate::domain::LotId;
 /// 64 bits.
 pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
-    if sum == 0 {
+    if sum == 0 || total == 0 {
         return vec![0; weights.len()];
+    }
+    // All of it is what there is: each gets its weight.
+    if sum == u128::from(total) {
+        return weights.iter().map(|(_, weight)| *weight).collect();
     }
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
     for (position, (_, weight)) in weights.iter().enumerate() {
-        let product = u128::from(*weight) * u128::from(total);
+        let (floor, remainder) = divided(u128::from(*weight) * u128::from(total), sum);
         // The weight is at most the sum, so the quotient is at most the total.
-        let floor = u64::try_from(product / sum).unwrap_or(total);
+        let floor = u64::try_from(floor).unwrap_or(total);
         shares.push(floor);
         left -= floor;
-        remainders.push((product % sum, position));
+        remainders.push((remainder, position));
     }
     // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and
     // no share of a part of the whole exceeds its weight.
-    remainders.sort_by(|(one, at), (other, at_other)| {
-        other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
-    });
-    let favoured = usize::try_from(left).unwrap_or(usize::MAX);
+    let favoured = usize::try_from(left).unwrap_or(usize::MAX).min(remainders.len());
+    if favoured > 0 {
+        // Who is among the favoured matters, and not in which order.
+        remainders.select_nth_unstable_by(favoured - 1, |(one, at), (other, at_other)| {
+            other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
+        });
+    }
     for (_, position) in remainders.into_iter().take(favoured) {
         shares[position] += 1;
     }
     shares
+}
+
+/// Quotient and remainder. Division of 128 bits takes several times as long as one of 64, and most
+/// products of grams fit these.
+fn divided(product: u128, sum: u128) -> (u128, u128) {
+    if let (Ok(product), Ok(sum)) = (u64::try_from(product), u64::try_from(sum)) {
+        return ((product / sum).into(), (product % sum).into());
+    }
+    let quotient = product / sum;
+    (quotient, product - quotient * sum)
 }
 
 /// Grams per origin: ascending by origin, none zero.
@@ -66,6 +81,9 @@ impl Vector {
 
     /// Takes grams out, of each origin its share of what is there; `grams` is at most the sum.
     pub(super) fn take(&mut self, grams: u64) -> Self {
+        if grams == self.sum() {
+            return std::mem::take(self);
+        }
         let shares = largest_remainder(&self.0, grams);
         let mut taken = Self(Vec::with_capacity(self.0.len()));
         for ((origin, left), share) in self.0.iter_mut().zip(shares) {
@@ -115,10 +133,10 @@ impl Vector {
         Self(sum)
     }
 
-    /// All but some origins.
-    pub(super) fn without(&self, origins: &BTreeSet<LotId>) -> Self {
-        let others = self.0.iter().filter(|(origin, _)| !origins.contains(origin));
-        Self(others.copied().collect())
+    /// What is of some origins, and the rest.
+    pub(super) fn parted(&self, is_part: impl Fn(LotId) -> bool) -> (Self, Self) {
+        let (part, rest) = self.0.iter().partition(|(origin, _)| is_part(*origin));
+        (Self(part), Self(rest))
     }
 
     fn drop_zeros(&mut self) {
@@ -156,6 +174,33 @@ mod tests {
     #[test]
     fn a_tie_goes_to_the_smaller_id_wherever_it_stands() {
         assert_eq!(largest_remainder(&[(id(9), 1), (id(2), 1)], 1), [0, 1]);
+    }
+
+    #[test]
+    fn shares_are_those_of_a_full_sort_also_where_products_need_128_bits() {
+        let mut dice = 7_u64;
+        for turn in 0..2_000_u32 {
+            let weights: Vec<_> = (0..=u8::try_from(turn % 23).unwrap())
+                .map(|place| {
+                    dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+                    let weight = if turn % 3 == 0 { dice >> 60 } else { dice >> 24 };
+                    (id(place), weight)
+                })
+                .collect();
+            let sum: u64 = weights.iter().map(|(_, weight)| weight).sum();
+            let total = if sum == 0 { 3 } else { dice % sum };
+            let mut rest: Vec<_> = (0..weights.len()).collect();
+            let product = |at: usize| u128::from(weights[at].1) * u128::from(total);
+            let whole = u128::from(sum.max(1));
+            rest.sort_by_key(|at| (std::cmp::Reverse(product(*at) % whole), weights[*at].0));
+            let mut expected: Vec<u64> =
+                (0..weights.len()).map(|at| u64::try_from(product(at) / whole).unwrap()).collect();
+            let left = total - expected.iter().sum::<u64>();
+            for at in rest.into_iter().take(usize::try_from(left).unwrap()).filter(|_| sum > 0) {
+                expected[at] += 1;
+            }
+            assert_eq!(largest_remainder(&weights, total), expected, "{weights:?} of {total}");
+        }
     }
 
     #[test]

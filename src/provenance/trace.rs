@@ -88,8 +88,18 @@ pub fn trace<G: Graph>(
         Direction::Back => walk.ancestors(lot)?,
         Direction::Forward => walk.descendants(lot)?,
     }
+    trace_of(&walk, lot, direction, limits)
+}
+
+/// What a walk in this direction found.
+pub(super) fn trace_of<G: Graph>(
+    walk: &Walk<'_, G>,
+    lot: LotId,
+    direction: Direction,
+    limits: TraceLimits,
+) -> Result<Trace, TraceFault<G::Fault>> {
     let mut trace = Trace {
-        steps: steps(&walk, limits),
+        steps: steps(walk, limits),
         lots: walk.reached.iter().map(|reached| reached.lot).collect(),
         nodes: Vec::with_capacity(walk.reached.len()),
         uptake: None,
@@ -99,8 +109,8 @@ pub fn trace<G: Graph>(
     };
     let grams = match direction {
         _ if !walk.is_complete => BTreeMap::new(),
-        Direction::Back => flow_back(&walk, lot, &mut trace.uptake),
-        Direction::Forward => flow_forward(&walk, lot, &mut trace.lost)?,
+        Direction::Back => flow_back(walk, lot, &mut trace.uptake),
+        Direction::Forward => flow_forward(walk, lot, &mut trace.lost)?,
     };
     for reached in &walk.reached {
         let found = grams.get(&reached.lot);
@@ -210,10 +220,9 @@ fn flow_back<G: Graph>(
         let is_closed = walk.is_closed(*campaign);
         feeds.insert(*pool, if is_closed { feeds_of_pool(walk, *campaign) } else { Vec::new() });
     }
-    let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
     let mut through: BTreeMap<LotId, u64> = BTreeMap::new();
     through.insert(asked, mass_at_birth(walk, asked));
-    for group in groups(&edges.collect()) {
+    for group in meeting_order(walk, &feeds) {
         let members: BTreeSet<LotId> = group.iter().copied().collect();
         let grams = group.iter().filter_map(|node| through.get(node)).sum();
         let all = group.iter().filter_map(|node| feeds.get(node)).flatten().copied();
@@ -226,6 +235,22 @@ fn flow_back<G: Graph>(
     *uptake = Some(Grams::of(through.remove(&LotId::UPTAKE).unwrap_or_default()));
     let flow = |(lot, grams)| (lot, Flow { through: Grams::of(grams), remaining: None });
     through.into_iter().map(flow).collect()
+}
+
+/// Lots and campaigns in the order in which their grams are complete; those that feed each other
+/// together.
+fn meeting_order<G: Graph>(
+    walk: &Walk<'_, G>,
+    feeds: &BTreeMap<LotId, Vec<(LotId, u64)>>,
+) -> Vec<Vec<LotId>> {
+    if !walk.campaigns.is_empty() {
+        let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
+        return groups(&edges.collect());
+    }
+    // Without campaigns a lot is made of earlier ones only: the order of the ledger, backwards.
+    let mut lots: Vec<_> = walk.births.iter().map(|(lot, born)| (*born, *lot)).collect();
+    lots.sort_unstable_by(|one, other| other.cmp(one));
+    lots.into_iter().map(|(_, lot)| vec![lot]).collect()
 }
 
 fn mass_at_birth<G: Graph>(walk: &Walk<'_, G>, lot: LotId) -> u64 {
@@ -282,8 +307,8 @@ fn flow_forward<G: Graph>(
     asked: LotId,
     lost: &mut Option<Grams>,
 ) -> Result<BTreeMap<LotId, Flow>, TraceFault<G::Fault>> {
-    let mut balance = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
-    let vector = |balance: &Balance<'_>, lot| {
+    let mut balance: Balance<'_, Vector> = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
+    let vector = |balance: &Balance<'_, Vector>, lot| {
         let shares = balance.account(lot).and_then(|account| account.shares());
         shares.cloned().unwrap_or_default()
     };

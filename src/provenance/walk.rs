@@ -6,7 +6,7 @@ use super::{Graph, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
 use crate::domain::vocabulary::EventKind;
 use crate::domain::{CampaignId, EntryIndex, LotId};
-use crate::limits::MAX_TRACE_ENTRIES_PER_STEP;
+use crate::limits::{MAX_KEPT_LIFE_ENTRIES, MAX_TRACE_ENTRIES_PER_STEP};
 
 /// A lot that was reached, and over how many events at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) struct Walk<'g, G: Graph> {
     /// In the order in which they were reached; the asked lot first.
     pub(super) reached: Vec<Reached>,
     pub(super) lots: BTreeSet<LotId>,
+    /// Short lives that were read: they are looked at for the birth, and again for the grams.
+    lives: BTreeMap<LotId, Vec<EntryIndex>>,
     /// The entry each lot was born in, as far as it was looked up.
     pub(super) births: BTreeMap<LotId, EntryIndex>,
     pub(super) movements: BTreeMap<EntryIndex, Movement>,
@@ -43,6 +45,7 @@ impl<'g, G: Graph> Walk<'g, G> {
             steps: 0,
             reached: Vec::new(),
             lots: BTreeSet::new(),
+            lives: BTreeMap::new(),
             births: BTreeMap::new(),
             movements: BTreeMap::new(),
             campaigns: BTreeMap::new(),
@@ -272,8 +275,15 @@ impl<'g, G: Graph> Walk<'g, G> {
         Ok(None)
     }
 
-    fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, TraceFault<G::Fault>> {
-        self.graph.life(lot).map_err(TraceFault::Unreadable)
+    fn life(&mut self, lot: LotId) -> Result<Vec<EntryIndex>, TraceFault<G::Fault>> {
+        if let Some(life) = self.lives.get(&lot) {
+            return Ok(life.clone());
+        }
+        let life = self.graph.life(lot).map_err(TraceFault::Unreadable)?;
+        if life.len() <= MAX_KEPT_LIFE_ENTRIES {
+            self.lives.insert(lot, life.clone());
+        }
+        Ok(life)
     }
 
     /// Reads one entry's movement, once; `false` when the limits stopped it.

@@ -206,6 +206,11 @@ impl Tables {
         parse::parse(set)
     }
 
+    /// The origin kinds that a text counts as recycled, without the rest of it.
+    pub fn parse_recycled(set: &str) -> Result<OriginKinds, TableFault> {
+        parse::parse_recycled(set)
+    }
+
     /// A row of the material table in force at a time.
     pub fn material(&self, code: &str, at: TimeMs) -> Option<&Material> {
         self.materials.get(code).filter(|row| row.validity.contains(at))

@@ -87,6 +87,13 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
     })
 }
 
+/// Parses the one file that says which origin kinds count as recycled.
+pub(super) fn parse_recycled(set: &str) -> Result<OriginKinds, TableFault> {
+    let files = cut(set, NAMES)?;
+    let [_, _, _, _, origins, ..] = files;
+    origins_of(origins)
+}
+
 fn parameters_of(file: File<'_>) -> Result<BTreeMap<String, u64>, TableFault> {
     let mut table = BTreeMap::new();
     for row in file.rows("name,value,unit,source")? {
