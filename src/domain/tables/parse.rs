@@ -89,9 +89,11 @@ pub(super) fn parse(set: &str) -> Result<Tables, TableFault> {
 
 /// Parses the one file that says which origin kinds count as recycled.
 pub(super) fn parse_recycled(set: &str) -> Result<OriginKinds, TableFault> {
-    let files = cut(set, NAMES)?;
-    let [_, _, _, _, origins, ..] = files;
-    origins_of(origins)
+    let mut files = cut(set, NAMES, &OPTIONAL)?.into_iter();
+    // It is none of those that may be left out, so `cut` found it.
+    files
+        .find(|file| file.name == "origins.csv")
+        .map_or_else(|| Ok(OriginKinds::default()), origins_of)
 }
 
 fn parameters_of(file: File<'_>) -> Result<BTreeMap<String, u64>, TableFault> {

@@ -139,7 +139,6 @@ impl Codec for OriginKinds {
 pub(super) mod tests {
     use super::super::{assert_round_trip, campaign, decode, encode};
     use super::*;
-    use crate::domain::campaign::Flow;
     use crate::domain::credit::Month;
     use crate::domain::units::Validity;
     use crate::domain::vocabulary::OriginKind;
