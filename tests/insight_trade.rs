@@ -426,6 +426,26 @@ fn a7_as_much_of_a_material_comes_home() {
     }
 }
 
+#[test]
+fn a7_a_walk_that_is_cut_says_so() {
+    // 1 + 512 steps, and as many more for each of the lots that every parent was merged of.
+    for (each, expected) in [(2, &[][..]), (3, &["A7 LOW too_many_ways"][..])] {
+        let mut desk = Desk::with(CIRCLE);
+        let merged = |output: u64, parents: std::ops::Range<u64>| {
+            let parents = parents.map(|number| domain_kit::draw(lot(number), 1)).collect();
+            let output = made(lot(output), "CU_SCRAP_NO2", 1_000);
+            Body::MergeLots(Box::new(MergeLots { parents, output }))
+        };
+        for parent in 0..512 {
+            let first = 10_000 + parent * each;
+            desk.tell(SMELTER, MONDAY, merged(1_000 + parent, first..first + each));
+        }
+        desk.tell(SMELTER, MONDAY, merged(1, 1_000..1_512));
+        desk.sell(&sale(1, SMELTER, TRADER), MONDAY + 1, MONDAY + 2);
+        assert_eq!(desk.flags(), expected, "{each}");
+    }
+}
+
 // --- A9 ------------------------------------------------------------------------------------------
 
 /// Any entry that has nothing to do with anything.
