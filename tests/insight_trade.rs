@@ -10,7 +10,7 @@ mod domain_kit;
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod sample;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain_kit::{
     AUDITOR, COLLECTOR, COORD, DISMANTLER, EVER, RECOVERY, SEPARATOR, SMELTER, TRADER, World,
@@ -150,6 +150,16 @@ const PAPER_TRAIL_FLAGS: &[&str] = &[
     "A12-277-0 HIGH role_ended 277",
     "A12-278-0 LOW late 278",
 ];
+
+#[test]
+fn paper_trails_are_lawful_after_all_of_the_sample_too() {
+    let now = TimeMs::of(1_793_462_400_000);
+    let scripts: Vec<&str> = SCRIPTS.iter().copied().chain([PAPER_TRAILS]).collect();
+    let book = book_of(&scripts, &mut |_| now);
+    // Brought in at once, it is history: what needs the ledger's own clock is not told.
+    let rules: BTreeSet<Rule> = ours(&book).map(|it| it.rule).collect();
+    assert!(RULES.iter().all(|rule| *rule == Rule::A14 || rules.contains(rule)), "{rules:?}");
+}
 
 #[test]
 fn without_limits_nobody_is_held_against_any() {
@@ -482,6 +492,18 @@ fn a9_an_open_transfer_is_told_once_with_the_first_entry_after_its_time() {
     desk.undo(SMELTER, due + 2, taken);
     tick(&mut desk, due + 3);
     assert_eq!(desk.flags(), ["A9 MEDIUM transit"]);
+}
+
+#[test]
+fn a9_what_one_entry_does_not_tell_the_next_one_does() {
+    let mut desk = Desk::with(&[("TRANSIT_OPEN_DAYS", 15)]);
+    for number in 0..70 {
+        desk.offer(&sale(number, COLLECTOR, SMELTER), MONDAY);
+    }
+    for told in [64, 70, 70] {
+        tick(&mut desk, MONDAY + 15 * DAY_MS);
+        assert_eq!(desk.flags().len(), told);
+    }
 }
 
 #[test]
