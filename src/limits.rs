@@ -702,6 +702,9 @@ pub const LOOK_BACK_MONTHS: u32 = 12;
 /// Steps that a search for a circle of sales walks back; a search that is cut says so in a flag.
 /// Metal that was merged of 512 lots takes one step for each.
 pub const MAX_CIRCLE_STEPS: usize = 2_048;
+/// Sales that a search for a circle of a material looks at, within the days that it goes back; it
+/// says so as well. A party that takes over a hundred loads a day has 9,000 of them in 90 days.
+pub const MAX_SALES_COMPARED: usize = 16_384;
 /// Deadlines that one entry tells of; what is more comes with the entries after it.
 pub const MAX_TOLD_PER_ENTRY: usize = 64;
 /// Uses of one ticket or manifest, and analyses of one lot, that the rules remember: the newest.

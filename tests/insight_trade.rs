@@ -10,7 +10,7 @@ mod domain_kit;
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod sample;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain_kit::{
     AUDITOR, COLLECTOR, COORD, DISMANTLER, EVER, RECOVERY, SEPARATOR, SMELTER, TRADER, World,
@@ -150,6 +150,16 @@ const PAPER_TRAIL_FLAGS: &[&str] = &[
     "A12-277-0 HIGH role_ended 277",
     "A12-278-0 LOW late 278",
 ];
+
+#[test]
+fn paper_trails_are_lawful_after_all_of_the_sample_too() {
+    let now = TimeMs::of(1_793_462_400_000);
+    let scripts: Vec<&str> = SCRIPTS.iter().copied().chain([PAPER_TRAILS]).collect();
+    let book = book_of(&scripts, &mut |_| now);
+    // Brought in at once, it is history: what needs the ledger's own clock is not told.
+    let rules: BTreeSet<Rule> = ours(&book).map(|it| it.rule).collect();
+    assert!(RULES.iter().all(|rule| *rule == Rule::A14 || rules.contains(rule)), "{rules:?}");
+}
 
 #[test]
 fn without_limits_nobody_is_held_against_any() {
@@ -426,6 +436,26 @@ fn a7_as_much_of_a_material_comes_home() {
     }
 }
 
+#[test]
+fn a7_a_walk_that_is_cut_says_so() {
+    // 1 + 512 steps, and as many more for each of the lots that every parent was merged of.
+    for (each, expected) in [(2, &[][..]), (3, &["A7 LOW too_many_ways"][..])] {
+        let mut desk = Desk::with(CIRCLE);
+        let merged = |output: u64, parents: std::ops::Range<u64>| {
+            let parents = parents.map(|number| domain_kit::draw(lot(number), 1)).collect();
+            let output = made(lot(output), "CU_SCRAP_NO2", 1_000);
+            Body::MergeLots(Box::new(MergeLots { parents, output }))
+        };
+        for parent in 0..512 {
+            let first = 10_000 + parent * each;
+            desk.tell(SMELTER, MONDAY, merged(1_000 + parent, first..first + each));
+        }
+        desk.tell(SMELTER, MONDAY, merged(1, 1_000..1_512));
+        desk.sell(&sale(1, SMELTER, TRADER), MONDAY + 1, MONDAY + 2);
+        assert_eq!(desk.flags(), expected, "{each}");
+    }
+}
+
 // --- A9 ------------------------------------------------------------------------------------------
 
 /// Any entry that has nothing to do with anything.
@@ -462,6 +492,18 @@ fn a9_an_open_transfer_is_told_once_with_the_first_entry_after_its_time() {
     desk.undo(SMELTER, due + 2, taken);
     tick(&mut desk, due + 3);
     assert_eq!(desk.flags(), ["A9 MEDIUM transit"]);
+}
+
+#[test]
+fn a9_what_one_entry_does_not_tell_the_next_one_does() {
+    let mut desk = Desk::with(&[("TRANSIT_OPEN_DAYS", 15)]);
+    for number in 0..70 {
+        desk.offer(&sale(number, COLLECTOR, SMELTER), MONDAY);
+    }
+    for told in [64, 70, 70] {
+        tick(&mut desk, MONDAY + 15 * DAY_MS);
+        assert_eq!(desk.flags().len(), told);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::calendar::{DAY_MS, between};
 use super::found::{About, Found, count, grams, number, span};
 use super::handover::Handover;
 use crate::domain::{Body, EntryIndex, EventId, Grams, LotId, PartyId, TimeMs};
-use crate::limits::{MAX_CIRCLE_STEPS, WHOLE_E8};
+use crate::limits::{MAX_CIRCLE_STEPS, MAX_SALES_COMPARED, WHOLE_E8};
 
 /// Who got what from whom, and which lots were divided from or merged of which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub(super) struct Notes {
     births: BTreeMap<LotId, Birth>,
     /// Offers that give something back, with the offer that it came by.
     returns: BTreeMap<EventId, EventId>,
-    /// Offers of which something was given back.
-    given_back: BTreeSet<EventId>,
+    /// Offers of which something was given back, by which entries.
+    given_back: BTreeMap<EventId, Vec<EntryIndex>>,
     bought: BTreeMap<(String, PartyId), Vec<EntryIndex>>,
 }
 
@@ -40,6 +40,7 @@ struct Sale {
     from: PartyId,
     to: PartyId,
     at: TimeMs,
+    recorded_at: TimeMs,
     mass: Grams,
     material: String,
     gives_back: Option<EventId>,
@@ -108,7 +109,9 @@ impl Notes {
     fn note(&mut self, seen: &Seen<'_>, handover: &Handover<'_>) {
         let (index, offer) = (seen.fact.index, handover.offer);
         let gives_back = self.returns.get(&handover.id).copied();
-        self.given_back.extend(gives_back);
+        if let Some(offer) = gives_back {
+            self.given_back.entry(offer).or_default().push(index);
+        }
         let material = seen.fact.lots.first().map(|it| it.material.clone()).unwrap_or_default();
         let sale = Sale {
             offer: handover.id,
@@ -116,6 +119,7 @@ impl Notes {
             from: offer.sender,
             to: seen.event.actor,
             at: seen.event.occurred_at,
+            recorded_at: seen.fact.recorded_at,
             mass: handover.sent,
             material,
             gives_back,
@@ -142,19 +146,21 @@ impl Notes {
             return;
         };
         let about = About { lot: Some(handover.lot), ..found.about_event() };
+        let numbers = |circle: &[EntryIndex]| self.numbers(sale, circle, reach);
         let (circle, is_cut) = self.circle_of_lot(index, sale, book, reach);
-        let (circle, variant, severity) = match circle {
-            Some(circle) => (Some(circle), "lot", Severity::High),
-            None => {
-                (self.circle_of_material(index, sale, book, reach), "material", Severity::Medium)
-            }
-        };
         if let Some(circle) = circle {
-            let numbers = self.numbers(sale, &circle, reach);
-            found.raise(Rule::A7, variant, severity, about, circle, numbers);
-        } else if is_cut {
+            let numbers = numbers(&circle);
+            found.raise(Rule::A7, "lot", Severity::High, about, circle, numbers);
+            return;
+        }
+        let (circle, is_cut_too) = self.circle_of_material(index, sale, book, reach);
+        if let Some(circle) = circle {
+            let numbers = numbers(&circle);
+            found.raise(Rule::A7, "material", Severity::Medium, about, circle, numbers);
+        } else if is_cut || is_cut_too {
             // Nobody may hide a circle behind more ways than are walked.
-            let numbers = vec![count("limit", MAX_CIRCLE_STEPS as i128)];
+            let limit = if is_cut { MAX_CIRCLE_STEPS } else { MAX_SALES_COMPARED };
+            let numbers = vec![count("limit", limit as i128)];
             found.raise(Rule::A7, "too_many_ways", Severity::Low, about, [], numbers);
         }
     }
@@ -242,43 +248,64 @@ impl Notes {
         vec![Way { lot: sale.lot, before: by, sales }]
     }
 
-    /// Walks back over sales of as much of the same material, whichever lots they were.
+    /// Walks back over sales of as much of the same material, whichever lots they were; or whether
+    /// the walk was cut.
     fn circle_of_material(
         &self,
         index: EntryIndex,
         sale: &Sale,
         book: &Book,
         reach: Reach,
-    ) -> Option<Vec<EntryIndex>> {
-        let mass_e8 = reach.mass_e8?;
+    ) -> (Option<Vec<EntryIndex>>, bool) {
+        let Some(mass_e8) = reach.mass_e8 else { return (None, false) };
         let since = sale.at.get().saturating_sub(reach.days.saturating_mul(DAY_MS));
-        let is_alike = |other: &Sale| {
-            let apart = u128::from(other.mass.get().abs_diff(sale.mass.get()));
-            let allowed = u128::from(sale.mass.get()) * u128::from(mass_e8);
-            let is_sale = other.gives_back.is_none() && !self.given_back.contains(&other.offer);
-            is_sale && other.at.get() >= since && apart * u128::from(WHOLE_E8) <= allowed
-        };
+        let mut compared = 0;
         let mut visited = BTreeSet::from([sale.from]);
         let mut frontier = VecDeque::from([vec![index]]);
-        for _ in 0..MAX_CIRCLE_STEPS {
-            let way = frontier.pop_front()?;
-            let (newest, from) = way.last().and_then(|at| Some((*at, self.sales.get(at)?.from)))?;
+        while let Some(way) = frontier.pop_front() {
+            let newest = way.last().copied().unwrap_or(index);
+            let from = self.sales.get(&newest).map_or(sale.from, |it| it.from);
             let bought = self.bought.get(&(sale.material.clone(), from));
-            let bought = bought.map_or(&[][..], Vec::as_slice).iter().rev();
-            for &at in bought.filter(|at| **at < newest).take(MAX_CIRCLE_STEPS) {
-                let Some(before) = self.sales.get(&at).filter(|it| is_alike(it)) else { continue };
-                if book.corrected_by(at).is_some() {
+            for &at in bought.map_or(&[][..], Vec::as_slice).iter().rev() {
+                let Some(before) = self.sales.get(&at).filter(|_| at < newest) else { continue };
+                // Entries are recorded in order, and after what they tell of.
+                if before.recorded_at.get() < since {
+                    break;
+                }
+                compared += 1;
+                if compared > MAX_SALES_COMPARED {
+                    return (None, true);
+                }
+                let is_recent = before.at.get() >= since;
+                if !is_recent || !sale.is_alike(before, mass_e8) || !self.stands(at, before, book) {
                     continue;
                 }
                 let next: Vec<EntryIndex> = way.iter().copied().chain([at]).collect();
                 if self.is_home(sale.to, &next, reach) {
-                    return Some(next);
+                    return (Some(next), false);
                 }
                 if before.from != sale.to && visited.insert(before.from) {
                     frontier.push_back(next);
                 }
             }
         }
-        None
+        (None, false)
+    }
+
+    /// Whether a sale is one, and still is.
+    fn stands(&self, index: EntryIndex, sale: &Sale, book: &Book) -> bool {
+        let is_sound = |index: EntryIndex| book.corrected_by(index).is_none();
+        let returns = self.given_back.get(&sale.offer).map_or(&[][..], Vec::as_slice);
+        let is_given_back = returns.iter().any(|by| is_sound(*by));
+        sale.gives_back.is_none() && is_sound(index) && !is_given_back
+    }
+}
+
+impl Sale {
+    /// Whether another sale is of about as much.
+    fn is_alike(&self, other: &Self, mass_e8: u64) -> bool {
+        let apart = u128::from(other.mass.get().abs_diff(self.mass.get()));
+        let allowed = u128::from(self.mass.get()) * u128::from(mass_e8);
+        apart * u128::from(WHOLE_E8) <= allowed
     }
 }
