@@ -123,7 +123,7 @@ pub fn receipt(forged: &Forged, index: u64) -> Receipt {
     }
 }
 
-/// A lot with all that its story rests on.
+/// A lot with its grounds.
 pub fn bundle(forged: &Forged, lot: LotId) -> Bundle {
     let mut verifier = Verifier::new(pins());
     verifier.keep_history();
@@ -136,7 +136,7 @@ pub fn bundle(forged: &Forged, lot: LotId) -> Bundle {
         entry: forged.entries[usize::try_from(index.0).unwrap()].clone(),
         proof: inclusion_proof(*index, size, &nodes).unwrap(),
     };
-    let entries = verifier.story(lot).unwrap().entries.iter().map(entry).collect();
+    let entries = verifier.grounds(lot).unwrap().entries.iter().map(entry).collect();
     let checkpoint = checkpoint_of(forged, size.0);
     Bundle { lot, entries, rotations: Vec::new(), lot_states: Vec::new(), checkpoint }
 }

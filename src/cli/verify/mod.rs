@@ -7,6 +7,7 @@
 //!
 //! *See:* `docs/AUDIT.md`.
 
+mod bundle;
 pub(super) mod crew;
 mod database;
 pub(super) mod evidence;
@@ -15,7 +16,6 @@ pub(super) mod print;
 mod receipt;
 pub(super) mod remembered;
 pub(super) mod source;
-mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -68,7 +68,7 @@ pub struct VerifyArgs {
     /// Evidence of a fork (see --fork-evidence and monitor); exit code 1 says that it proves one.
     #[arg(long, value_name = "FILE", group = "what")]
     evidence: Option<PathBuf>,
-    /// A bundle: one lot's story (see bundle).
+    /// A bundle: one lot and its grounds (see bundle).
     #[arg(long, value_name = "FILE", group = "what")]
     bundle: Option<PathBuf>,
     /// A lot's state, or its entries: how many events it has (see lot --prove).
@@ -167,7 +167,7 @@ fn check_what_was_given(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         return lot_state::check(file, asked, &args.rotation, &pins, args.json);
     }
     if let Some(file) = &args.bundle {
-        return story::check(file, asked, &pins, policy.as_ref(), args.json);
+        return bundle::check(file, asked, &pins, policy.as_ref(), args.json);
     }
     let memory = match &args.state {
         Some(file) => remembered::read(file)?,
