@@ -11,6 +11,9 @@ mod forge;
 mod forge_world;
 #[path = "common/place.rs"]
 mod place;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,16 +28,16 @@ use forge_world::*;
 use place::{ORIGIN, Place, exits, json_of, run};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
+use tree::tree;
 use urbanmine::domain::event::RevokeKey;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Hash32, LotId, TimeMs};
 use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::keys::key_id;
 use urbanmine::ledger::lot_map::{EMPTY_MAP, MapTile, TilePath, TileSource, prove_lot, update_map};
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
     Bundle, BundledEntry, Checkpoint, Cosigner, Entry, Envelope, Evidence, LotFile, LotKey,
-    LotState, LotStateProof, NodeSource, Receipt, SignatureType, SignedCheckpoint, VerifierKey,
+    LotState, LotStateProof, Receipt, SignatureType, SignedCheckpoint, VerifierKey,
 };
 use urbanmine::verify::{
     BundleReport, FindingKind as Kind, Pins, Remembered, Verdict, Verifier, verify_bundle,
@@ -46,26 +49,6 @@ use urbanmine::wire::{decode_event, encode_possession, v1};
 const NEXT: u8 = LEDGER + 1;
 
 // --- forged ledgers, and proofs from them --------------------------------------------------------
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
 
 #[derive(Default)]
 struct Tiles(BTreeMap<TilePath, MapTile>);

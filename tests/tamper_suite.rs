@@ -12,6 +12,9 @@ mod forge;
 #[path = "common/forge_world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,16 +25,15 @@ use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
 use forge_world::*;
 use rayon::prelude::*;
+use tree::{Tree, tree};
 use urbanmine::cli::verify::{Judged, check_data, check_export};
 use urbanmine::domain::event::{NewLot, OpeningInventory};
 use urbanmine::domain::vocabulary::OriginKind;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Event, Hash32, PublicKey};
 use urbanmine::ledger::frame::{self, Group};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
-    ChainValue, Checkpoint, Draft, Entry, EntryKind, Envelope, NodeSource, Position, Receipt,
-    SignedCheckpoint,
+    ChainValue, Checkpoint, Draft, Entry, EntryKind, Envelope, Position, Receipt, SignedCheckpoint,
 };
 use urbanmine::limits::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use urbanmine::store::{Store, StoreConfig};
@@ -366,26 +368,6 @@ fn every_byte_of_receipts() {
         copies += text.len();
     }
     row("a bit of each byte of three receipts", "key", copies, "tampered");
-}
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
 }
 
 fn receipt(forged: &Forged, tree: &Tree, index: EntryIndex) -> Vec<u8> {

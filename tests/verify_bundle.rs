@@ -9,46 +9,29 @@ mod forge;
 #[path = "common/forge_world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, pins, public, secret};
 use forge_world::*;
+use tree::tree;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId, PublicKey};
 use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::lot_map::{EMPTY_MAP, MapTile, TilePath, TileSource, prove_lot, update_map};
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Entry, EntryKind, LotFile, LotKey, LotState, LotStateProof, NodeSource,
-    Receipt, SignedCheckpoint, WayEnd,
+    Bundle, BundledEntry, Entry, EntryKind, LotFile, LotKey, LotState, LotStateProof, Receipt,
+    SignedCheckpoint, WayEnd,
 };
 use urbanmine::verify::{
     BundleReport, FindingKind as Kind, Pins, Verdict, Verifier, verify_bundle,
 };
 use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
 
 /// Every lot that entries link.
 fn lots(forged: &Forged) -> BTreeSet<LotId> {

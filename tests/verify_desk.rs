@@ -92,7 +92,9 @@ fn ahead_of_the_judge(forged: &Forged, pieces: usize, remembered: Option<u64>) -
         let keys = verifier.known_keys();
         let apart: Vec<_> =
             piece.iter().map(|bytes| prepare(bytes, &keys, Ahead::Signatures)).collect();
-        apart.into_iter().for_each(|entry| verifier.feed(entry));
+        for entry in apart {
+            verifier.feed(entry);
+        }
     }
     verifier.finish()
 }

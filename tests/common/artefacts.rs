@@ -2,20 +2,23 @@
 //! of a fork, a policy with a cosigned checkpoint. All of it is honest; tests and fuzz targets bend
 //! it.
 
+#[path = "tree.rs"]
+mod tree;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use bytes::Bytes;
+pub use tree::tree;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId};
 use urbanmine::ledger::Evidence;
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
+use urbanmine::ledger::hash::leaf_hash;
 use urbanmine::ledger::lot_map::{
     EMPTY_MAP, LotKey, LotState, MapTile, TilePath, TileSource, prove_lot, update_map,
 };
 use urbanmine::ledger::tree::{consistency_proof, inclusion_proof};
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Cosigner, Entry, LotFile, LotStateProof, NodeSource, ProvenEntry,
-    Receipt, SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
+    Bundle, BundledEntry, Cosigner, Entry, LotFile, LotStateProof, ProvenEntry, Receipt,
+    SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
 };
 use urbanmine::verify::Verifier;
 use urbanmine::wire::statement::StatementBody;
@@ -27,28 +30,6 @@ use super::forge_world::{COLLECTOR, PARTIES, draw, split, tables_text};
 pub const WITNESSES: [u8; 2] = [210, 211];
 /// When the witnesses cosigned, in seconds since 1970.
 pub const COSIGNED_S: u64 = 1_718_000_100;
-
-/// The nodes of a whole tree, by level.
-pub struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-/// The tree over entries.
-pub fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
 
 /// A short ledger in which one lot is divided and the lots are stated; the lot that was divided,
 /// and the index of the statement. It ends with a lot of so many grams: two of them are a fork.
