@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "common/artefacts.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
+mod artefacts;
+#[path = "common/fake_server.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod fake_server;
 #[path = "common/forge.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge;
@@ -11,24 +17,22 @@ mod forge;
 mod forge_world;
 #[path = "common/place.rs"]
 mod place;
-#[path = "common/tree.rs"]
-#[allow(unreachable_pub, reason = "shared by test files")]
-mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 
+use artefacts::{receipt, tree};
 use bytes::Bytes;
+use fake_server::{fake, head_of, page, serve};
 use forge::{Forge, Forged, LEDGER, pins, public, secret};
 use forge_world::*;
 use place::{ORIGIN, Place, exits, json_of, run};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
-use tree::tree;
 use urbanmine::domain::event::RevokeKey;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Hash32, LotId, TimeMs};
 use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
@@ -100,11 +104,6 @@ fn proven(forged: &Forged, index: u64, size: u64, checkpoint: &[u8]) -> Receipt 
     let proof = inclusion_proof(index, EntryCount(size), &tree(&forged.entries)).unwrap();
     let (_, checkpoint) = SignedCheckpoint::parse(checkpoint).unwrap();
     Receipt { entry, index, proof, checkpoint }
-}
-
-/// The receipt of an entry under the checkpoint that ends with it.
-fn receipt(forged: &Forged, index: u64) -> Receipt {
-    proven(forged, index, index + 1, &checkpoint_of(forged, index + 1))
 }
 
 fn checkpoint_of(forged: &Forged, size: u64) -> Vec<u8> {
@@ -299,76 +298,6 @@ fn a_rewritten_past_with_a_rotation_in_it_is_a_fork() {
 }
 
 // --- a server that says what it is told to -------------------------------------------------------
-
-type Handler = dyn Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync;
-
-/// gRPC as bytes: a call answered with nothing is `UNAVAILABLE`. Ends with its test.
-fn fake(handler: impl Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync + 'static) -> String {
-    let handler: Arc<Handler> = Arc::new(handler);
-    let (told, address) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap()).unwrap();
-            let answer = move |request: axum::extract::Request| {
-                let handler = Arc::clone(&handler);
-                async move { reply(&*handler, request).await }
-            };
-            axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap();
-        });
-    });
-    format!("http://{}", address.recv().unwrap())
-}
-
-async fn reply(handler: &Handler, request: axum::extract::Request) -> axum::response::Response {
-    let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    let said = handler(&method, body.get(5..).unwrap_or_default());
-    let status = if said.is_some() { "0" } else { "14" };
-    let frame = said.map_or_else(Vec::new, |message| {
-        let length = u32::try_from(message.len()).unwrap();
-        [&[0][..], &length.to_be_bytes(), &message].concat()
-    });
-    axum::response::Response::builder()
-        .header("content-type", "application/grpc")
-        .header("grpc-status", status)
-        .body(frame.into())
-        .unwrap()
-}
-
-fn head_of(text: &[u8]) -> Vec<u8> {
-    let checkpoint = String::from_utf8(text.to_vec()).unwrap();
-    v1::GetCheckpointResponse { checkpoint }.encode_to_vec()
-}
-
-/// A page of a ledger, as long as is asked for and is there.
-fn page(forged: &Forged, request: &[u8]) -> Vec<u8> {
-    let from = v1::ListEntriesRequest::decode(request).unwrap().from_entry_index;
-    let entry =
-        |(entry_index, entry): (u64, &Bytes)| v1::Entry { entry_index, entry: entry.clone() };
-    let entries = (0..).zip(&forged.entries).skip(place_of(from)).map(entry).collect();
-    let page = v1::ListEntriesResponse { entries, next_page_token: String::new() };
-    page.encode_to_vec()
-}
-
-fn receipt_reply(forged: &Forged, request: &[u8]) -> Option<Vec<u8>> {
-    let subject = v1::GetReceiptRequest::decode(request).unwrap().subject;
-    let Some(v1::get_receipt_request::Subject::EntryIndex(entry_index)) = subject else {
-        return None;
-    };
-    let receipt = receipt(forged, entry_index).encode();
-    Some(v1::GetReceiptResponse { entry_index, receipt }.encode_to_vec())
-}
-
-fn serve(forged: &Forged, method: &str, request: &[u8]) -> Option<Vec<u8>> {
-    match method {
-        "GetCheckpoint" => Some(head_of(forged.head())),
-        "ListEntries" => Some(page(forged, request)),
-        "GetReceipt" => receipt_reply(forged, request),
-        _ => None,
-    }
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {

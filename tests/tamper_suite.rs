@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/data_dir.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod data_dir;
 #[path = "common/forge.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge;
@@ -22,6 +25,7 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use bytes::Bytes;
+use data_dir::{segment, write_data};
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
 use forge_world::*;
 use rayon::prelude::*;
@@ -30,13 +34,12 @@ use urbanmine::cli::verify::{Judged, check_data, check_export};
 use urbanmine::domain::event::{NewLot, OpeningInventory};
 use urbanmine::domain::vocabulary::OriginKind;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Event, Hash32, PublicKey};
-use urbanmine::ledger::frame::{self, Group};
+use urbanmine::ledger::frame;
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
     ChainValue, Checkpoint, Draft, Entry, EntryKind, Envelope, Position, Receipt, SignedCheckpoint,
 };
 use urbanmine::limits::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES};
-use urbanmine::store::{Store, StoreConfig};
 use urbanmine::verify::{
     FindingKind as Kind, Pins, Remembered, Report, Verdict, Verifier, verify_receipt,
 };
@@ -70,33 +73,6 @@ fn told(report: &Report) -> String {
 
 fn has(report: &Report, kind: Kind) -> bool {
     report.findings.iter().any(|it| it.kind == kind)
-}
-
-/// A ledger as a data directory with its guard, the journal cut behind its last frame and a page of
-/// the zeros that follow it.
-fn write_data(forged: &Forged, dir: &Path) -> PathBuf {
-    let data = dir.join("data");
-    let config = StoreConfig::new(&data, dir.join("data.guard"));
-    let store = Store::create(&config, &origin(), &public(LEDGER)).unwrap();
-    let (mut next, mut previous) = (0, Bytes::new());
-    for (length, checkpoint) in forged.groups.iter().zip(&forged.checkpoints) {
-        let entries = forged.entries[next..next + length].to_vec();
-        let first = EntryIndex(u64::try_from(next).unwrap());
-        store.journal_append(&Group { first, previous_checkpoint: previous, entries }).unwrap();
-        next += length;
-        previous = Bytes::from(checkpoint.clone());
-    }
-    store.guard_advance(None, &previous).unwrap();
-    drop(store);
-    let bytes = fs::read(segment(&data)).unwrap();
-    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    fs::write(segment(&data), &bytes[..used + 4_096]).unwrap();
-    fs::remove_dir_all(data.join("sled")).unwrap();
-    data
-}
-
-fn segment(data: &Path) -> PathBuf {
-    data.join("journal/00000000000000000000.umj")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -554,3 +554,23 @@ fn an_event_under_its_own_bytes_is_what_is_judged() {
     let detail = &report.findings[0].detail;
     assert!(detail.contains("link 0 of 0: no link"), "{detail}");
 }
+
+#[test]
+fn one_entry_is_told_and_its_signatures_are_told_once() {
+    let mut forge = Forge::new();
+    let index = forge.next();
+    forge.copper(1_000);
+    forge.copper(1_000);
+    let mut verifier = Verifier::new(pins());
+    verifier.explain(EntryIndex(index));
+    verifier.checkpoint(forge.forged.head());
+    forge.forged.entries.iter().for_each(|entry| verifier.feed_entry(entry));
+    let steps = verifier.finish().steps;
+    let under: Vec<_> = steps.iter().filter(|it| it.name.starts_with("under key")).collect();
+    assert_eq!(under.len(), 1, "{under:?}");
+    let key = urbanmine::ledger::keys::key_id(&public(seed_of(COLLECTOR)));
+    assert_eq!(under[0].name, format!("under key {key}"));
+    assert_eq!(under[0].value, "holds, strictly");
+    let of = |part: &str| steps.iter().filter(|it| it.part == part).count();
+    assert_eq!((of("tree"), of("effects")), (2, 1), "{steps:?}");
+}

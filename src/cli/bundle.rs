@@ -74,7 +74,7 @@ pub(super) fn run(args: &BundleArgs) -> Result<()> {
     let grounds = verifier.grounds(lot).map_err(anyhow::Error::msg)?;
     let head = match &args.checkpoint {
         Some(file) => cosigned(file, head)?,
-        None => newest_that_counts(&verifier, &grounds).unwrap_or(head).clone(),
+        None => newest_that_counts(args, &verifier, &grounds)?.unwrap_or_else(|| head.clone()),
     };
     let size = size_of(&head)?;
     let bundle = build(args, lot, &verifier, &grounds, (size, head))?;
@@ -145,14 +145,29 @@ fn size_of(text: &SignedCheckpoint) -> Result<EntryCount> {
 
 /// The checkpoint that ends with the ledger's last word on its lots, when it covers all of the
 /// grounds: under it the bundle is complete. `None` when something of them came later.
-fn newest_that_counts<'a>(
-    verifier: &'a Verifier,
+fn newest_that_counts(
+    args: &BundleArgs,
+    verifier: &Verifier,
     grounds: &Grounds,
-) -> Option<&'a SignedCheckpoint> {
-    let stating = verifier.stating_checkpoint()?;
-    let size = size_of(stating).ok()?;
-    let last = grounds.entries.last()?;
-    (last.0 < size.0).then_some(stating)
+) -> Result<Option<SignedCheckpoint>> {
+    let Some(last) = grounds.entries.last() else { return Ok(None) };
+    let stating = match verifier.stating_checkpoint() {
+        Some(stating) => Some(stating.clone()),
+        None => of_receipt(args, verifier)?,
+    };
+    let Some(stating) = stating else { return Ok(None) };
+    Ok((last.0 < size_of(&stating)?.0).then_some(stating))
+}
+
+/// A server shows no groups: the checkpoint that ended with that word is the one of its receipt.
+/// `None` when its group went on. Whether it is of these entries is seen when the bundle is read.
+fn of_receipt(args: &BundleArgs, verifier: &Verifier) -> Result<Option<SignedCheckpoint>> {
+    let (Some(server), Some(stated)) = (&args.server, verifier.lots_stated_at()) else {
+        return Ok(None);
+    };
+    let text = Server::open(server, &args.access)?.checkpoint_over(stated)?;
+    let said = text.and_then(|text| SignedCheckpoint::parse(&text).ok());
+    Ok(said.filter(|(said, _)| said.size.0 == stated.next().0).map(|(_, text)| text))
 }
 
 /// The checkpoint of a file, when it is the head with more signatures.

@@ -66,8 +66,13 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
                     return Ok(code);
                 }
             }
-            Err(fault) if args.once => return Err(fault),
             Err(fault) => {
+                if args.json {
+                    println!("{}", print::unreadable_json(&fault));
+                }
+                if args.once {
+                    return Err(fault);
+                }
                 // What was fed is not known to be whole: the next look begins anew.
                 eprintln!("urbanmine: {fault:#}; trying again");
                 watch = None;

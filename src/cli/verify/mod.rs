@@ -22,7 +22,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::json;
 
 use super::client::AccessArgs;
 use super::export_source::{Export, ExportFault, open_export};
@@ -140,12 +139,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         && args.json
         && !fault.is::<UsageFault>()
     {
-        let finding =
-            json!({ "index": null, "kind": "unreadable", "detail": format!("{fault:#}") });
-        print_json(&json!({
-            "verdict": Verdict::Undetermined.name(), "entries": 0, "first_bad": null,
-            "findings": [finding], "checkpoint": null,
-        }))?;
+        print_json(&print::unreadable_json(fault))?;
     }
     done
 }
