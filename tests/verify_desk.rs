@@ -16,14 +16,16 @@ mod forge_world;
 use artefacts::{checkpoint_of, state_lots};
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
-use forge_world::{COLLECTOR, COORD, COPPER, collect, draw, new_lot, split};
+use forge_world::{COLLECTOR, COORD, COPPER, collect, draw, error, new_lot, split};
 use urbanmine::domain::{EntryCount, EntryIndex, LotId};
 use urbanmine::ledger::envelope::pae;
-use urbanmine::ledger::{Entry, Envelope, STATEMENT_PAYLOAD_TYPE, SignedCheckpoint};
+use urbanmine::ledger::{
+    Bundle, Entry, Envelope, Policy, STATEMENT_PAYLOAD_TYPE, SignedCheckpoint,
+};
 use urbanmine::limits::MAX_LEDGER_KEYS;
 use urbanmine::verify::{
     Ahead, Finding, FindingKind as Kind, KnownKeys, Pins, Remembered, Report, Verdict, Verifier,
-    prepare, verify_receipt, verify_receipt_after,
+    prepare, verify_bundle, verify_receipt, verify_receipt_after,
 };
 use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
@@ -573,4 +575,51 @@ fn one_entry_is_told_and_its_signatures_are_told_once() {
     assert_eq!(under[0].value, "holds, strictly");
     let of = |part: &str| steps.iter().filter(|it| it.part == part).count();
     assert_eq!((of("tree"), of("effects")), (2, 1), "{steps:?}");
+}
+
+/// The first of two correctives says that it stands alone: with it the batch is over.
+#[test]
+fn correctives_that_a_broken_batch_leaves_out_are_missed_where_it_breaks() {
+    let mut forge = Forge::new();
+    let lots = [forge.lot(), forge.lot(), forge.lot()];
+    let [mistake, one, two] =
+        lots.map(|lot| forge.event(COLLECTOR, collect(new_lot(lot, COPPER, 1_000))));
+    forge.append(&mistake);
+    let declared = forge.event(COLLECTOR, error(mistake.id, &[&one, &two]));
+    let first = forge.batch(&[declared, one, two]);
+    assert_eq!(forge.forged.judge_stream(pins()).verdict, Verdict::Verified);
+    let mut broken = forge.forged;
+    broken.alter(at(first + 1), |bytes| {
+        bytes[forge::BATCH_FIRST].copy_from_slice(&(first + 1).to_be_bytes());
+        bytes[forge::BATCH_LEN].copy_from_slice(&[0, 1]);
+    });
+    broken.reseal(&secret(LEDGER));
+    for report in [broken.judge_groups(pins()), broken.judge_stream(pins())] {
+        let expected = [
+            (Some(first + 1), Kind::BatchBroken),
+            (Some(first + 1), Kind::CorrectivesMissing),
+            (Some(first + 2), Kind::BatchBroken),
+            (Some(first + 2), Kind::ReplayStopped),
+        ];
+        assert_eq!(kinds(&report), expected);
+    }
+}
+
+#[test]
+fn a_bundle_is_held_to_the_policy() {
+    let (forge, lot, _) = artefacts::short_story(3_000);
+    let policy = Policy::parse(artefacts::policy().as_bytes()).unwrap();
+    let mut bundle = artefacts::bundle(&forge.forged, lot);
+    let judged = |bundle: &Bundle, policy: Option<&Policy>| {
+        let report = verify_bundle(bundle.encode().as_bytes(), Some(lot), &pins(), policy);
+        let found: Vec<Kind> = report.findings.iter().map(|it| it.kind).collect();
+        (report.verdict, found)
+    };
+    // This one holds no word of the ledger on its lots.
+    let unproven = vec![Kind::StoryEndUnproven];
+    assert_eq!(judged(&bundle, None), (Verdict::Warnings, unproven.clone()));
+    let missing = vec![Kind::StoryEndUnproven, Kind::CosignaturesMissing];
+    assert_eq!(judged(&bundle, Some(&policy)), (Verdict::Undetermined, missing));
+    bundle.checkpoint = artefacts::cosigned(&bundle.checkpoint, &artefacts::WITNESSES);
+    assert_eq!(judged(&bundle, Some(&policy)), (Verdict::Warnings, unproven));
 }
