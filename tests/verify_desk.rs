@@ -13,21 +13,17 @@ mod forge;
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
 
-use artefacts::{checkpoint_of, state_lots};
+use artefacts::{checkpoint_of, rotation, sign_after, state_lots};
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
 use forge_world::{COLLECTOR, COORD, COPPER, collect, draw, error, new_lot, split};
 use urbanmine::domain::{EntryCount, EntryIndex, LotId};
-use urbanmine::ledger::envelope::pae;
-use urbanmine::ledger::{
-    Bundle, Entry, Envelope, Policy, STATEMENT_PAYLOAD_TYPE, SignedCheckpoint,
-};
+use urbanmine::ledger::{Bundle, Entry, Envelope, Policy, SignedCheckpoint};
 use urbanmine::limits::MAX_LEDGER_KEYS;
 use urbanmine::verify::{
     Ahead, Finding, FindingKind as Kind, KnownKeys, Pins, Remembered, Report, Verdict, Verifier,
     prepare, verify_bundle, verify_receipt, verify_receipt_after,
 };
-use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
 
 /// The key that follows the ledger's first.
@@ -39,12 +35,6 @@ fn kinds(report: &Report) -> Vec<(Option<u64>, Kind)> {
 
 fn note() -> StatementBody {
     StatementBody::RestartNote { software: "s".to_owned() }
-}
-
-fn rotation(next: u8) -> StatementBody {
-    let message = pae(STATEMENT_PAYLOAD_TYPE, &encode_possession(&origin(), &public(next)));
-    let possession = secret(next).sign(&message);
-    StatementBody::LedgerKeyRotation { next_key: public(next), possession }
 }
 
 /// Signs every checkpoint anew with the key that a size has.
@@ -360,7 +350,7 @@ fn a_rotation_waits_for_the_old_keys_checkpoint_and_no_other() {
     let rotated = forge.state(rotation(NEXT), &[LEDGER]);
     forge.copper(1_000);
     let mut forged = forge.forged;
-    sign_by(&mut forged, |size| if size <= rotated + 1 { LEDGER } else { NEXT });
+    sign_after(&mut forged, rotated, NEXT);
     let mut verifier = Verifier::new(pins());
     verifier.checkpoint(forged.head());
     for (index, entry) in forged.entries.iter().enumerate() {

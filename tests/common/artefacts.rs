@@ -11,6 +11,7 @@ use std::convert::Infallible;
 pub use tree::tree;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId};
 use urbanmine::ledger::Evidence;
+use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
 use urbanmine::ledger::hash::leaf_hash;
 use urbanmine::ledger::lot_map::{
     EMPTY_MAP, LotKey, LotState, MapTile, TilePath, TileSource, prove_lot, update_map,
@@ -21,6 +22,7 @@ use urbanmine::ledger::{
     SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
 };
 use urbanmine::verify::Verifier;
+use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
 
 use super::forge::{Forge, Forged, LEDGER, origin, pins, public, secret};
@@ -53,6 +55,22 @@ pub fn state_lots(forge: &mut Forge) -> u64 {
     let size = EntryCount(forge.next());
     let (root, _) = map_of(&forge.forged, size);
     forge.state(StatementBody::LotStateRoot { size, root }, &[LEDGER])
+}
+
+/// The statement that names a next ledger key, which shows that somebody holds it.
+pub fn rotation(next: u8) -> StatementBody {
+    let message = pae(STATEMENT_PAYLOAD_TYPE, &encode_possession(&origin(), &public(next)));
+    let possession = secret(next).sign(&message);
+    StatementBody::LedgerKeyRotation { next_key: public(next), possession }
+}
+
+/// Signs checkpoints of more than `at + 1` entries with the next key.
+pub fn sign_after(forged: &mut Forged, at: u64, next: u8) {
+    for text in &mut forged.checkpoints {
+        let (said, _) = SignedCheckpoint::parse(text).unwrap();
+        let seed = if said.size.0 <= at + 1 { LEDGER } else { next };
+        *text = said.sign(&secret(seed)).as_bytes().to_vec();
+    }
 }
 
 struct Stated(BTreeMap<TilePath, MapTile>);
