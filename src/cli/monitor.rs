@@ -42,7 +42,7 @@ pub struct MonitorArgs {
     /// Look once.
     #[arg(long)]
     once: bool,
-    /// Print a line of JSON for each look.
+    /// Print a line of JSON for each look, also for one that failed (verdict "undetermined").
     #[arg(long)]
     json: bool,
 }
