@@ -448,8 +448,7 @@ pub const MAX_VIOLATION_TEXT_BYTES: usize = 100;
 /// Bytes of one sentence or number in an error: the longest, 16 blocking events, has 750. Beside
 /// the message itself it stands in the details four times: 768 + 4/3 x 4 x 768 = 4.9 kB.
 pub const MAX_ERROR_TEXT_BYTES: usize = 768;
-/// *Format.* Entries of a bundle: the story of a lot with a hundred thousand ancestors, and what it
-/// rests on.
+/// *Format.* Entries of a bundle: the grounds of a lot with a hundred thousand ancestors.
 pub const MAX_LOT_BUNDLE_ENTRIES: usize = 500_000;
 /// *Format.* Bytes of a bundle. Usual entries take 1.6 kB each with their proofs, so that the most
 /// entries fit.

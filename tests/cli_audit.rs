@@ -1,5 +1,5 @@
 //! An auditor at work on the command line: what it remembers, a ledger that goes back or forks, the
-//! evidence of it, a monitor, one entry step by step, and one lot's story.
+//! evidence of it, a monitor, one entry step by step, and one lot's bundle.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -285,14 +285,14 @@ fn one_entry_is_told_step_by_step() {
 }
 
 #[test]
-fn a_lots_story_is_cut_out_of_the_demo_and_verified_alone() {
+fn a_lots_bundle_is_cut_out_of_the_demo_and_verified_alone() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo").to_str().unwrap().to_owned();
     let demo = json_of(&["demo", "--exit", "--dir", &dir], 0);
     let text = |name: &str| demo[name].as_str().unwrap().to_owned();
     let (data, origin, key) = (text("data"), text("origin"), text("ledger_key"));
     let pins = ["--origin", &origin, "--ledger-key", &key];
-    let file = folder.path().join("story");
+    let file = folder.path().join("bundle");
     let file = file.to_str().unwrap();
     for lot in demo["showcase"].as_array().unwrap() {
         let lot = lot.as_str().unwrap();

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "common/artefacts.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
+mod artefacts;
+#[path = "common/fake_server.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod fake_server;
 #[path = "common/forge.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge;
@@ -12,245 +18,29 @@ mod forge_world;
 #[path = "common/place.rs"]
 mod place;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 
+use artefacts::{rotation, sign_after};
 use bytes::Bytes;
-use forge::{Forge, Forged, LEDGER, pins, public, secret};
-use forge_world::*;
+use fake_server::{fake, head_of, page, serve};
+use forge::{Forge, Forged, LEDGER, public, secret};
 use place::{ORIGIN, Place, exits, json_of, run};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
-use urbanmine::domain::event::RevokeKey;
-use urbanmine::domain::{Body, EntryCount, EntryIndex, Hash32, LotId, TimeMs};
-use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
-use urbanmine::ledger::keys::key_id;
-use urbanmine::ledger::lot_map::{EMPTY_MAP, MapTile, TilePath, TileSource, prove_lot, update_map};
-use urbanmine::ledger::tree::inclusion_proof;
+use urbanmine::domain::{Body, EntryCount, Hash32};
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Checkpoint, Cosigner, Entry, Envelope, Evidence, LotFile, LotKey,
-    LotState, LotStateProof, NodeSource, Receipt, SignatureType, SignedCheckpoint, VerifierKey,
+    Bundle, BundledEntry, Checkpoint, Cosigner, Entry, Envelope, SignatureType, SignedCheckpoint,
+    VerifierKey,
 };
-use urbanmine::verify::{
-    BundleReport, FindingKind as Kind, Pins, Remembered, Verdict, Verifier, verify_bundle,
-    verify_evidence,
-};
-use urbanmine::wire::statement::StatementBody;
-use urbanmine::wire::{decode_event, encode_possession, v1};
+use urbanmine::wire::{decode_event, v1};
 
 const NEXT: u8 = LEDGER + 1;
 
-// --- forged ledgers, and proofs from them --------------------------------------------------------
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
-
-#[derive(Default)]
-struct Tiles(BTreeMap<TilePath, MapTile>);
-
-impl TileSource for Tiles {
-    type Fault = ();
-
-    fn tile(&self, path: &TilePath) -> Result<MapTile, ()> {
-        let tile = self.0.get(path).cloned();
-        tile.or((*path == TilePath::TOP).then_some(MapTile::EMPTY)).ok_or(())
-    }
-}
-
-fn place_of(index: u64) -> usize {
-    usize::try_from(index).unwrap()
-}
-
-/// The map of lot states over entries, and its root.
-fn map(entries: &[Bytes]) -> (Tiles, Hash32) {
-    let mut states = BTreeMap::new();
-    for (index, bytes) in (0..).zip(entries) {
-        for link in Entry::parse(bytes).unwrap().links {
-            let entry_count = u64::from(link.ordinal) + 1;
-            let state = LotState { entry_count, last: EntryIndex(index) };
-            states.insert(LotKey::of(link.lot), state);
-        }
-    }
-    let update = update_map(&Tiles::default(), &EMPTY_MAP, &states).unwrap();
-    (Tiles(update.tiles.into_iter().collect()), update.root)
-}
-
-fn state_lots(forge: &mut Forge, seed: u8) -> u64 {
-    let (_, root) = map(&forge.forged.entries);
-    let size = EntryCount(forge.next());
-    forge.state(StatementBody::LotStateRoot { size, root }, &[seed])
-}
-
-/// The state of a lot as an entry states it, under the checkpoint of the head.
-fn lot_state(forged: &Forged, lot: LotId, at: u64) -> Vec<u8> {
-    let (tiles, _) = map(&forged.entries[..place_of(at)]);
-    let way = prove_lot(&tiles, lot).unwrap();
-    let statement = proven(forged, at, forged.size().0, forged.head());
-    LotFile { state: LotStateProof { lot, way, statement }, story: None }.encode().into_bytes()
-}
-
-fn proven(forged: &Forged, index: u64, size: u64, checkpoint: &[u8]) -> Receipt {
-    let entry = forged.entries[place_of(index)].clone();
-    let index = EntryIndex(index);
-    let proof = inclusion_proof(index, EntryCount(size), &tree(&forged.entries)).unwrap();
-    let (_, checkpoint) = SignedCheckpoint::parse(checkpoint).unwrap();
-    Receipt { entry, index, proof, checkpoint }
-}
-
-/// The receipt of an entry under the checkpoint that ends with it.
-fn receipt(forged: &Forged, index: u64) -> Receipt {
-    proven(forged, index, index + 1, &checkpoint_of(forged, index + 1))
-}
-
-fn checkpoint_of(forged: &Forged, size: u64) -> Vec<u8> {
-    let is_its = |text: &&Vec<u8>| SignedCheckpoint::parse(text).unwrap().0.size.0 == size;
-    forged.checkpoints.iter().find(is_its).unwrap().clone()
-}
-
-fn of_entries(forged: &Forged, lot: LotId, keep: impl Fn(u64) -> bool) -> Bundle {
-    let (size, tree) = (forged.size(), tree(&forged.entries));
-    let entry = |index: u64| BundledEntry {
-        index: EntryIndex(index),
-        entry: forged.entries[place_of(index)].clone(),
-        proof: inclusion_proof(EntryIndex(index), size, &tree).unwrap(),
-    };
-    let (_, checkpoint) = SignedCheckpoint::parse(forged.head()).unwrap();
-    let entries = (0..size.0).filter(|index| keep(*index)).map(entry).collect();
-    Bundle { lot, entries, rotations: Vec::new(), lot_states: Vec::new(), checkpoint }
-}
-
-fn rotation(seed: u8) -> StatementBody {
-    let next_key = public(seed);
-    let message = pae(STATEMENT_PAYLOAD_TYPE, &encode_possession(&forge::origin(), &next_key));
-    StatementBody::LedgerKeyRotation { next_key, possession: secret(seed).sign(&message) }
-}
-
-/// Checkpoints of more than `at + 1` entries are the next key's.
-fn sign_after(forged: &mut Forged, at: u64) {
-    for text in &mut forged.checkpoints {
-        let (said, _) = SignedCheckpoint::parse(text).unwrap();
-        let seed = if said.size.0 <= at + 1 { LEDGER } else { NEXT };
-        *text = said.sign(&secret(seed)).as_bytes().to_vec();
-    }
-}
-
-fn pinned(seed: u8) -> Pins {
-    Pins { ledger_key: Some(public(seed)), ..pins() }
-}
-
-fn judged(bundle: &Bundle, seed: u8) -> BundleReport {
-    verify_bundle(bundle.encode().as_bytes(), Some(bundle.lot), &pinned(seed), None)
-}
-
-fn told(report: &BundleReport) -> String {
-    report.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
 // --- bundles -------------------------------------------------------------------------------------
-
-/// The ledger states its lots, gives itself a next key, and somebody who pinned that one gets a
-/// bundle: nothing in it is wrong.
-#[test]
-fn lots_that_the_key_before_stated_accuse_nobody() {
-    let mut forge = Forge::new();
-    let lot = forge.copper(1_000);
-    let stated = state_lots(&mut forge, LEDGER);
-    let at = forge.state(rotation(NEXT), &[LEDGER]);
-    forge.state(StatementBody::RestartNote { software: "s".to_owned() }, &[NEXT]);
-    let mut whole = forge.forged;
-    sign_after(&mut whole, at);
-    let mut bundle = of_entries(&whole, lot, |_| true);
-    bundle.rotations = vec![receipt(&whole, at).encode().into_bytes()];
-    bundle.lot_states = vec![lot_state(&whole, lot, stated)];
-    for seed in [LEDGER, NEXT] {
-        let report = judged(&bundle, seed);
-        // Entries came behind the ledger's word on its lots, which is told; nothing else is.
-        assert_eq!(report.verdict, Verdict::Warnings, "{seed}: {}", told(&report));
-        assert!(told(&report).starts_with("story-end-unproven"), "{seed}: {}", told(&report));
-    }
-}
-
-/// Whoever has the next key puts something in the place of the old key's last checkpoint. FORMAT,
-/// section 8: without that checkpoint it could tell another history of what was before.
-#[test]
-fn a_rotation_before_the_pinned_key_needs_its_receipt_too() {
-    let mut forge = Forge::new();
-    forge.copper(500);
-    let at = forge.state(rotation(NEXT), &[LEDGER]);
-    let lot = forge.copper(1_000);
-    let stated = state_lots(&mut forge, NEXT);
-    let mut whole = forge.forged;
-    sign_after(&mut whole, at);
-    let mut bundle = of_entries(&whole, lot, |_| true);
-    bundle.lot_states = vec![lot_state(&whole, lot, stated)];
-    bundle.rotations = vec![receipt(&whole, at).encode().into_bytes()];
-    assert_eq!(judged(&bundle, NEXT).verdict, Verdict::Verified);
-    bundle.rotations = vec![b"no receipt\n".to_vec()];
-    let report = judged(&bundle, NEXT);
-    assert_ne!(report.verdict, Verdict::Verified, "{}", told(&report));
-}
-
-/// The holder cuts the end of a lot's life, and shows a word of the ledger from before it began.
-#[test]
-fn a_word_from_before_a_lot_was_born_does_not_prove_its_end() {
-    let mut forge = Forge::new();
-    forge.copper(500);
-    let old = state_lots(&mut forge, LEDGER);
-    let lot = forge.copper(1_000);
-    let born = forge.next();
-    let away = forge.lot();
-    let divided = forge.event(COLLECTOR, split(lot, &[draw(away, 999)]));
-    forge.batch(&[divided]);
-    state_lots(&mut forge, LEDGER);
-    let whole = forge.forged;
-    let mut bundle = of_entries(&whole, lot, |index| index < born);
-    bundle.lot_states = vec![lot_state(&whole, lot, old)];
-    let report = judged(&bundle, LEDGER);
-    assert_ne!(report.verdict, Verdict::Verified, "{:?}", report.state.map(|it| it.remaining));
-}
-
-/// A ledger lets an event in under a key that it had revoked. Who verifies the ledger finds it; the
-/// bundle without the revocation cannot show it, whatever is stated of lots. That is the limit of a
-/// bundle (FORMAT, section 19), and it is told with every one.
-#[test]
-fn a_revocation_that_is_left_out_is_noticed_by_who_verifies_the_ledger_alone() {
-    let mut forge = Forge::new();
-    let key = key_id(&public(forge::seed_of(COLLECTOR)));
-    let revoked_at = TimeMs::of(forge.now);
-    let revoke = RevokeKey { key, revoked_at, reason: "stolen".to_owned() };
-    let revoked = forge.next();
-    forge.say(COORD, Body::RevokeKey(revoke));
-    let lot = forge.copper(1_000);
-    let stated = state_lots(&mut forge, LEDGER);
-    let whole = forge.forged;
-    assert_eq!(whole.judge_stream(pins()).verdict, Verdict::Tampered);
-    let mut bundle = of_entries(&whole, lot, |index| index != revoked);
-    bundle.lot_states = vec![lot_state(&whole, lot, stated)];
-    let report = judged(&bundle, LEDGER);
-    assert_eq!(report.verdict, Verdict::Verified, "{}", told(&report));
-}
 
 /// Every event of a campaign but those of its lots can be left out, and its end gives the origins.
 /// (Of the sample: lots that were drawn from a campaign that has ended.)
@@ -281,111 +71,7 @@ fn a_campaigns_end_that_is_left_out_is_not_passed_over() {
     assert_ne!(report["origins"], whole["origins"]);
 }
 
-// --- what is remembered --------------------------------------------------------------------------
-
-/// The operator rewrites what was remembered, and names a next key in it before that place.
-#[test]
-fn a_rewritten_past_with_a_rotation_in_it_is_a_fork() {
-    let mut forge = Forge::new();
-    let mut other = forge.clone();
-    for grams in 1..6 {
-        forge.copper(1_000 + grams);
-    }
-    let remembered = forge.forged.head().to_vec();
-    let at = other.state(rotation(NEXT), &[LEDGER]);
-    for grams in 1..9 {
-        other.copper(2_000 + grams);
-    }
-    let mut other = other.forged;
-    sign_after(&mut other, at);
-    for mode in [Remembered::Checked, Remembered::Consistency] {
-        let mut verifier = Verifier::new(pins());
-        verifier.remember(&remembered, mode);
-        verifier.checkpoint(other.head());
-        for entry in &other.entries {
-            verifier.feed_entry(entry);
-            if verifier.awaits_checkpoint().is_some() {
-                verifier.checkpoint(&checkpoint_of(&other, at + 1));
-            }
-        }
-        let report = verifier.finish();
-        let kinds: Vec<Kind> = report.findings.iter().map(|it| it.kind).collect();
-        assert_eq!(report.verdict, Verdict::Tampered, "{kinds:?}");
-        assert!(kinds.contains(&Kind::Forked), "{kinds:?}");
-    }
-}
-
 // --- a server that says what it is told to -------------------------------------------------------
-
-type Handler = dyn Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync;
-
-/// gRPC as bytes: a call answered with nothing is `UNAVAILABLE`. Ends with its test.
-fn fake(handler: impl Fn(&str, &[u8]) -> Option<Vec<u8>> + Send + Sync + 'static) -> String {
-    let handler: Arc<Handler> = Arc::new(handler);
-    let (told, address) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap()).unwrap();
-            let answer = move |request: axum::extract::Request| {
-                let handler = Arc::clone(&handler);
-                async move { reply(&*handler, request).await }
-            };
-            axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap();
-        });
-    });
-    format!("http://{}", address.recv().unwrap())
-}
-
-async fn reply(handler: &Handler, request: axum::extract::Request) -> axum::response::Response {
-    let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    let said = handler(&method, body.get(5..).unwrap_or_default());
-    let status = if said.is_some() { "0" } else { "14" };
-    let frame = said.map_or_else(Vec::new, |message| {
-        let length = u32::try_from(message.len()).unwrap();
-        [&[0][..], &length.to_be_bytes(), &message].concat()
-    });
-    axum::response::Response::builder()
-        .header("content-type", "application/grpc")
-        .header("grpc-status", status)
-        .body(frame.into())
-        .unwrap()
-}
-
-fn head_of(text: &[u8]) -> Vec<u8> {
-    let checkpoint = String::from_utf8(text.to_vec()).unwrap();
-    v1::GetCheckpointResponse { checkpoint }.encode_to_vec()
-}
-
-/// A page of a ledger, as long as is asked for and is there.
-fn page(forged: &Forged, request: &[u8]) -> Vec<u8> {
-    let from = v1::ListEntriesRequest::decode(request).unwrap().from_entry_index;
-    let entry =
-        |(entry_index, entry): (u64, &Bytes)| v1::Entry { entry_index, entry: entry.clone() };
-    let entries = (0..).zip(&forged.entries).skip(place_of(from)).map(entry).collect();
-    let page = v1::ListEntriesResponse { entries, next_page_token: String::new() };
-    page.encode_to_vec()
-}
-
-fn receipt_reply(forged: &Forged, request: &[u8]) -> Option<Vec<u8>> {
-    let subject = v1::GetReceiptRequest::decode(request).unwrap().subject;
-    let Some(v1::get_receipt_request::Subject::EntryIndex(entry_index)) = subject else {
-        return None;
-    };
-    let receipt = receipt(forged, entry_index).encode();
-    Some(v1::GetReceiptResponse { entry_index, receipt }.encode_to_vec())
-}
-
-fn serve(forged: &Forged, method: &str, request: &[u8]) -> Option<Vec<u8>> {
-    match method {
-        "GetCheckpoint" => Some(head_of(forged.head())),
-        "ListEntries" => Some(page(forged, request)),
-        "GetReceipt" => receipt_reply(forged, request),
-        _ => None,
-    }
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -508,7 +194,7 @@ fn evidence_of_a_fork_that_was_rotated_away_convinces() {
     let at = forge.state(rotation(NEXT), &[LEDGER]);
     forge.copper(3_000);
     let mut other = forge.forged;
-    sign_after(&mut other, at);
+    sign_after(&mut other, at, NEXT);
     let url = fake(move |method, request| serve(&other, method, request));
     let folder = tempfile::tempdir().unwrap();
     let [state, evidence] = ["state", "evidence"].map(|name| folder.path().join(name));
@@ -588,29 +274,6 @@ fn entries_that_a_server_keeps_back_are_not_changed_ones() {
         method => serve(&first, method, request),
     });
     exits(&command(&["verify", "--server", &url], LEDGER), 2);
-}
-
-/// Whoever stole a key that was followed long ago makes two histories up, longer than that key may
-/// sign for, and accuses a ledger before those who pinned its first key.
-#[test]
-fn a_key_that_was_followed_convicts_nobody_of_what_came_later() {
-    let mut forge = Forge::new();
-    let at = forge.state(rotation(NEXT), &[LEDGER]);
-    forge.copper(1_000);
-    let mut whole = forge.forged;
-    sign_after(&mut whole, at);
-    assert_eq!(whole.judge_groups(pins()).verdict, Verdict::Verified);
-    let size = EntryCount(at + 100);
-    let made_up = |byte| {
-        let root = Hash32([byte; 32]);
-        Checkpoint { origin: forge::origin(), size, root }.sign(&secret(LEDGER))
-    };
-    let (older, newer, found) = (made_up(1), made_up(2), Hash32([2; 32]));
-    let evidence = Evidence { older, newer, found, proof: Vec::new() };
-    // Who knows of the rotation is not taken in.
-    let known = [receipt(&whole, at).encode().into_bytes()];
-    let report = verify_evidence(evidence.encode().as_bytes(), &known, &pins());
-    assert_eq!(report.verdict, Verdict::Undetermined, "{:?}", report.findings);
 }
 
 // --- policies, files, exit codes -----------------------------------------------------------------

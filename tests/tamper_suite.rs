@@ -6,12 +6,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/data_dir.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod data_dir;
 #[path = "common/forge.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge;
 #[path = "common/forge_world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,22 +25,21 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use bytes::Bytes;
+use data_dir::{segment, write_data};
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
 use forge_world::*;
 use rayon::prelude::*;
+use tree::{Tree, tree};
 use urbanmine::cli::verify::{Judged, check_data, check_export};
 use urbanmine::domain::event::{NewLot, OpeningInventory};
 use urbanmine::domain::vocabulary::OriginKind;
 use urbanmine::domain::{Body, EntryCount, EntryIndex, Event, Hash32, PublicKey};
-use urbanmine::ledger::frame::{self, Group};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
+use urbanmine::ledger::frame;
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
-    ChainValue, Checkpoint, Draft, Entry, EntryKind, Envelope, NodeSource, Position, Receipt,
-    SignedCheckpoint,
+    ChainValue, Checkpoint, Draft, Entry, EntryKind, Envelope, Position, Receipt, SignedCheckpoint,
 };
 use urbanmine::limits::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES};
-use urbanmine::store::{Store, StoreConfig};
 use urbanmine::verify::{
     FindingKind as Kind, Pins, Remembered, Report, Verdict, Verifier, verify_receipt,
 };
@@ -68,33 +73,6 @@ fn told(report: &Report) -> String {
 
 fn has(report: &Report, kind: Kind) -> bool {
     report.findings.iter().any(|it| it.kind == kind)
-}
-
-/// A ledger as a data directory with its guard, the journal cut behind its last frame and a page of
-/// the zeros that follow it.
-fn write_data(forged: &Forged, dir: &Path) -> PathBuf {
-    let data = dir.join("data");
-    let config = StoreConfig::new(&data, dir.join("data.guard"));
-    let store = Store::create(&config, &origin(), &public(LEDGER)).unwrap();
-    let (mut next, mut previous) = (0, Bytes::new());
-    for (length, checkpoint) in forged.groups.iter().zip(&forged.checkpoints) {
-        let entries = forged.entries[next..next + length].to_vec();
-        let first = EntryIndex(u64::try_from(next).unwrap());
-        store.journal_append(&Group { first, previous_checkpoint: previous, entries }).unwrap();
-        next += length;
-        previous = Bytes::from(checkpoint.clone());
-    }
-    store.guard_advance(None, &previous).unwrap();
-    drop(store);
-    let bytes = fs::read(segment(&data)).unwrap();
-    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    fs::write(segment(&data), &bytes[..used + 4_096]).unwrap();
-    fs::remove_dir_all(data.join("sled")).unwrap();
-    data
-}
-
-fn segment(data: &Path) -> PathBuf {
-    data.join("journal/00000000000000000000.umj")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -366,26 +344,6 @@ fn every_byte_of_receipts() {
         copies += text.len();
     }
     row("a bit of each byte of three receipts", "key", copies, "tampered");
-}
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
 }
 
 fn receipt(forged: &Forged, tree: &Tree, index: EntryIndex) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! One lot's story in a file: it proves what it holds, and nothing of it can be left out, added or
-//! bent.
+//! One lot and its grounds in a file: it proves what it holds, and nothing of it can be left out,
+//! added or bent.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,46 +9,29 @@ mod forge;
 #[path = "common/forge_world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, pins, public, secret};
 use forge_world::*;
+use tree::tree;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId, PublicKey};
 use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::lot_map::{EMPTY_MAP, MapTile, TilePath, TileSource, prove_lot, update_map};
 use urbanmine::ledger::tree::inclusion_proof;
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Entry, EntryKind, LotFile, LotKey, LotState, LotStateProof, NodeSource,
-    Receipt, SignedCheckpoint, WayEnd,
+    Bundle, BundledEntry, Entry, EntryKind, LotFile, LotKey, LotState, LotStateProof, Receipt,
+    SignedCheckpoint, WayEnd,
 };
 use urbanmine::verify::{
     BundleReport, FindingKind as Kind, Pins, Verdict, Verifier, verify_bundle,
 };
 use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
-
-struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
 
 /// Every lot that entries link.
 fn lots(forged: &Forged) -> BTreeSet<LotId> {
@@ -70,9 +53,9 @@ fn seen(forged: &Forged) -> Verifier {
 
 /// With everything that belongs to it.
 fn bundle(forged: &Forged, verifier: &Verifier, lot: LotId) -> Bundle {
-    let story = verifier.story(lot).unwrap();
-    let bare = of_entries(forged, lot, &story.entries);
-    let lot_states = lot_states(forged, verifier, &story.lots);
+    let grounds = verifier.grounds(lot).unwrap();
+    let bare = of_entries(forged, lot, &grounds.entries);
+    let lot_states = lot_states(forged, verifier, &grounds.lots);
     Bundle { lot_states, ..bare }
 }
 
@@ -172,7 +155,7 @@ fn short() -> (Forged, LotId) {
 }
 
 #[test]
-fn every_lots_story_is_verified_and_gives_the_grams_of_the_whole_ledger() {
+fn every_lots_bundle_is_verified_and_gives_the_grams_of_the_whole_ledger() {
     let whole = story();
     let verifier = seen(&whole);
     let everything: Vec<EntryIndex> = (0..whole.size().0).map(EntryIndex).collect();
@@ -193,24 +176,24 @@ fn every_lots_story_is_verified_and_gives_the_grams_of_the_whole_ledger() {
         assert!(report.measured.is_empty() == is_retracted && !report.life.is_empty());
         smaller += usize::from(cut.entries.len() < everything.len());
     }
-    assert!(smaller > 3, "a story is less than the ledger");
+    assert!(smaller > 3, "grounds are less than the ledger");
 }
 
 #[test]
-fn an_entry_that_is_left_out_inside_the_story_shows() {
+fn an_entry_that_is_left_out_inside_the_grounds_shows() {
     let whole = story();
     let verifier = seen(&whole);
     let mut left_out = 0;
     for lot in lots(&whole) {
         let cut = bundle(&whole, &verifier, lot);
-        let (good, whole_story) = (judged(&cut), verifier.story(lot).unwrap());
+        let (good, grounds) = (judged(&cut), verifier.grounds(lot).unwrap());
         for place in 0..cut.entries.len() {
             let mut short = cut.clone();
             let gone = short.entries.remove(place);
             let report = judged(&short);
             let words = format!("lot {lot}, entry {}: {}", gone.index, told(&report));
             let links = Entry::parse(&gone.entry).unwrap().links;
-            if links.iter().any(|link| whole_story.lots.contains(&link.lot)) {
+            if links.iter().any(|link| grounds.lots.contains(&link.lot)) {
                 assert_eq!(report.verdict, Verdict::Tampered, "{words}");
             }
             // What only widens what a party may do can be missed: then nothing else is missed.
@@ -228,7 +211,7 @@ fn an_entry_that_is_left_out_inside_the_story_shows() {
 }
 
 #[test]
-fn a_story_that_was_cut_at_its_end_shows_by_the_ledgers_own_word() {
+fn a_bundle_that_was_cut_at_its_end_shows_by_the_ledgers_own_word() {
     let whole = story();
     let verifier = seen(&whole);
     let (mut cut_short, mut stripped) = (0, 0);
@@ -238,7 +221,7 @@ fn a_story_that_was_cut_at_its_end_shows_by_the_ledgers_own_word() {
         if life.len() < 2 {
             continue;
         }
-        // A party gives the story as it stood before the last event of its lot.
+        // A party gives the bundle as it stood before the last event of its lot.
         let last = *life.last().unwrap();
         let mut cut = good.clone();
         cut.entries.retain(|it| it.index < last);
@@ -311,12 +294,12 @@ fn a_bundle_of_another_lot_ledger_or_proof_is_refused() {
     // Every hash and the checkpoint made anew by somebody who has another key.
     let mut resigned = whole.clone();
     resigned.sign(&forge::origin(), &secret(LEDGER - 1));
-    let report = judged(&of_entries(&resigned, lot, &seen(&whole).story(lot).unwrap().entries));
+    let report = judged(&of_entries(&resigned, lot, &seen(&whole).grounds(lot).unwrap().entries));
     assert!(kinds(&report).contains(&Kind::CheckpointUnsigned), "{}", told(&report));
 }
 
 #[test]
-fn a_double_spend_inside_a_story_is_told_with_its_entry() {
+fn a_double_spend_inside_a_bundle_is_told_with_its_entry() {
     let mut forge = Forge::new();
     let lot = forge.copper(1_000);
     let (left, right) = (forge.lot(), forge.lot());

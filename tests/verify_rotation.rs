@@ -9,18 +9,19 @@ mod forge;
 #[path = "common/forge_world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod forge_world;
+#[path = "common/tree.rs"]
+#[allow(unreachable_pub, reason = "shared by test files")]
+mod tree;
 
 use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, VALID, origin, public, secret, seed_of};
 use forge_world::COORD;
+use tree::tree;
 use urbanmine::domain::event::RegisterKey;
-use urbanmine::domain::{Body, EntryCount, EntryIndex, Hash32, PublicKey};
+use urbanmine::domain::{Body, EntryCount, EntryIndex, PublicKey};
 use urbanmine::ledger::envelope::pae;
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
 use urbanmine::ledger::tree::inclusion_proof;
-use urbanmine::ledger::{
-    NodeSource, Receipt, STATEMENT_PAYLOAD_TYPE, SignedCheckpoint, SigningKey,
-};
+use urbanmine::ledger::{Receipt, STATEMENT_PAYLOAD_TYPE, SignedCheckpoint, SigningKey};
 use urbanmine::verify::{
     FindingKind as Kind, Pins, Report, Verdict, Verifier, verify_receipt, verify_receipt_after,
 };
@@ -227,26 +228,10 @@ fn keys_are_followed_where_the_rules_are_not() {
     assert_eq!(kinds(&report), expected);
 }
 
-/// The tree of some entries.
-struct Tree(Vec<Bytes>);
-
-impl NodeSource for Tree {
-    type Fault = std::convert::Infallible;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, Self::Fault> {
-        if level == 0 {
-            return Ok(leaf_hash(&self.0[usize::try_from(index).unwrap()]));
-        }
-        let (left, right) =
-            (self.node(level - 1, index * 2)?, self.node(level - 1, index * 2 + 1)?);
-        Ok(node_hash(&left, &right))
-    }
-}
-
 /// The receipt of an entry under a checkpoint.
 fn receipt(forged: &Forged, index: u64, size: u64) -> Vec<u8> {
-    let tree = Tree(forged.entries.clone());
-    let proof = inclusion_proof(EntryIndex(index), EntryCount(size), &tree).unwrap();
+    let nodes = tree(&forged.entries);
+    let proof = inclusion_proof(EntryIndex(index), EntryCount(size), &nodes).unwrap();
     let (_, checkpoint) = SignedCheckpoint::parse(&checkpoint_of(forged, size)).unwrap();
     let entry = forged.entries[usize::try_from(index).unwrap()].clone();
     Receipt { entry, index: EntryIndex(index), proof, checkpoint }.encode().into_bytes()

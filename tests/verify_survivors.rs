@@ -504,3 +504,22 @@ fn a_story_is_one_chain() {
     let file = artefacts::lot_file(&forge.forged, stated, lot);
     refused(&file, Kind::LotStoryInvents, Some(at));
 }
+
+/// Behind the right entry, under a number that was there before.
+#[test]
+fn a_story_counts_every_entry() {
+    let mut forge = Forge::new();
+    let lot = forge.copper(1_000);
+    let part = |forge: &mut Forge, ordinal: u32| {
+        let child = draw(forge.lot(), 100);
+        let event = forge.event(COLLECTOR, split(lot, &[child]));
+        forge.append_altered(&event, &[forge::seed_of(COLLECTOR)], |draft| {
+            draft.links.iter_mut().find(|link| link.lot == lot).unwrap().ordinal = ordinal;
+        })
+    };
+    part(&mut forge, 1);
+    let at = part(&mut forge, 1);
+    let stated = artefacts::state_lots(&mut forge);
+    let file = artefacts::lot_file(&forge.forged, stated, lot);
+    refused(&file, Kind::LotStoryInvents, Some(at));
+}

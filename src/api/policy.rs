@@ -96,12 +96,6 @@ const fn audit(method: &'static str) -> Row {
     Row::of(method, Rule::Overseer, Scope::Read)
 }
 
-/// The name that [`member`] had; for rows that are on their way.
-#[expect(dead_code, reason = "rows on their way may still be called so")]
-const fn open(method: &'static str) -> Row {
-    member(method)
-}
-
 /// An identified party may call, and is answered as long as it listens.
 const fn watch(method: &'static str) -> Row {
     Row { load: Load::Streaming, ..member(method).small() }

@@ -1,4 +1,4 @@
-//! `urbanmine bundle`: one lot's story in a file that proves itself.
+//! `urbanmine bundle`: one lot and its grounds, in a file that proves itself.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use crate::domain::{EntryCount, EntryIndex, LotId};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::{Bundle, BundledEntry, LotFile, LotStateProof, Receipt, WayEnd};
 use crate::limits::MAX_LOT_BUNDLE_ENTRIES;
-use crate::verify::{Story, Verdict, Verifier, verify_bundle};
+use crate::verify::{Grounds, Verdict, Verifier, verify_bundle};
 
-/// Write one lot's story into a file: every entry behind it, each with its proof, so that anybody
+/// Write one lot and its grounds into a file: every entry behind it, each proven, so that anybody
 /// with the ledger's key can check it offline and gets the grams and their origins.
 ///
 /// The whole ledger is checked first; nothing is written about one that does not verify. Who may
@@ -71,13 +71,13 @@ pub(super) fn run(args: &BundleArgs) -> Result<()> {
         bail!("nothing is written: the ledger is {}: {first}", report.verdict);
     }
     let Some(head) = &report.signed_checkpoint else { bail!("no checkpoint of the ledger holds") };
-    let story = verifier.story(lot).map_err(anyhow::Error::msg)?;
+    let grounds = verifier.grounds(lot).map_err(anyhow::Error::msg)?;
     let head = match &args.checkpoint {
         Some(file) => cosigned(file, head)?,
-        None => newest_that_counts(&verifier, &story).unwrap_or(head).clone(),
+        None => newest_that_counts(args, &verifier, &grounds)?.unwrap_or_else(|| head.clone()),
     };
     let size = size_of(&head)?;
-    let bundle = build(args, lot, &verifier, &story, (size, head))?;
+    let bundle = build(args, lot, &verifier, &grounds, (size, head))?;
     let text = bundle.encode();
     // What is given away was read once more than it had to be.
     let checked = verify_bundle(text.as_bytes(), Some(lot), &args.pins.parse()?, None);
@@ -87,17 +87,17 @@ pub(super) fn run(args: &BundleArgs) -> Result<()> {
     }
     replace_file(&args.out, text.as_bytes())
         .with_context(|| format!("cannot write {}", args.out.display()))?;
-    tell(args, &bundle, &story, size, text.len())
+    tell(args, &bundle, &grounds, size, text.len())
 }
 
 fn tell(
     args: &BundleArgs,
     bundle: &Bundle,
-    story: &Story,
+    grounds: &Grounds,
     size: EntryCount,
     bytes: usize,
 ) -> Result<()> {
-    let (entries, lots) = (bundle.entries.len() as u64, story.lots.len() as u64);
+    let (entries, lots) = (bundle.entries.len() as u64, grounds.lots.len() as u64);
     if args.json {
         return print_json(&json!({
             "lot": bundle.lot.to_string(), "file": args.out, "bytes": bytes, "entries": entries,
@@ -143,13 +143,31 @@ fn size_of(text: &SignedCheckpoint) -> Result<EntryCount> {
     Ok(SignedCheckpoint::parse(text.as_bytes())?.0.size)
 }
 
-/// The checkpoint that ends with the ledger's last word on its lots, when it covers the whole
-/// story: under it the bundle is complete. `None` when something of the story came later.
-fn newest_that_counts<'a>(verifier: &'a Verifier, story: &Story) -> Option<&'a SignedCheckpoint> {
-    let stating = verifier.stating_checkpoint()?;
-    let size = size_of(stating).ok()?;
-    let last = story.entries.last()?;
-    (last.0 < size.0).then_some(stating)
+/// The checkpoint that ends with the ledger's last word on its lots, when it covers all of the
+/// grounds: under it the bundle is complete. `None` when something of them came later.
+fn newest_that_counts(
+    args: &BundleArgs,
+    verifier: &Verifier,
+    grounds: &Grounds,
+) -> Result<Option<SignedCheckpoint>> {
+    let Some(last) = grounds.entries.last() else { return Ok(None) };
+    let stating = match verifier.stating_checkpoint() {
+        Some(stating) => Some(stating.clone()),
+        None => of_receipt(args, verifier)?,
+    };
+    let Some(stating) = stating else { return Ok(None) };
+    Ok((last.0 < size_of(&stating)?.0).then_some(stating))
+}
+
+/// A server shows no groups: the checkpoint that ended with that word is the one of its receipt.
+/// `None` when its group went on. Whether it is of these entries is seen when the bundle is read.
+fn of_receipt(args: &BundleArgs, verifier: &Verifier) -> Result<Option<SignedCheckpoint>> {
+    let (Some(server), Some(stated)) = (&args.server, verifier.lots_stated_at()) else {
+        return Ok(None);
+    };
+    let text = Server::open(server, &args.access)?.checkpoint_over(stated)?;
+    let said = text.and_then(|text| SignedCheckpoint::parse(&text).ok());
+    Ok(said.filter(|(said, _)| said.size.0 == stated.next().0).map(|(_, text)| text))
 }
 
 /// The checkpoint of a file, when it is the head with more signatures.
@@ -173,10 +191,10 @@ fn build(
     args: &BundleArgs,
     lot: LotId,
     verifier: &Verifier,
-    story: &Story,
+    grounds: &Grounds,
     (size, checkpoint): (EntryCount, SignedCheckpoint),
 ) -> Result<Bundle> {
-    let mut wanted: BTreeSet<EntryIndex> = story.entries.iter().copied().collect();
+    let mut wanted: BTreeSet<EntryIndex> = grounds.entries.iter().copied().collect();
     // Where a key was followed, its last checkpoint ends with the entry that says so.
     let mut ends = Vec::new();
     for (_, text) in verifier.last_checkpoints() {
@@ -206,7 +224,7 @@ fn build(
         let (proof, checkpoint) = (picked.inclusion(index, size)?, text.clone());
         rotations.push(Receipt { entry, index, proof, checkpoint }.encode().into_bytes());
     }
-    let told: BTreeSet<EntryIndex> = story.entries.iter().copied().collect();
+    let told: BTreeSet<EntryIndex> = grounds.entries.iter().copied().collect();
     let is_told = |index: &EntryIndex| told.contains(index) || names_key(index);
     let mut entries = Vec::new();
     for index in wanted.into_iter().filter(is_told) {
@@ -217,14 +235,14 @@ fn build(
         bail!("{} entries, and a bundle has at most {MAX_LOT_BUNDLE_ENTRIES}", entries.len());
     }
     let lot_states = match stated_at {
-        Some(at) => lot_states(&picked, &story.lots, at, size, &checkpoint)?,
+        Some(at) => lot_states(&picked, &grounds.lots, at, size, &checkpoint)?,
         None => Vec::new(),
     };
     Ok(Bundle { lot, entries, rotations, lot_states, checkpoint })
 }
 
-/// How the lots of a story stand by the ledger's own word, under the bundle's checkpoint. One that
-/// was born after it has none.
+/// How the lots of the grounds stand by the ledger's own word, under the bundle's checkpoint. One
+/// that was born after it has none.
 fn lot_states(
     picked: &SecondLook,
     lots: &[LotId],

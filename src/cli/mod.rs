@@ -105,7 +105,7 @@ enum Command {
     Verify(Box<verify::VerifyArgs>),
     /// Follow a ledger, check every new entry, and keep evidence of a fork.
     Monitor(monitor::MonitorArgs),
-    /// Write one lot's story, with its proofs, into a file.
+    /// Write one lot and its grounds, with the proofs, into a file.
     Bundle(bundle::BundleArgs),
     /// Run a witness: cosign the checkpoints of logs that only grow.
     Witness(Box<witness::WitnessArgs>),

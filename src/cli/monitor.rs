@@ -42,7 +42,7 @@ pub struct MonitorArgs {
     /// Look once.
     #[arg(long)]
     once: bool,
-    /// Print a line of JSON for each look.
+    /// Print a line of JSON for each look, also for one that failed (verdict "undetermined").
     #[arg(long)]
     json: bool,
 }
@@ -66,8 +66,13 @@ pub(super) fn run(args: &MonitorArgs) -> Result<ExitCode> {
                     return Ok(code);
                 }
             }
-            Err(fault) if args.once => return Err(fault),
             Err(fault) => {
+                if args.json {
+                    println!("{}", print::unreadable_json(&fault));
+                }
+                if args.once {
+                    return Err(fault);
+                }
                 // What was fed is not known to be whole: the next look begins anew.
                 eprintln!("urbanmine: {fault:#}; trying again");
                 watch = None;

@@ -1,4 +1,4 @@
-//! The bundle: one lot's story in one file, with all that it rests on, to be checked offline.
+//! The bundle: one lot's life in one file, with all that it rests on, to be checked offline.
 //!
 //! A text of lines like a receipt. Each entry stands with its proof of inclusion in the tree of one
 //! checkpoint; see `docs/FORMAT.md`, section "Bundle".
@@ -28,10 +28,10 @@ pub struct BundledEntry {
     pub proof: Vec<Hash32>,
 }
 
-/// A lot's story. Nothing is checked but its form.
+/// A lot and its grounds. Nothing is checked but the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    /// Whose story it is.
+    /// Whose grounds these are.
     pub lot: LotId,
     /// Strictly ascending by index.
     pub entries: Vec<BundledEntry>,

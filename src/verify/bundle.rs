@@ -1,4 +1,4 @@
-//! A bundle, judged without the ledger: one lot's story, and all that it rests on.
+//! A bundle, judged without the ledger: one lot's life, and all that it rests on.
 //!
 //! The entries of a bundle are judged by the same replay as a whole ledger. That is enough: an
 //! event is judged by the values that it reads, a bundle holds the entries that last wrote them,
@@ -37,12 +37,12 @@ pub struct BundleReport {
     pub findings_left_out: u64,
     /// The first entry with which something is wrong.
     pub first_bad: Option<EntryIndex>,
-    /// Whose story it is, as the bundle says.
+    /// Whose grounds these are, as the bundle says.
     pub lot: Option<LotId>,
     /// The lot as it stands after the bundle's entries; `None` when they do not bring it into
     /// being.
     pub state: Option<Lot>,
-    /// Where its grams come from, recomputed; empty when the story does not hold together.
+    /// Where its grams come from, recomputed; empty when the grounds do not hold together.
     pub measured: Vec<Measured>,
     /// Entries that link the lot, ascending.
     pub life: Vec<EntryIndex>,
@@ -55,7 +55,7 @@ pub struct BundleReport {
     pub progress: Progress,
 }
 
-/// Judges a bundle. `lot`: whose story the reader asked for; `policy`: which witnesses have to have
+/// Judges a bundle. `lot`: whose the reader asked for; `policy`: which witnesses have to have
 /// cosigned its checkpoint.
 pub fn verify_bundle(
     bytes: &[u8],
@@ -118,7 +118,7 @@ struct Judge {
     findings: Findings,
     /// The entries that link each lot, ascending.
     lives: BTreeMap<LotId, Vec<EntryIndex>>,
-    /// Entries up to which all events of the story's lots are proven to be there.
+    /// Entries up to which all events of the lots of the grounds are proven to be there.
     complete_to: Option<EntryCount>,
     measured: Vec<Measured>,
     entries: u64,
@@ -130,14 +130,14 @@ impl Judge {
         if let Some(asked) = lot
             && asked != bundle.lot
         {
-            let detail = format!("asked was lot {asked}, this is the story of lot {}", bundle.lot);
+            let detail = format!("asked was lot {asked}, this is the bundle of lot {}", bundle.lot);
             self.findings.overall(FindingKind::BundleOfOther, detail);
         }
         self.replay.keep_history();
         self.replay_entries(bundle, pins);
         let checkpoint = self.open_checkpoint(bundle, pins)?;
         self.check_proofs(bundle, &checkpoint);
-        self.tell_story(bundle, &checkpoint, pins);
+        self.tell_grounds(bundle, &checkpoint, pins);
         Some(checkpoint)
     }
 
@@ -247,7 +247,7 @@ impl Judge {
     }
 
     /// The lot's life is whole as far as its links tell, and its grams are recomputed.
-    fn tell_story(&mut self, bundle: &Bundle, checkpoint: &Checkpoint, pins: &Pins) {
+    fn tell_grounds(&mut self, bundle: &Bundle, checkpoint: &Checkpoint, pins: &Pins) {
         let lot = bundle.lot;
         if self.replay.lot(lot).is_none() {
             let detail = format!("its entries do not bring lot {lot} into being");
@@ -257,14 +257,14 @@ impl Judge {
             Ok(measured) => self.measured = measured,
             Err(detail) => self.findings.overall(FindingKind::BundleIncomplete, detail),
         }
-        if let Ok(story) = self.replay.story(lot) {
+        if let Ok(grounds) = self.replay.grounds(lot) {
             let came: BTreeSet<EntryIndex> = bundle.entries.iter().map(|it| it.index).collect();
-            let missing = story.entries.iter().find(|index| !came.contains(index));
+            let missing = grounds.entries.iter().find(|index| !came.contains(index));
             if let Some(missing) = missing {
                 let detail = format!("entry {missing} stands behind the lot and is not there");
                 self.findings.overall(FindingKind::BundleIncomplete, detail);
             }
-            self.check_ends(bundle, &story.lots, checkpoint, pins);
+            self.check_ends(bundle, &grounds.lots, checkpoint, pins);
         }
         self.check_campaigns();
     }
@@ -281,7 +281,7 @@ impl Judge {
         }
     }
 
-    /// Each lot of the story has exactly the events that the ledger states it has.
+    /// Each lot of the grounds has exactly the events that the ledger states it has.
     fn check_ends(
         &mut self,
         bundle: &Bundle,
@@ -319,7 +319,7 @@ impl Judge {
         self.complete_to = complete_to.filter(|_| stated.len() == lots.len());
     }
 
-    /// What the ledger states of the lots of a story, at most once each.
+    /// What the ledger states of the lots of the grounds, at most once each.
     fn states(
         &mut self,
         bundle: &Bundle,
@@ -344,11 +344,11 @@ impl Judge {
             else {
                 break;
             };
-            // Each costs a signature; so no more are read than the story has lots.
+            // Each costs a signature; so no more are read than the grounds have lots.
             if lots.binary_search(&lot).is_err() || stated.insert(lot, (standing, as_of)).is_some()
             {
                 let detail =
-                    format!("a state of lot {lot}, which the story does not have, or twice");
+                    format!("a state of lot {lot}, which does not stand behind it, or twice");
                 self.findings.overall(FindingKind::BundleMalformed, detail);
                 break;
             }

@@ -1,5 +1,5 @@
-//! What entries rest on, kept while they are judged: so that one lot's story can be cut out of a
-//! ledger and still be judged.
+//! What entries rest on, kept while they are judged: so that one lot and its grounds can be cut
+//! out of a ledger and still be judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,9 +51,9 @@ impl Rests {
     }
 }
 
-/// What stands behind a lot.
+/// What stands behind a lot: its grounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
+pub struct Grounds {
     /// Every entry that a judge needs to judge the lot's life, ascending.
     pub entries: Vec<EntryIndex>,
     /// The lot and those before it, ascending.
@@ -63,9 +63,9 @@ pub struct Story {
 /// Grams of one measure, and where they come from.
 pub type Measured = (Measure, Origins);
 
-/// The story of a lot: its life, the lives and campaigns behind it, and what those entries rest on.
-/// In words, when there is none.
-pub(super) fn story(state: &MemoryState, rests: &Rests, lot: LotId) -> Result<Story, String> {
+/// The grounds of a lot: its life, the lives and campaigns behind it, and what those entries rest
+/// on. In words, when there are none.
+pub(super) fn grounds(state: &MemoryState, rests: &Rests, lot: LotId) -> Result<Grounds, String> {
     let recorder = GraphRecorder::new(state);
     let measured = measure(&recorder, state, lot)?;
     if measured.iter().any(|(_, origins)| !origins.is_complete) {
@@ -80,7 +80,7 @@ pub(super) fn story(state: &MemoryState, rests: &Rests, lot: LotId) -> Result<St
     seen.extend(lives.collect::<Vec<_>>());
     let mut entries = rests.closure(seen);
     entries.insert(EntryIndex(0));
-    Ok(Story { entries: entries.into_iter().collect(), lots: lots.into_iter().collect() })
+    Ok(Grounds { entries: entries.into_iter().collect(), lots: lots.into_iter().collect() })
 }
 
 /// Where the grams of a lot come from: its mass, and each substance that was found in it; nothing

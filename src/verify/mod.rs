@@ -60,7 +60,7 @@ pub use bundle::{BundleReport, verify_bundle};
 pub use cosignatures::{CosignaturesJudged, judge_cosignatures};
 pub use evidence::{EvidenceReport, verify_evidence};
 pub use explain::Step;
-pub use history::{Measured, Story};
+pub use history::{Grounds, Measured};
 pub use lot_state::{LotReport, LotStanding, verify_lot};
 pub use prepare::{Ahead, KnownKeys, Prepared, prepare};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::explain::{self, Explained, Step};
-use super::history::{self, Measured, Rests, Story};
+use super::history::{self, Grounds, Measured, Rests};
 use super::keys::LedgerKeys;
 use super::lot_map::LotMap;
 use super::prepare::{Known, KnownKeys, Parsed, Payload};
@@ -65,7 +65,7 @@ pub(super) struct Replay {
     /// The signatures of so many entries were checked another time.
     trusted: EntryCount,
     signatures_trusted: u64,
-    /// What entries rest on; kept when a story is to be told, with the movements of metal.
+    /// What entries rest on; kept when grounds are to be told, with the movements of metal.
     rests: Option<Rests>,
     /// The last entry that states the lots.
     lots_stated_at: Option<EntryIndex>,
@@ -142,10 +142,10 @@ impl Replay {
         self.explained.as_ref().map_or(&[], |it| &it.steps)
     }
 
-    /// What stands behind a lot; needs the history.
-    pub(super) fn story(&self, lot: LotId) -> Result<Story, String> {
+    /// The grounds of a lot; needs the history.
+    pub(super) fn grounds(&self, lot: LotId) -> Result<Grounds, String> {
         match &self.rests {
-            Some(rests) => history::story(&self.state, rests, lot),
+            Some(rests) => history::grounds(&self.state, rests, lot),
             None => Err("the history was not kept".to_owned()),
         }
     }

@@ -46,11 +46,11 @@ macro_rules! finding_kinds {
 finding_kinds! {
     /// A batch does not begin, continue or end where it says.
     BatchBroken = "batch-broken" Tampered,
-    /// The bundle does not hold the whole story.
+    /// The bundle does not hold all of a lot's grounds.
     BundleIncomplete = "bundle-incomplete" Tampered,
     /// The text is no bundle.
     BundleMalformed = "bundle-malformed" Tampered,
-    /// The story of another lot than the one that was asked for.
+    /// The bundle of another lot than the one that was asked for.
     BundleOfOther = "bundle-of-other" Tampered,
     /// The entry does not repeat the chain value of the entry before it.
     ChainBroken = "chain-broken" Tampered,
@@ -130,7 +130,7 @@ finding_kinds! {
     ReceiptUnproven = "receipt-unproven" Tampered,
     /// What the reader remembers is no checkpoint of this ledger.
     RememberedUnusable = "remembered-unusable" Undetermined,
-    /// That a lot of the story has no event after the last one here is not proven.
+    /// That a lot of a bundle has no event after the last one here is not proven.
     StoryEndUnproven = "story-end-unproven" Warning,
     /// From this entry on the state is not known, so rules and lot links are not checked.
     ReplayStopped = "replay-stopped" Undetermined,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::checkpoints::{Checkpoints, Whose};
 use super::explain::{self, Step};
-use super::history::Story;
+use super::history::Grounds;
 use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, prepare};
 use super::replay::{Identity, Replay};
 use super::report::{FindingKind, Findings, Report};
@@ -122,8 +122,8 @@ impl Verifier {
         self.replay.listen(Listener::new(hear));
     }
 
-    /// Keeps what entries rest on and what they did to metal, for [`Verifier::story`]. To be asked
-    /// before the first entry.
+    /// Keeps what entries rest on and what they did to metal, for [`Verifier::grounds`]. To be
+    /// asked before the first entry.
     pub fn keep_history(&mut self) {
         self.replay.keep_history();
     }
@@ -133,9 +133,9 @@ impl Verifier {
         self.replay.explain(index);
     }
 
-    /// What stands behind a lot; in words, why that cannot be said.
-    pub fn story(&self, lot: LotId) -> Result<Story, String> {
-        self.replay.story(lot)
+    /// The grounds of a lot; in words, why that cannot be said.
+    pub fn grounds(&self, lot: LotId) -> Result<Grounds, String> {
+        self.replay.grounds(lot)
     }
 
     /// The last checkpoint that holds and ends with an entry in which the ledger states its lots.

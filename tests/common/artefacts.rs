@@ -2,22 +2,27 @@
 //! of a fork, a policy with a cosigned checkpoint. All of it is honest; tests and fuzz targets bend
 //! it.
 
+#[path = "tree.rs"]
+mod tree;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use bytes::Bytes;
+pub use tree::tree;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32, LotId};
 use urbanmine::ledger::Evidence;
-use urbanmine::ledger::hash::{leaf_hash, node_hash};
+use urbanmine::ledger::envelope::{STATEMENT_PAYLOAD_TYPE, pae};
+use urbanmine::ledger::hash::leaf_hash;
 use urbanmine::ledger::lot_map::{
     EMPTY_MAP, LotKey, LotState, MapTile, TilePath, TileSource, prove_lot, update_map,
 };
 use urbanmine::ledger::tree::{consistency_proof, inclusion_proof};
 use urbanmine::ledger::{
-    Bundle, BundledEntry, Cosigner, Entry, LotFile, LotStateProof, NodeSource, ProvenEntry,
-    Receipt, SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
+    Bundle, BundledEntry, Cosigner, Entry, LotFile, LotStateProof, ProvenEntry, Receipt,
+    SignatureType, SignedCheckpoint, VerifierKey, with_cosignatures,
 };
 use urbanmine::verify::Verifier;
+use urbanmine::wire::encode_possession;
 use urbanmine::wire::statement::StatementBody;
 
 use super::forge::{Forge, Forged, LEDGER, origin, pins, public, secret};
@@ -27,28 +32,6 @@ use super::forge_world::{COLLECTOR, PARTIES, draw, split, tables_text};
 pub const WITNESSES: [u8; 2] = [210, 211];
 /// When the witnesses cosigned, in seconds since 1970.
 pub const COSIGNED_S: u64 = 1_718_000_100;
-
-/// The nodes of a whole tree, by level.
-pub struct Tree(Vec<Vec<Hash32>>);
-
-impl NodeSource for Tree {
-    type Fault = ();
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash32, ()> {
-        let nodes = self.0.get(usize::from(level)).ok_or(())?;
-        nodes.get(usize::try_from(index).unwrap()).copied().ok_or(())
-    }
-}
-
-/// The tree over entries.
-pub fn tree(entries: &[Bytes]) -> Tree {
-    let mut levels: Vec<Vec<Hash32>> = vec![entries.iter().map(|it| leaf_hash(it)).collect()];
-    while levels.last().unwrap().len() > 1 {
-        let below = levels.last().unwrap();
-        levels.push(below.chunks_exact(2).map(|it| node_hash(&it[0], &it[1])).collect());
-    }
-    Tree(levels)
-}
 
 /// A short ledger in which one lot is divided and the lots are stated; the lot that was divided,
 /// and the index of the statement. It ends with a lot of so many grams: two of them are a fork.
@@ -72,6 +55,22 @@ pub fn state_lots(forge: &mut Forge) -> u64 {
     let size = EntryCount(forge.next());
     let (root, _) = map_of(&forge.forged, size);
     forge.state(StatementBody::LotStateRoot { size, root }, &[LEDGER])
+}
+
+/// The statement that names a next ledger key, which shows that somebody holds it.
+pub fn rotation(next: u8) -> StatementBody {
+    let message = pae(STATEMENT_PAYLOAD_TYPE, &encode_possession(&origin(), &public(next)));
+    let possession = secret(next).sign(&message);
+    StatementBody::LedgerKeyRotation { next_key: public(next), possession }
+}
+
+/// Signs checkpoints of more than `at + 1` entries with the next key.
+pub fn sign_after(forged: &mut Forged, at: u64, next: u8) {
+    for text in &mut forged.checkpoints {
+        let (said, _) = SignedCheckpoint::parse(text).unwrap();
+        let seed = if said.size.0 <= at + 1 { LEDGER } else { next };
+        *text = said.sign(&secret(seed)).as_bytes().to_vec();
+    }
 }
 
 struct Stated(BTreeMap<TilePath, MapTile>);
@@ -123,7 +122,7 @@ pub fn receipt(forged: &Forged, index: u64) -> Receipt {
     }
 }
 
-/// A lot with all that its story rests on.
+/// A lot with its grounds.
 pub fn bundle(forged: &Forged, lot: LotId) -> Bundle {
     let mut verifier = Verifier::new(pins());
     verifier.keep_history();
@@ -136,7 +135,7 @@ pub fn bundle(forged: &Forged, lot: LotId) -> Bundle {
         entry: forged.entries[usize::try_from(index.0).unwrap()].clone(),
         proof: inclusion_proof(*index, size, &nodes).unwrap(),
     };
-    let entries = verifier.story(lot).unwrap().entries.iter().map(entry).collect();
+    let entries = verifier.grounds(lot).unwrap().entries.iter().map(entry).collect();
     let checkpoint = checkpoint_of(forged, size.0);
     Bundle { lot, entries, rotations: Vec::new(), lot_states: Vec::new(), checkpoint }
 }

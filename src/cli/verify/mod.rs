@@ -7,6 +7,7 @@
 //!
 //! *See:* `docs/AUDIT.md`.
 
+mod bundle;
 pub(super) mod crew;
 mod database;
 pub(super) mod evidence;
@@ -15,14 +16,12 @@ pub(super) mod print;
 mod receipt;
 pub(super) mod remembered;
 pub(super) mod source;
-mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::json;
 
 use super::client::AccessArgs;
 use super::export_source::{Export, ExportFault, open_export};
@@ -69,7 +68,7 @@ pub struct VerifyArgs {
     /// Evidence of a fork (see --fork-evidence and monitor); exit code 1 says that it proves one.
     #[arg(long, value_name = "FILE", group = "what")]
     evidence: Option<PathBuf>,
-    /// A bundle: one lot's story (see bundle).
+    /// A bundle: one lot and its grounds (see bundle).
     #[arg(long, value_name = "FILE", group = "what")]
     bundle: Option<PathBuf>,
     /// A lot's state, or its entries: how many events it has (see lot --prove).
@@ -141,12 +140,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         && args.json
         && !fault.is::<UsageFault>()
     {
-        let finding =
-            json!({ "index": null, "kind": "unreadable", "detail": format!("{fault:#}") });
-        print_json(&json!({
-            "verdict": Verdict::Undetermined.name(), "entries": 0, "first_bad": null,
-            "findings": [finding], "checkpoint": null,
-        }))?;
+        print_json(&print::unreadable_json(fault))?;
     }
     done
 }
@@ -168,7 +162,7 @@ fn check_what_was_given(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         return lot_state::check(file, asked, &args.rotation, &pins, args.json);
     }
     if let Some(file) = &args.bundle {
-        return story::check(file, asked, &pins, policy.as_ref(), args.json);
+        return bundle::check(file, asked, &pins, policy.as_ref(), args.json);
     }
     let memory = match &args.state {
         Some(file) => remembered::read(file)?,

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::output::thousands;
 use super::Judged;
 use crate::ledger::checkpoint::Checkpoint;
-use crate::verify::{Finding, Step};
+use crate::verify::{Finding, Step, Verdict};
 
 pub(super) fn finding_json(finding: &Finding) -> Json {
     json!({ "index": finding.index.map(|it| it.0), "kind": finding.kind.name(),
@@ -41,6 +41,15 @@ pub(in crate::cli) fn report_json(judged: &Judged) -> Json {
         "checks": checks,
         "steps": steps_json(&report.steps),
         "checkpoint": report.checkpoint.as_ref().map(checkpoint_json),
+    })
+}
+
+/// What is to be said when the source failed before anything could be.
+pub(in crate::cli) fn unreadable_json(fault: &anyhow::Error) -> Json {
+    let finding = json!({ "index": null, "kind": "unreadable", "detail": format!("{fault:#}") });
+    json!({
+        "verdict": Verdict::Undetermined.name(), "entries": 0, "first_bad": null,
+        "findings": [finding], "checkpoint": null,
     })
 }
 

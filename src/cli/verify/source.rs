@@ -148,7 +148,7 @@ impl Server {
 
     /// The checkpoint in the receipt of an entry: where the entry names a next ledger key, the old
     /// key's last one.
-    fn checkpoint_over(&mut self, index: EntryIndex) -> Result<Option<Vec<u8>>> {
+    pub(in crate::cli) fn checkpoint_over(&mut self, index: EntryIndex) -> Result<Option<Vec<u8>>> {
         let subject = Some(v1::get_receipt_request::Subject::EntryIndex(index.0));
         let request = v1::GetReceiptRequest { subject };
         let reply = self.runtime.block_on(self.client.ledger.get_receipt(request));

@@ -1,4 +1,4 @@
-//! `verify --bundle`: one lot's story, judged offline.
+//! `verify --bundle`: one lot and its grounds, judged offline.
 
 use std::path::Path;
 use std::process::ExitCode;
