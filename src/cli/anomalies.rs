@@ -8,10 +8,11 @@ use serde_json::{Value as Json, json};
 use super::client::{Client, Refused};
 use super::insight::{FromArgs, refused};
 use super::names::{id_bytes, id_text};
-use super::output::{hex, print_json, table, time};
+use super::output::{hex, print_json, time};
 use super::runtime;
 use crate::api::anomalies::page;
 use crate::insight::Rule;
+use crate::insight::reports::{fraction_text, grams_text};
 use crate::limits::MAX_PAGE_SIZE;
 use crate::wire::v1;
 
@@ -181,29 +182,53 @@ fn anomaly_json(it: &v1::Anomaly) -> Json {
     })
 }
 
-/// As a table.
+/// Entries that a line names.
+const SHOWN_ENTRIES: usize = 8;
+
+/// Two lines for each.
 pub(super) fn print(found: &[v1::Anomaly]) {
-    let mut rows = table(&["flag", "severity", "what", "when", "about", "numbers", "entries"]);
     for it in found {
         let about = [&it.lot_id, &it.campaign_id, &it.site_id, &it.party_id];
         let about = about.iter().find(|id| !id.is_empty()).map(|id| id_text(id));
-        let numbers: Vec<String> = it
-            .numbers
-            .iter()
-            .map(|number| format!("{} {} {}", number.name, number.value, unit(number)))
-            .collect();
-        let entries: Vec<String> = it.entry_indexes.iter().map(u64::to_string).collect();
-        let seen = if it.acknowledgements.is_empty() { "" } else { " (seen)" };
-        rows.add_row([
-            format!("{}{seen}", it.anomaly_id),
+        let seen = if it.acknowledgements.is_empty() { "" } else { "  (acknowledged)" };
+        println!(
+            "{:12} {:7} {:24} {}  {}{seen}",
+            it.anomaly_id,
             severity(it).to_ascii_lowercase(),
-            it.variant.clone(),
+            it.variant,
             time(it.occurred_at_ms),
             about.unwrap_or_default(),
-            numbers.join("\n"),
-            entries.join(" "),
-        ]);
+        );
+        let numbers: Vec<String> = it.numbers.iter().map(number_text).collect();
+        let entries: Vec<String> =
+            it.entry_indexes.iter().take(SHOWN_ENTRIES).map(u64::to_string).collect();
+        let more = match it.entry_indexes.len().saturating_sub(SHOWN_ENTRIES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        println!("             {}; entries {}{more}", numbers.join(", "), entries.join(" "));
     }
-    println!("{rows}");
-    eprintln!("{} flags", found.len());
+    eprintln!("{} anomalies", found.len());
+}
+
+/// A number with its unit, for people.
+fn number_text(number: &v1::AnomalyNumber) -> String {
+    let value = &number.value;
+    let told = match (number.unit(), value.parse::<i128>()) {
+        (v1::NumberUnit::Grams, Ok(grams)) => grams_text(grams),
+        (v1::NumberUnit::FractionE8, Ok(fraction)) => fraction_text(fraction),
+        (v1::NumberUnit::Fen, Ok(fen)) => format!("CNY {}.{:02}", fen / 100, fen % 100),
+        (v1::NumberUnit::Metres, _) => format!("{value} m"),
+        (v1::NumberUnit::Ms, Ok(span)) => span_text(span),
+        (v1::NumberUnit::TimeMs, Ok(at)) => time(u64::try_from(at).unwrap_or_default()),
+        _ => value.clone(),
+    };
+    format!("{} {told}", number.name)
+}
+
+/// Days above two of them, else hours and minutes.
+fn span_text(ms: i128) -> String {
+    const MINUTE: i128 = 60_000;
+    let (hours, minutes) = (ms / (60 * MINUTE), ms / MINUTE % 60);
+    if hours >= 48 { format!("{} d", hours / 24) } else { format!("{hours} h {minutes} min") }
 }
