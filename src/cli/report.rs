@@ -26,6 +26,7 @@ use crate::wire::v1;
 /// Every number can be asked for the entries behind it: --json shows its figure, which is what to
 /// give to --entries.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct ReportArgs {
     /// Which report, e.g. coverage, monthly-flow, balance, label-statement; or nothing, with
     /// --entries.
@@ -137,26 +138,23 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         return entries(args, figure);
     }
     let request = args.request()?;
-    let (table, code) = match args.from.fold()? {
-        Some(folded) => {
-            let code = folded.tell();
-            let (book, tables) = (&folded.book, &folded.tables);
-            let desk = Asking { book, tables, now: SystemClock.now(), viewer: Viewer::Overseer };
-            match desk.make(&request).map_err(refused)? {
-                Made::Table(table) => (*table, code),
-                Made::Label(_) | Made::Passport(_) => {
-                    bail!("a report of one lot walks its origins: ask a server, or make a bundle")
-                }
+    let (table, code) = if let Some(folded) = args.from.fold()? {
+        let code = folded.tell();
+        let (book, tables) = (&folded.book, &folded.tables);
+        let desk = Asking { book, tables, now: SystemClock.now(), viewer: Viewer::Overseer };
+        match desk.make(&request).map_err(refused)? {
+            Made::Table(table) => (*table, code),
+            Made::Label(_) | Made::Passport(_) => {
+                bail!("a report of one lot walks its origins: ask a server, or make a bundle")
             }
         }
-        None => {
-            let runtime = runtime()?;
-            let mut client = runtime.block_on(args.from.client())?;
-            let reply = runtime.block_on(client.reports.get_report(request));
-            let reply = reply.map_err(|it| Refused::of(&it))?.into_inner();
-            let table = reply.table.and_then(|table| read(&table));
-            (table.context("the server sent no report that is understood")?, ExitCode::SUCCESS)
-        }
+    } else {
+        let runtime = runtime()?;
+        let mut client = runtime.block_on(args.from.client())?;
+        let reply = runtime.block_on(client.reports.get_report(request));
+        let reply = reply.map_err(|it| Refused::of(&it))?.into_inner();
+        let table = reply.table.and_then(|table| read(&table));
+        (table.context("the server sent no report that is understood")?, ExitCode::SUCCESS)
     };
     let language = if args.zh { Language::Zh } else { Language::En };
     if args.json {
@@ -185,7 +183,8 @@ impl ReportArgs {
             By::Material => v1::ReportBreakdown::Material,
             By::Measure => v1::ReportBreakdown::Measure,
         };
-        let moves = if self.ownership { v1::FlowMoves::Ownership } else { Default::default() };
+        let moves =
+            if self.ownership { v1::FlowMoves::Ownership } else { v1::FlowMoves::default() };
         Ok(v1::GetReportRequest {
             kind: self.kind.map(kind).unwrap_or_default().into(),
             as_of_entry_index: self.as_of_entry,
@@ -210,15 +209,14 @@ impl ReportArgs {
 
     fn as_of_ms(&self) -> anyhow::Result<u64> {
         let Some(text) = &self.as_of else { return Ok(0) };
-        let at = match text.parse::<jiff::Timestamp>() {
-            Ok(at) => at,
-            Err(_) => {
-                let day: jiff::civil::Date = text.parse().with_context(|| {
-                    format!("{text} is neither a time with its offset nor a day as 2026-09-30")
-                })?;
-                let beijing = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
-                beijing.to_timestamp(day.tomorrow()?.at(0, 0, 0, 0))?
-            }
+        let at = if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            at
+        } else {
+            let day: jiff::civil::Date = text.parse().with_context(|| {
+                format!("{text} is neither a time with its offset nor a day as 2026-09-30")
+            })?;
+            let beijing = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+            beijing.to_timestamp(day.tomorrow()?.at(0, 0, 0, 0))?
         };
         u64::try_from(at.as_millisecond()).with_context(|| format!("{text} is before 1970"))
     }

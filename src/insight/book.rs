@@ -248,7 +248,7 @@ impl Book {
             grams = self.totals.iter().map(|grams| i128::from(*grams)).collect();
         } else {
             self.each_row(size, until, |_, row| {
-                grams[row.account.0 as usize] += i128::from(row.grams)
+                grams[row.account.0 as usize] += i128::from(row.grams);
             });
         }
         let found =

@@ -285,10 +285,10 @@ impl Clerk<'_> {
         self.post(&place, Column::Uptake, &Amounts::from([(Measure::Mass, uptake)]));
         let Some(stock) = &self.seen.fact.stock else { return };
         let stays = stock_amounts(stock.mass, &stock.contents);
-        let mut lost = less(&self.book.in_process(campaign), &stays);
-        lost.retain(|measure, _| stock.mass.is_zero() || stays.contains_key(measure));
-        lost.insert(Measure::Mass, loss);
-        self.post(&place, Column::ProcessLoss, &lost);
+        let mut gone = less(&self.book.in_process(campaign), &stays);
+        gone.retain(|measure, _| stock.mass.is_zero() || stays.contains_key(measure));
+        gone.insert(Measure::Mass, loss);
+        self.post(&place, Column::ProcessLoss, &gone);
     }
 
     /// A transfer was taken over: what arrived left the sender, and what did not arrive was lost

@@ -20,7 +20,7 @@ impl Registry {
     pub(super) fn absorb(&mut self, at: EntryIndex, event: &Event) {
         match &event.body {
             Body::Genesis(genesis) => {
-                self.enter(at, PartyState::new(genesis.coordinator.clone(), at))
+                self.enter(at, PartyState::new(genesis.coordinator.clone(), at));
             }
             Body::RegisterParty(party) => self.enter(at, PartyState::new(party.clone(), at)),
             Body::AmendParty(party) => self.change(at, party.id, |it| it.party = party.clone()),

@@ -237,7 +237,6 @@ fn place(query: &MatrixQuery, end: &End) -> Option<Place> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use crate::domain::tables;

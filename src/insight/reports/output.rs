@@ -165,7 +165,6 @@ fn sums(book: &Book, as_of: AsOf, filter: &Filter, tables: &Tables) -> (i128, Op
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use crate::domain::tables;

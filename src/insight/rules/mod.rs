@@ -21,6 +21,7 @@ mod a09_age;
 mod a10_road;
 mod a11_assay;
 mod a12_late;
+mod a13_period;
 mod a14_corrections;
 mod a15_round;
 mod a15_twice;
@@ -29,7 +30,6 @@ mod a17_cover;
 mod calendar;
 mod found;
 mod handover;
-mod period;
 mod yields;
 
 use super::anomaly::Anomaly;
@@ -56,7 +56,6 @@ pub(super) struct Rules {
     a15_twice: a15_twice::Notes,
     a16_sales: a16_sales::Notes,
     a17_cover: a17_cover::Notes,
-    period: period::Notes,
 }
 
 impl Rules {
@@ -75,12 +74,12 @@ impl Rules {
         self.a10_road.look(seen, book, &mut found);
         self.a11_assay.look(seen, book, &mut found);
         self.a12_late.look(seen, book, &mut found);
+        a13_period::look(seen, book, &mut found);
         self.a14_corrections.look(seen, book, &mut found);
         self.a15_round.look(seen, book, &mut found);
         self.a15_twice.look(seen, book, &mut found);
         self.a16_sales.look(seen, book, &mut found);
         self.a17_cover.look(seen, book, &mut found);
-        self.period.look(seen, book, &mut found);
         found.into_anomalies()
     }
 }
