@@ -212,7 +212,7 @@ fn everything() -> MemoryState {
         state.movements.insert(EntryIndex(n.into()), movement(n, n.into()));
     }
     state.lives.insert((lot_id(1), 1), event_id(7));
-    state.transfers.insert(event_id(5), transfer(5));
+    state.transfers.insert(event_id(5), transfer(5).into());
     state.waivers.insert(("CODE".to_owned(), "1".to_owned()), waiver());
     state.table_chunks.insert((Hash32([1; 32]), 0), vec![9; 40_000]);
     state
@@ -241,7 +241,7 @@ fn assert_view_equals(store: &Store, state: &MemoryState) {
         assert_eq!(store.lot(*id).unwrap().as_ref(), Some(lot.as_ref()));
     }
     for (id, transfer) in &state.transfers {
-        assert_eq!(store.transfer(*id).unwrap().as_ref(), Some(transfer));
+        assert_eq!(store.transfer(*id).unwrap().as_ref(), Some(transfer.as_ref()));
     }
     for (id, event) in &state.events {
         assert_eq!(store.event(*id).unwrap().as_ref(), Some(event.as_ref()));

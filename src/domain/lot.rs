@@ -294,7 +294,7 @@ pub enum Delta {
     /// Grams were taken from a lot.
     Drawn(LotId, Grams),
     /// A lot's contents were replaced; these were the contents, and the assay, before.
-    Assayed(LotId, Contents, Option<EventId>),
+    Assayed(LotId, Box<Contents>, Option<EventId>),
     /// Grams were reserved for the transfer of this event.
     Offered(EventId),
     /// A transfer was taken over as part: the new lot is also `Born`, the grams also `Drawn`.
@@ -306,7 +306,7 @@ pub enum Delta {
     /// A hold was placed.
     Held(LotId, EventId),
     /// A hold was ended.
-    Released(LotId, Hold),
+    Released(LotId, Box<Hold>),
     /// A campaign was opened.
     CampaignOpened(CampaignId),
     /// Lots were charged to it, as inputs and as additions: each is also `Drawn`.

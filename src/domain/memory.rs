@@ -34,11 +34,11 @@ pub struct MemoryState {
     pub attestations: BTreeMap<EntryIndex, Attestation>,
     /// The latest word of each party on an anomaly.
     pub acknowledgements: BTreeMap<(String, PartyId), Acknowledgement>,
-    /// Lots, in boxes, as events are: a map that grows at its right edge is little more than half
-    /// full, and these two are what a replayed ledger consists of.
+    /// Lots, in boxes, as transfers and events are: a map that grows at its right edge is little
+    /// more than half full, and these are what a replayed ledger consists of.
     pub lots: BTreeMap<LotId, Box<Lot>>,
     /// Transfers by the event of their offer.
-    pub transfers: BTreeMap<EventId, Transfer>,
+    pub transfers: BTreeMap<EventId, Box<Transfer>>,
     /// Campaigns.
     pub campaigns: BTreeMap<CampaignId, Campaign>,
     /// The last campaign of a process at a site.
@@ -73,7 +73,7 @@ impl MemoryState {
             .extend(acknowledged.map(|it| ((it.anomaly.clone(), it.by), it.clone())));
         self.lots.extend(effects.lots.iter().map(|it| (it.id, Box::new(it.clone()))));
         self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
-        self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, it.clone())));
+        self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, Box::new(it.clone()))));
         self.campaigns.extend(effects.campaigns.iter().map(|it| (it.id, it.clone())));
         let lines = effects.lines.iter();
         self.lines.extend(lines.map(|(site, process, line)| ((*site, process.clone()), *line)));
@@ -141,7 +141,7 @@ impl View for MemoryState {
     }
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, Infallible> {
-        Ok(self.transfers.get(&offer).cloned())
+        Ok(self.transfers.get(&offer).map(|it| Transfer::clone(it)))
     }
 
     fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, Infallible> {

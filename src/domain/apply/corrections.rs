@@ -7,7 +7,7 @@
 use super::super::effects::View;
 use super::super::event::DeclareError;
 use super::super::ids::{EntryIndex, EventId, LotId};
-use super::super::lot::{Count, Delta, EventRecord, Lot, Standing, TransferStatus};
+use super::super::lot::{Contents, Count, Delta, EventRecord, Lot, Standing, TransferStatus};
 use super::super::rejection::Rejection;
 use super::super::units::Grams;
 use super::super::vocabulary::EventKind;
@@ -157,7 +157,7 @@ fn undo<V: View>(
             if lot.assayed_by != Some(record.id) || is_counted_since(&lot, record) {
                 return Ok(Err(*id));
             }
-            lot.contents = before.clone();
+            lot.contents = Contents::clone(before);
             lot.assayed_by = *assayed_by;
             work.put(lot);
             Ok(Ok(()))
@@ -194,7 +194,7 @@ fn undo<V: View>(
             if is_gone || lot.holds.len() >= MAX_HOLDS || is_used_since(work, record, &lot)? {
                 return Ok(Err(*id));
             }
-            lot.holds.push(*hold);
+            lot.holds.push(**hold);
             work.put(lot);
             Ok(Ok(()))
         }

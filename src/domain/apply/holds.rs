@@ -51,7 +51,7 @@ pub(super) fn release<V: View>(work: &mut Work<'_, V>, release: &ReleaseLot) -> 
     if found.reason.is_none() {
         return Err(Rejection::HoldIsDiscrepancy { hold }.into());
     }
-    work.delta(Delta::Released(lot.id, found));
+    work.delta(Delta::Released(lot.id, found.into()));
     lot.holds.remove(position);
     work.put_used(lot);
     Ok(())

@@ -129,7 +129,7 @@ pub(super) fn assay<V: View>(work: &mut Work<'_, V>, assay: &AssayLot) -> Verdic
     movement.assay = Some(Birth { lot: lot.id, mass, contents: Some(found.clone()) });
     work.effects.movement = Some(movement);
     let before = std::mem::replace(&mut lot.contents, found);
-    work.delta(Delta::Assayed(lot.id, before, lot.assayed_by));
+    work.delta(Delta::Assayed(lot.id, before.into(), lot.assayed_by));
     lot.assayed_by = Some(work.event.id);
     work.put(lot);
     Ok(())
