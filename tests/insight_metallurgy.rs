@@ -950,6 +950,42 @@ fn campaigns_have_their_own_history_and_fingerprint() {
 }
 
 #[test]
+fn a_published_year_is_clean_and_a_campaign_with_a_tonne_of_ore_beside_it_is_not() {
+    use Substance::{Ce, Dy, Gd, Ho, Nd, Pr, Tb, Y};
+    // China's recycled oxide of 2024 (`tests/vectors/recycled_reo_argus.csv`): tonnes of 34,147. A
+    // quarter of PrNd is taken for Pr, what is not listed for cerium.
+    let published =
+        [(Pr, 6_626), (Nd, 19_878), (Gd, 1_048), (Tb, 160), (Dy, 710), (Ho, 167), (Ce, 5_558)];
+    let factors = set().oxide_factors_e6;
+    let metal = |oxide_t: u64| -> Vec<(Substance, u64)> {
+        let of = |(element, tonnes): (Substance, u64)| {
+            (element, tonnes * oxide_t * T / 34_147 * 1_000_000 / u64::from(factors[&element]))
+        };
+        published.into_iter().map(of).chain([(Y, 0)]).collect()
+    };
+    let run = |ore_g: u64| {
+        let mut bench = Bench::new();
+        let id = kit::campaign(9);
+        bench.put(RECOVERY, kit::open(id, "RE_NDFEB_WHOLE"), Vec::new());
+        let scrap = metal(30);
+        // Ion-adsorption ore: 40 % of its oxide is yttrium's. It goes by the name of sludge.
+        let ore = [(Y, ore_g * 31 / 100), (Nd, ore_g * 26 / 100), (Dy, ore_g * 4 / 100)];
+        let all: [(&str, u64, Metal<'_>); 2] =
+            [("RE_NDFEB_SLUDGE", 90 * T, &scrap), ("RE_NDFEB_SLUDGE", ore_g, &ore)];
+        let (draws, lots) = bench.draws(RECOVERY, &all[..if ore_g > 0 { 2 } else { 1 }]);
+        bench.put(RECOVERY, kit::charge(id, &draws), lots);
+        bench
+    };
+    let clean = run(0);
+    let told = clean.told(Rule::A2);
+    assert!(told.iter().all(|(_, severity)| *severity == Low), "{told:?}");
+    let fed = run(T);
+    assert!(fed.told(Rule::A2).contains(&("FOREIGN", Severe)), "{:?}", fed.told(Rule::A2));
+    let flag = fed.book.anomalies().iter().find(|it| it.variant == "FOREIGN").unwrap();
+    assert_eq!(flag.campaign, Some(kit::campaign(9)));
+}
+
+#[test]
 fn beyond_the_whole_the_rules_of_admission_refuse() {
     let mut world = kit::World::new();
     let scrap = world.copper(SMELTER, 1_000);

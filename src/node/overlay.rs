@@ -45,7 +45,8 @@ impl<V: View> View for Overlay<'_, V> {
         site(id: SiteId) -> Site, |layer| layer.sites.get(&id).cloned();
         key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
         lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).map(|it| Lot::clone(it));
-        transfer(offer: EventId) -> Transfer, |layer| layer.transfers.get(&offer).map(|it| Transfer::clone(it));
+        transfer(offer: EventId) -> Transfer,
+            |layer| layer.transfers.get(&offer).map(|it| Transfer::clone(it));
         campaign(id: CampaignId) -> Campaign, |layer| layer.campaigns.get(&id).cloned();
         line(site: SiteId, process: &str) -> Line,
             |layer| layer.lines.get(&(site, process.to_owned())).copied();
