@@ -151,7 +151,7 @@ async fn analyse(node: Node, mut stopping: tokio::sync::watch::Receiver<bool>) {
         let analyst = node.analyst();
         let caught_up = tokio::task::spawn_blocking(move || analyst.catch_up()).await;
         if let Ok(Err(fault)) = caught_up {
-            tracing::error!(%fault, "the book of balances and flags cannot be kept");
+            tracing::error!(%fault, "the book of balances and anomalies cannot be kept");
         }
         let pause = std::time::Duration::from_millis(ANALYST_PAUSE_MS);
         tokio::select! {
