@@ -92,12 +92,22 @@ fn unit(unit: ColumnUnit) -> &'static str {
 }
 
 /// A report for people: title, rows with names in place of ids and tonnes in place of grams, notes.
+/// A column of masses in which nothing but zero stands is left out, and named below.
 pub fn human(table: &Table, language: Language) -> String {
-    let heads: Vec<&str> =
-        table.columns.iter().map(|head| head.title.in_language(language)).collect();
+    let is_idle = |place: usize| {
+        let mut cells = table.rows.iter().filter_map(|row| row.get(place));
+        table.columns[place].unit == ColumnUnit::Grams
+            && !table.rows.is_empty()
+            && cells.all(|cell| matches!(cell.value, Value::Grams(0)))
+    };
+    let (idle, told): (Vec<usize>, Vec<usize>) =
+        (0..table.columns.len()).partition(|it| is_idle(*it));
+    let title = |place: &usize| table.columns[*place].title.in_language(language);
+    let heads: Vec<&str> = told.iter().map(title).collect();
     let mut shown = output::table(&heads);
     for row in &table.rows {
-        shown.add_row(row.iter().map(|cell| cell_text(table, cell, language)));
+        let cells = told.iter().filter_map(|place| row.get(*place));
+        shown.add_row(cells.map(|cell| cell_text(table, cell, language)));
     }
     let (size, time) = (table.as_of.size, time_text(table.as_of.time));
     let mut lines = vec![
@@ -108,6 +118,13 @@ pub fn human(table: &Table, language: Language) -> String {
         },
         shown.to_string(),
     ];
+    if !idle.is_empty() {
+        let names = idle.iter().map(title).collect::<Vec<_>>().join(", ");
+        lines.push(match language {
+            Language::Zh => format!("全为零，未列出：{names}"),
+            Language::En => format!("zero in every row, and left out here: {names}"),
+        });
+    }
     if table.left_out > 0 {
         lines.push(match language {
             Language::Zh => format!("另有 {} 行未列出", table.left_out),

@@ -112,7 +112,9 @@ fn sums(book: &Book, as_of: AsOf, query: &FlowQuery) -> BTreeMap<Key, Sums> {
             *sums.columns.entry(account.column).or_default() += grams;
         } else {
             sums.before.0 += grams * i128::from(account.column.in_lots());
-            sums.before.1 += grams * i128::from(account.column.in_process());
+            if query.by == FlowBy::Measure {
+                sums.before.1 += grams * i128::from(account.column.in_process());
+            }
         }
     }
     rows.retain(|_, sums| sums.before != (0, 0) || sums.columns.values().any(|it| *it != 0));
