@@ -636,7 +636,7 @@ def malformed_tables(bench: Bench, whole: bytes) -> Iterator[Made]:
         ("other-header", with_parameters(parameters.replace(b"name,value", b"value,name", 1))),
         ("no-skew", with_parameters(parameters.replace(skew + b"\n", b""))),
         ("skew-twice", with_parameters(parameters.replace(skew, skew + b"\n" + skew))),
-        ("skew-in-words", with_parameters(parameters.replace(b"," + value, b",five", 1))),
+        ("skew-in-words", with_parameters(parameters.replace(skew, skew.replace(value, b"five", 1)))),
     ):
         steps = [[bench.event(PUBLISH_TABLES, content)] for content in chunks_of(made)]
         yield Made(f"tables-{name}", bench.append(*steps), TAMPERED)

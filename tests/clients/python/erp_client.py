@@ -69,11 +69,16 @@ def uuid_v7() -> bytes:
     return bytes(raw)
 
 
+def is_valid(record) -> bool:
+    """Whether a dated record holds now: the end is outside, and 0 is none."""
+    now_ms = time.time_ns() // 1_000_000
+    has_ended = record.valid_to_ms != 0 and record.valid_to_ms <= now_ms
+    return record.valid_from_ms <= now_ms and not has_ended
+
+
 def in_force(key) -> bool:
     """Whether a registered key may sign now."""
-    now_ms = time.time_ns() // 1_000_000
-    has_ended = key.valid_to_ms != 0 and key.valid_to_ms <= now_ms
-    return key.valid_from_ms <= now_ms and not has_ended and not key.HasField("revocation")
+    return is_valid(key) and not key.HasField("revocation")
 
 
 # --- The client -------------------------------------------------------------------------------
@@ -96,8 +101,8 @@ class Client:
         self.registry = generated.registry_grpc.RegistryServiceStub(channel)
 
     def find_party(self, keys: list[Ed25519PrivateKey]):
-        """The first key in force of a collector with a site: (key, party id, site id)."""
-        words = self.generated.registry
+        """The first key in force of a licensed collector with a site: (key, party id, site id)."""
+        words, event = self.generated.registry, self.generated.event
         by_id = {record.key_id(record.public_bytes(key)): key for key in keys}
         token = ""
         while True:
@@ -106,7 +111,10 @@ class Client:
             )
             for party in page.parties:
                 roles = [role.role for role in party.party.roles]
-                if self.generated.event.PARTY_ROLE_COLLECTOR not in roles:
+                kinds = [licence.kind for licence in party.licences if is_valid(licence)]
+                if event.PARTY_ROLE_COLLECTOR not in roles:
+                    continue
+                if event.LICENCE_KIND_RENEWABLE_RESOURCE_RECYCLING not in kinds:
                     continue
                 party_id = party.party.party_id
                 known = self.registry.ListKeys(
