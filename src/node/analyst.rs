@@ -5,6 +5,7 @@
 //! brings it up to the last checkpoint first, so an answer is never older than its question.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::reader::{ReadFault, Reader};
@@ -20,6 +21,8 @@ use crate::wire::decode_event;
 pub struct Analyst {
     reader: Reader,
     kept: RwLock<Kept>,
+    /// Set when the node closes: nothing more is taken over.
+    is_closing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -33,13 +36,23 @@ struct Kept {
 
 impl Analyst {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, kept: RwLock::default() }
+        Self { reader, kept: RwLock::default(), is_closing: AtomicBool::new(false) }
+    }
+
+    /// Ends what is being taken over, at the next step: a node that closes does not wait for a long
+    /// ledger to be folded.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
     }
 
     /// Asks the book, which is brought up to the last checkpoint before. What another call holds is
     /// waited for; nothing is held afterwards.
     pub fn ask<T>(&self, question: impl FnOnce(&Book) -> T) -> Result<T, ReadFault> {
-        self.catch_up()?;
+        let size = self.reader.size();
+        if self.catch_up()?.0 < size.0 {
+            // Half a book is no answer.
+            return Err(ReadFault::Entry("the node closes, and the book is not whole".to_owned()));
+        }
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         Ok(question(&kept.book))
     }
@@ -50,8 +63,8 @@ impl Analyst {
         let size = self.reader.size();
         loop {
             let reached = self.kept.read().unwrap_or_else(PoisonError::into_inner).next;
-            if reached.0 >= size.0 {
-                return Ok(size);
+            if reached.0 >= size.0 || self.is_closing.load(Ordering::Relaxed) {
+                return Ok(EntryCount(reached.0));
             }
             // A step that panicked left a book that ends at an entry, or in the middle of one: it
             // is made anew.

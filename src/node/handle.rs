@@ -212,6 +212,7 @@ impl Node {
     /// Takes no more requests, finishes those that wait, syncs, and stops the writer.
     pub async fn shutdown(&self) {
         self.inner.shared.is_closing.store(true, Ordering::SeqCst);
+        self.inner.analyst.close();
         drop(lock(&self.inner.mailbox).take());
         let thread = lock(&self.inner.writer).take();
         if let Some(thread) = thread {
