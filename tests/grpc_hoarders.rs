@@ -404,7 +404,7 @@ async fn floods_of_calls_that_nobody_has_are_told_so_and_stop_nobody() {
 async fn an_old_connection_is_asked_to_end_and_its_caller_comes_back() {
     let _turn = turn().await;
     let kit = Kit::start().await;
-    let bounds = Bounds { age_ms: 300, grace_ms: 200, idle_ms: 150, ..Bounds::default() };
+    let bounds = Bounds { age_ms: 300, grace_ms: 2_000, idle_ms: 150, ..Bounds::default() };
     let (door, _folder, [honest, _]) = asked_who(&kit, bounds).await;
     // Over several lives of its connection, no call is lost.
     let honest = Honest::begin(door.address, &honest).await;
