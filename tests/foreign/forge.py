@@ -621,7 +621,7 @@ def malformed_tables(bench: Bench, whole: bytes) -> Iterator[Made]:
     files = parse_table_set(whole)
     parameters = files[b"parameters.csv"]
     skew = next(line for line in parameters.split(b"\n") if line.startswith(b"CLOCK_SKEW_MS,"))
-    value = skew.split(b",")[1]
+    in_words = skew.replace(skew.split(b",")[1], b"five", 1)
 
     def with_parameters(data: bytes) -> bytes:
         return joined({**files, b"parameters.csv": data})
@@ -636,7 +636,7 @@ def malformed_tables(bench: Bench, whole: bytes) -> Iterator[Made]:
         ("other-header", with_parameters(parameters.replace(b"name,value", b"value,name", 1))),
         ("no-skew", with_parameters(parameters.replace(skew + b"\n", b""))),
         ("skew-twice", with_parameters(parameters.replace(skew, skew + b"\n" + skew))),
-        ("skew-in-words", with_parameters(parameters.replace(skew, skew.replace(value, b"five", 1)))),
+        ("skew-in-words", with_parameters(parameters.replace(skew, in_words))),
     ):
         steps = [[bench.event(PUBLISH_TABLES, content)] for content in chunks_of(made)]
         yield Made(f"tables-{name}", bench.append(*steps), TAMPERED)
