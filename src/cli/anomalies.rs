@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 
 use super::client::{Client, Refused};
 use super::insight::{FromArgs, refused};
-use super::names::{id_bytes, id_text};
+use super::names::{id_or_none, id_text};
 use super::output::{hex, print_json, time};
 use super::runtime;
 use crate::api::anomalies::page;
-use crate::insight::Rule;
 use crate::insight::reports::{fraction_text, grams_text};
+use crate::insight::{Book, Rule};
 use crate::limits::MAX_PAGE_SIZE;
 use crate::wire::v1;
 
@@ -55,10 +55,10 @@ pub(super) fn run(args: &AnomaliesArgs) -> anyhow::Result<ExitCode> {
         page_size: MAX_PAGE_SIZE,
         rule: args.rule.unwrap_or_default(),
         min_severity: args.severity.unwrap_or_default().into(),
-        party_id: id_of(args.party.as_deref())?,
-        site_id: id_of(args.site.as_deref())?,
-        lot_id: id_of(args.lot.as_deref())?,
-        campaign_id: id_of(args.campaign.as_deref())?,
+        party_id: id_or_none(args.party.as_deref())?,
+        site_id: id_or_none(args.site.as_deref())?,
+        lot_id: id_or_none(args.lot.as_deref())?,
+        campaign_id: id_or_none(args.campaign.as_deref())?,
         as_of_entry_index: args.as_of_entry,
         only_open: args.open,
         ..v1::ListAnomaliesRequest::default()
@@ -66,8 +66,7 @@ pub(super) fn run(args: &AnomaliesArgs) -> anyhow::Result<ExitCode> {
     let (found, code) = match args.from.fold()? {
         Some(folded) => {
             let code = folded.tell();
-            let ask = |request: &_| page(&folded.book, request).map_err(refused);
-            (all(request, ask)?, code)
+            (of_book(&folded.book, request)?, code)
         }
         None => (asked(args, request)?, ExitCode::SUCCESS),
     };
@@ -84,37 +83,32 @@ fn asked(
     args: &AnomaliesArgs,
     request: v1::ListAnomaliesRequest,
 ) -> anyhow::Result<Vec<v1::Anomaly>> {
-    let runtime = runtime()?;
-    let mut client = runtime.block_on(args.from.client())?;
-    all(request, |request| {
-        let reply = runtime.block_on(client.reports.list_anomalies(request.clone()));
-        Ok(reply.map_err(|it| Refused::of(&it))?.into_inner())
+    runtime()?.block_on(async {
+        let mut client = args.from.client().await?;
+        of_server(&mut client, request).await
     })
 }
 
-/// Every page; the token changes with each.
-fn all(
-    mut request: v1::ListAnomaliesRequest,
-    mut ask: impl FnMut(&v1::ListAnomaliesRequest) -> anyhow::Result<v1::ListAnomaliesResponse>,
-) -> anyhow::Result<Vec<v1::Anomaly>> {
+/// Every anomaly of a book, as a server would tell them.
+fn of_book(book: &Book, mut request: v1::ListAnomaliesRequest) -> anyhow::Result<Vec<v1::Anomaly>> {
     let mut found = Vec::new();
     loop {
-        let page = ask(&request)?;
+        let page = page(book, &request).map_err(refused)?;
         found.extend(page.anomalies);
-        // The same token again would never end.
-        if page.next_page_token.is_empty() || page.next_page_token == request.page_token {
+        // Each page ends later in the list, which ends.
+        if page.next_page_token.is_empty() {
             return Ok(found);
         }
         request.page_token = page.next_page_token;
     }
 }
 
-/// Every anomaly that a server knows of.
-pub(super) async fn of_server(client: &mut Client) -> anyhow::Result<Vec<v1::Anomaly>> {
-    let mut request = v1::ListAnomaliesRequest {
-        page_size: MAX_PAGE_SIZE,
-        ..v1::ListAnomaliesRequest::default()
-    };
+/// Every anomaly of a server that a request lets pass; the token changes with each page.
+pub(super) async fn of_server(
+    client: &mut Client,
+    mut request: v1::ListAnomaliesRequest,
+) -> anyhow::Result<Vec<v1::Anomaly>> {
+    request.page_size = MAX_PAGE_SIZE;
     let mut found = Vec::new();
     loop {
         let reply = client.reports.list_anomalies(request.clone()).await;
@@ -138,13 +132,6 @@ fn severity_of(text: &str) -> Result<v1::Severity, String> {
     v1::Severity::from_str_name(&format!("SEVERITY_{}", text.to_ascii_uppercase()))
         .filter(|severity| *severity != v1::Severity::Unspecified)
         .ok_or_else(|| format!("{text} is none of low, medium, high, severe"))
-}
-
-fn id_of(text: Option<&str>) -> anyhow::Result<bytes::Bytes> {
-    match text {
-        None => Ok(bytes::Bytes::new()),
-        Some(text) => Ok(bytes::Bytes::copy_from_slice(&id_bytes(text)?)),
-    }
 }
 
 /// The word for it.

@@ -122,7 +122,8 @@ async fn show(
             show_lot(&mut client, name, &names).await?;
         }
     }
-    let anomalies = super::anomalies::of_server(&mut client).await?;
+    let anomalies =
+        super::anomalies::of_server(&mut client, v1::ListAnomaliesRequest::default()).await?;
     if !args.json {
         show_anomalies(&anomalies);
     }

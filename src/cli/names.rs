@@ -15,6 +15,14 @@ pub fn id_bytes(text: &str) -> anyhow::Result<[u8; 16]> {
     }
 }
 
+/// The same for a message, where no id is no bytes.
+pub fn id_or_none(text: Option<&str>) -> anyhow::Result<bytes::Bytes> {
+    match text {
+        None => Ok(bytes::Bytes::new()),
+        Some(text) => Ok(bytes::Bytes::copy_from_slice(&id_bytes(text)?)),
+    }
+}
+
 /// Looks up `@name` in scripts that bring no keys of their own.
 pub fn lookup_samples(symbol: &SymbolContext<'_>) -> Result<Vec<u8>, String> {
     SampleIds::default().resolve(symbol)

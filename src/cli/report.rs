@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::client::Refused;
 use super::insight::{FromArgs, refused};
-use super::names::id_bytes;
+use super::names::id_or_none;
 use super::output::{print_json, table};
 use super::{report_render, runtime};
 use crate::api::report_requests::{Asking, Made, as_of};
@@ -189,11 +189,11 @@ impl ReportArgs {
             kind: self.kind.map(kind).unwrap_or_default().into(),
             as_of_entry_index: self.as_of_entry,
             as_of_ms: self.as_of_ms()?,
-            party_id: id_of(self.party.as_deref())?,
-            site_id: id_of(self.site.as_deref())?,
+            party_id: id_or_none(self.party.as_deref())?,
+            site_id: id_or_none(self.site.as_deref())?,
             process: self.process.clone().unwrap_or_default(),
-            campaign_id: id_of(self.campaign.as_deref())?,
-            lot_id: id_of(self.lot.as_deref())?,
+            campaign_id: id_or_none(self.campaign.as_deref())?,
+            lot_id: id_or_none(self.lot.as_deref())?,
             substance: self.substance.map_or(0, |it| i32::from(it.number())),
             from_month: self.month.clone().unwrap_or_default(),
             to_month: self.to.clone().unwrap_or_default(),
@@ -244,13 +244,6 @@ fn kind(kind: Kind) -> v1::ReportKind {
 fn substance_of(symbol: &str) -> Result<Substance, String> {
     Substance::from_name(&symbol.to_ascii_uppercase())
         .ok_or_else(|| format!("{symbol} is not a traced element, such as Cu, Al, Pb, Nd or Dy"))
-}
-
-fn id_of(text: Option<&str>) -> anyhow::Result<bytes::Bytes> {
-    match text {
-        None => Ok(bytes::Bytes::new()),
-        Some(text) => Ok(bytes::Bytes::copy_from_slice(&id_bytes(text)?)),
-    }
 }
 
 // --- the entries behind a figure -----------------------------------------------------------------

@@ -1,12 +1,11 @@
 //! `urbanmine transfers`
 
-use bytes::Bytes;
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Value as Json, json};
 
 use super::client::{AccessArgs, Client, Refused};
-use super::names::{id_bytes, id_text};
+use super::names::{id_or_none, id_text};
 use super::output::{grams, print_json, time};
 use super::runtime;
 use crate::wire::v1;
@@ -39,9 +38,9 @@ pub struct TransfersArgs {
 
 pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<()> {
     let request = v1::ListTransfersRequest {
-        sender_party_id: id_of(args.sender.as_deref())?,
-        consignee_party_id: id_of(args.consignee.as_deref())?,
-        lot_id: id_of(args.lot.as_deref())?,
+        sender_party_id: id_or_none(args.sender.as_deref())?,
+        consignee_party_id: id_or_none(args.consignee.as_deref())?,
+        lot_id: id_or_none(args.lot.as_deref())?,
         status: args.status.unwrap_or_default().into(),
         ..v1::ListTransfersRequest::default()
     };
@@ -63,13 +62,6 @@ fn status_of(text: &str) -> Result<v1::TransferStatus, String> {
     v1::TransferStatus::from_str_name(&format!("TRANSFER_STATUS_{word}"))
         .filter(|status| *status != v1::TransferStatus::Unspecified)
         .ok_or_else(|| format!("{text} is not how a transfer stands"))
-}
-
-fn id_of(text: Option<&str>) -> anyhow::Result<Bytes> {
-    match text {
-        None => Ok(Bytes::new()),
-        Some(text) => Ok(Bytes::copy_from_slice(&id_bytes(text)?)),
-    }
 }
 
 /// Every page. One may be empty although the list goes on; the token changes with each.
