@@ -56,9 +56,14 @@ const _: () = assert!(
 pub const MAX_GROUP_ENTRIES: usize = 1_024;
 /// Bytes of entries in one commit group: at least one whole batch fits with its entry headers.
 pub const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// Parties, sites and keys, of each so many, that are kept decoded: a party of 1 kB each, 16 MB.
+pub const MAX_KNOWN_REGISTRY: usize = 16_384;
 /// Requests waiting for the writer; beyond it callers get `Busy`.
 pub const MAX_MAILBOX_REQUESTS: usize = 1_024;
 
+/// Groups that are in journal and database and wait for the head guard. It takes all that wait at
+/// once, so more would only hide a disk that is too slow.
+pub const MAX_UNGUARDED_GROUPS: usize = 4;
 /// Entry bytes that the database may lag behind on disk before it is synced under load: what a
 /// start after a crash replays from the journal.
 pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
@@ -261,6 +266,9 @@ const _: () = assert!(
 /// Entries packed in one value of the database. 64 of 600 B measured three times cheaper than one
 /// by one.
 pub const MAX_PACK_ENTRIES: usize = 64;
+/// Places of a lot's life in one row; so many at most lie in the row of the lot itself, 24 bytes
+/// each.
+pub const LIFE_CHUNK: usize = 16;
 /// Bytes of entries in one value of the database, unless a single entry is larger. With its lengths
 /// it stays far below sled's segment of 512 KiB, above which a value becomes a file of its own.
 pub const MAX_PACK_BYTES: usize = 64 * 1024;

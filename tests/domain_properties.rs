@@ -516,7 +516,7 @@ impl Story {
     fn new(seed: u64) -> Self {
         let mut world = World::new();
         for id in [RECOVERY, COORD] {
-            let party = world.state.parties.get_mut(&id).unwrap();
+            let party = std::sync::Arc::make_mut(world.state.parties.get_mut(&id).unwrap());
             let role = PartyRole::Laboratory;
             party.party.roles.push(urbanmine::domain::party::DatedRole { role, validity: EVER });
         }

@@ -22,6 +22,8 @@
 #[path = "common/domain_kit.rs"]
 mod kit;
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 
 use kit::*;
@@ -588,7 +590,7 @@ fn licence_unknown() -> Row {
 
 fn waste_unknown() -> Row {
     let mut world = World::new();
-    let state = world.state.parties.get_mut(&SMELTER).unwrap();
+    let state = Arc::make_mut(world.state.parties.get_mut(&SMELTER).unwrap());
     state.licences = (0..u8::try_from(MAX_LICENCES).unwrap()).map(waste_licence).collect();
     let mut licence = waste_licence(99);
     let repaired = world.attempt(COORD, Body::RegisterLicence(SMELTER, licence.clone()));
@@ -609,7 +611,7 @@ fn affiliation(n: u8) -> Affiliation {
 
 fn affiliation_exists() -> Row {
     let mut world = World::new();
-    let state = world.state.parties.get_mut(&SMELTER).unwrap();
+    let state = Arc::make_mut(world.state.parties.get_mut(&SMELTER).unwrap());
     state.affiliations = (0..u8::try_from(MAX_AFFILIATIONS).unwrap()).map(affiliation).collect();
     let faulty = world.attempt(COORD, Body::RegisterAffiliation(SMELTER, affiliation(0)));
     let repaired = world.attempt(COORD, Body::RegisterAffiliation(SMELTER, affiliation(99)));
@@ -634,7 +636,7 @@ fn new_key(n: u8) -> Body {
 
 fn key_exists() -> Row {
     let mut world = World::new();
-    let state = world.state.parties.get_mut(&SMELTER).unwrap();
+    let state = Arc::make_mut(world.state.parties.get_mut(&SMELTER).unwrap());
     state.keys = vec![key(SMELTER); MAX_KEYS];
     let faulty = world.attempt(COORD, new_key(200));
     let repaired = world.attempt(COORD, new_key(201));
@@ -659,7 +661,7 @@ fn already_revoked() -> Row {
 
 fn registry_full() -> Row {
     let mut world = World::new();
-    let state = world.state.parties.get_mut(&SMELTER).unwrap();
+    let state = Arc::make_mut(world.state.parties.get_mut(&SMELTER).unwrap());
     state.affiliations = (0..u8::try_from(MAX_AFFILIATIONS).unwrap()).map(affiliation).collect();
     let faulty = world.attempt(COORD, Body::RegisterAffiliation(SMELTER, affiliation(99)));
     let repaired = world.attempt(COORD, Body::RegisterAffiliation(LAB, affiliation(99)));

@@ -21,6 +21,8 @@ mod kit;
 #[path = "common/vectors.rs"]
 mod vectors;
 
+use std::sync::Arc;
+
 use kit::*;
 use urbanmine::domain::credit::Month;
 use urbanmine::domain::event::{
@@ -157,7 +159,7 @@ fn whoever_sold_a_lot_does_not_stop_it_by_taking_a_release_back() {
 fn a_role_that_ended_ends_no_hold_that_came_after_it() {
     let mut world = World::new();
     let until = Validity { from: TimeMs::of(0), to: Some(TimeMs::of(START_MS + 500)) };
-    let former = world.state.parties.get_mut(&AUDITOR).unwrap();
+    let former = Arc::make_mut(world.state.parties.get_mut(&AUDITOR).unwrap());
     former.party.roles.push(DatedRole { role: PartyRole::Coordinator, validity: until });
     let known = world.copper(COLLECTOR, 100);
     let hold = world.must(COORD, holding(known));
@@ -270,7 +272,7 @@ fn a_laboratory_without_its_accreditation_analyses_its_own_lots_only() {
     for row in rows.iter_mut().filter(|row| row.role == PartyRole::Laboratory) {
         row.licence = Some(LicenceKind::LaboratoryAccreditation);
     }
-    let trader = world.state.parties.get_mut(&TRADER).unwrap();
+    let trader = Arc::make_mut(world.state.parties.get_mut(&TRADER).unwrap());
     let (role, validity) = (PartyRole::Laboratory, EVER);
     trader.party.roles.push(DatedRole { role, validity });
     let strange = world.copper(SMELTER, 100);
@@ -281,7 +283,8 @@ fn a_laboratory_without_its_accreditation_analyses_its_own_lots_only() {
     world.must(TRADER, Body::AssayLot(analysis(own)));
     let mut accreditation = waste_licence(9);
     accreditation.kind = LicenceKind::LaboratoryAccreditation;
-    world.state.parties.get_mut(&TRADER).unwrap().licences.push(accreditation);
+    let trader = Arc::make_mut(world.state.parties.get_mut(&TRADER).unwrap());
+    trader.licences.push(accreditation);
     assert_eq!(reason(world.judge(&attempt)), "accepted");
 }
 

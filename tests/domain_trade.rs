@@ -22,6 +22,8 @@ mod kit;
 #[path = "common/vectors.rs"]
 mod vectors;
 
+use std::sync::Arc;
+
 use kit::*;
 use urbanmine::domain::apply::required_signers;
 use urbanmine::domain::event::{AssayLot, CloseTransfer, Document, HoldLot, OfferTransfer};
@@ -639,7 +641,7 @@ fn hazardous_waste_is_disposed_of_with_manifest_permit_and_in_its_province() {
     dispose.facility = SMELTER;
     assert_eq!(judge(&mut world, &dispose), "accepted");
     // Its credit code was issued in Guangdong.
-    let far = world.state.parties.get_mut(&SMELTER).unwrap();
+    let far = Arc::make_mut(world.state.parties.get_mut(&SMELTER).unwrap());
     far.party.credit_code.replace_range(2..4, "44");
     assert_eq!(judge(&mut world, &dispose), "APPROVAL_MISSING");
     world.must(COORD, approving(known, COLLECTOR, SMELTER, 100));

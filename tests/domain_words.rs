@@ -18,6 +18,8 @@
 #[path = "common/domain_kit.rs"]
 mod kit;
 
+use std::sync::Arc;
+
 use kit::*;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -236,12 +238,13 @@ fn roles_licences_and_keys_take_effect_exactly_at_their_bounds() {
     let mut world = World::new();
     world.now = end;
     let key = world.add_key(COLLECTOR, 77, bounds);
-    let dismantler = world.state.parties.get_mut(&DISMANTLER).unwrap();
+    let dismantler = Arc::make_mut(world.state.parties.get_mut(&DISMANTLER).unwrap());
     let mut licence = waste_licence(9);
     licence.kind = LicenceKind::RenewableResourceRecycling;
     licence.validity = bounds;
     dismantler.licences.push(licence);
-    world.state.parties.get_mut(&TRADER).unwrap().party.roles[0].validity = bounds;
+    let trader = Arc::make_mut(world.state.parties.get_mut(&TRADER).unwrap());
+    trader.party.roles[0].validity = bounds;
     let scrap = |world: &mut World, of| {
         let id = lot(world.fresh());
         world.attempt(of, collect(new_lot(id, "CU", 10)))

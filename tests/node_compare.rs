@@ -252,11 +252,9 @@ fn the_first_difference_is_told_in_words_with_its_entry() {
         value[12 + len + 4 + 60] ^= 1;
         db.insert(key, value).unwrap();
     });
-    // The last entry of a lot's life, by the rows of lives.
-    let (lot, _) = rows[&0x24][0].clone();
-    let mut of_lot = rows[&0x27].iter().filter(|(key, _)| key[1..17] == lot[1..]);
-    let (_, life) = of_lot.next_back().unwrap();
-    let of_lot = u64::from_be_bytes(life[16..24].try_into().unwrap());
+    // The last entry of a lot's life, with which its row ends.
+    let (_, lot) = &rows[&0x24][0];
+    let of_lot = u64::from_be_bytes(*lot.last_chunk().unwrap());
     let (party, version) = rows[&0x37].first().cloned().unwrap();
     let of_party = u64::from_be_bytes(version_index(&party));
     assert!(!version.is_empty());

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use common::node_kit::{Kit, START_MS, copy_directory, ledger_key, secret, signed, told};
 use urbanmine::domain::EntryIndex;
-use urbanmine::limits::{MAX_CLOCK_STEP_BACK_MS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
+use urbanmine::limits::{
+    MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
+};
 use urbanmine::node::{AppendError, Node, NodeFault};
 use urbanmine::store::faults::FaultPoint;
 use urbanmine::store::{StoreFault, read_guard};
@@ -376,8 +378,9 @@ async fn a_full_mailbox_is_busy_and_who_hangs_up_leaves_nothing_half_done() {
     let (mut kit, node) = Kit::new().await;
     let before = node.reader().size().0;
     kit.plan.shut();
-    // One stands in the writer, the mailbox fills behind it.
-    let events = kit.mixed(1 + MAX_MAILBOX_REQUESTS + 40);
+    // One is being committed, a group is formed behind it, one more does not fit that; behind them
+    // the mailbox fills.
+    let events = kit.mixed(1 + MAX_GROUP_ENTRIES + 1 + MAX_MAILBOX_REQUESTS + 40);
     let mut calls = Vec::new();
     for (number, event) in events.iter().enumerate() {
         let (other, envelope) = (node.clone(), signed(event));

@@ -3,6 +3,8 @@
 
 mod store_support;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use store_support::{
     House, chain, checkpoint, commit, entry, group, groups, leaves, write, write_retracting,
@@ -198,7 +200,7 @@ fn everything() -> MemoryState {
         ..MemoryState::default()
     };
     for n in 1..4 {
-        state.parties.insert(party_id(n), party(n));
+        state.parties.insert(party_id(n), Arc::new(party(n)));
         state.credit_codes.insert(format!("CODE{n}"), party_id(n));
         state.sites.insert(site_id(n), site(n, n.min(2)));
         for key in [key(n, n), key(n + 100, n)] {
@@ -212,6 +214,7 @@ fn everything() -> MemoryState {
         state.movements.insert(EntryIndex(n.into()), movement(n, n.into()));
     }
     state.lives.insert((lot_id(1), 1), event_id(7));
+    state.lots.get_mut(&lot_id(1)).unwrap().life.count = 2;
     state.transfers.insert(event_id(5), transfer(5).into());
     state.waivers.insert(("CODE".to_owned(), "1".to_owned()), waiver());
     state.table_chunks.insert((Hash32([1; 32]), 0), vec![9; 40_000]);

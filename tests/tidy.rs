@@ -87,7 +87,7 @@ const ROOMS: [Room; 12] = [
     Room {
         name: "node",
         rooms: &["domain", "wire", "ledger", "provenance", "insight", "store", "witness"],
-        crates: &["bytes", "metrics", "rand", "thiserror", "tokio", "tracing"],
+        crates: &["bytes", "crossbeam_channel", "metrics", "rand", "thiserror", "tokio", "tracing"],
         is_pure: false,
     },
     Room {

@@ -24,8 +24,8 @@ pub trait View {
 
     /// The ledger's own state; `None` before the genesis.
     fn ledger(&self) -> Result<Option<LedgerState>, Self::Fault>;
-    /// A party with its licences, affiliations and keys.
-    fn party(&self, id: PartyId) -> Result<Option<PartyState>, Self::Fault>;
+    /// A party with its licences, affiliations and keys: shared, because every event asks for it.
+    fn party(&self, id: PartyId) -> Result<Option<Arc<PartyState>>, Self::Fault>;
     /// Who has a credit code.
     fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, Self::Fault>;
     /// A site.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::audit::{Acknowledgement, Attestation};
 use super::campaign::{Campaign, Line};
@@ -19,7 +20,7 @@ pub struct MemoryState {
     /// The ledger's own state.
     pub ledger: Option<LedgerState>,
     /// Parties.
-    pub parties: BTreeMap<PartyId, PartyState>,
+    pub parties: BTreeMap<PartyId, Arc<PartyState>>,
     /// Who has a credit code.
     pub credit_codes: BTreeMap<String, PartyId>,
     /// Sites.
@@ -55,36 +56,34 @@ pub struct MemoryState {
 
 impl MemoryState {
     /// Takes over what an accepted event changes.
-    pub fn absorb(&mut self, effects: &Effects, event: EventId) {
-        if let Some(ledger) = &effects.ledger {
-            self.ledger = Some(ledger.clone());
+    pub fn absorb(&mut self, effects: Effects, event: EventId) {
+        if effects.ledger.is_some() {
+            self.ledger = effects.ledger;
         }
-        self.parties.extend(effects.parties.iter().map(|it| (it.party.id, it.clone())));
-        self.credit_codes.extend(effects.credit_codes.iter().cloned());
-        self.sites.extend(effects.sites.iter().map(|it| (it.id, it.clone())));
-        self.keys.extend(effects.keys.iter().map(|it| (it.id, it.clone())));
-        let waivers = effects.waivers.iter();
-        self.waivers
-            .extend(waivers.map(|it| ((it.reason_code.clone(), it.subject.clone()), it.clone())));
-        self.credits.extend(effects.credits.iter().map(|it| (it.key(), *it)));
-        self.attestations.extend(effects.attestation.iter().map(|it| (it.index, it.clone())));
-        let acknowledged = effects.acknowledgement.iter();
-        self.acknowledgements
-            .extend(acknowledged.map(|it| ((it.anomaly.clone(), it.by), it.clone())));
-        self.lots.extend(effects.lots.iter().map(|it| (it.id, Box::new(it.clone()))));
-        self.lives.extend(effects.links.iter().map(|it| ((it.lot, it.ordinal), event)));
-        self.transfers.extend(effects.transfers.iter().map(|it| (it.offer, Box::new(it.clone()))));
-        self.campaigns.extend(effects.campaigns.iter().map(|it| (it.id, it.clone())));
-        let lines = effects.lines.iter();
-        self.lines.extend(lines.map(|(site, process, line)| ((*site, process.clone()), *line)));
-        self.events.extend(effects.events.iter().map(|it| (it.id, Box::new(it.clone()))));
-        self.movements.extend(effects.movement.iter().map(|it| (it.index, it.clone())));
-        self.movements.extend(effects.amended_movement.iter().map(|it| (it.index, it.clone())));
+        self.parties.extend(effects.parties.into_iter().map(|it| (it.party.id, Arc::new(it))));
+        self.credit_codes.extend(effects.credit_codes);
+        self.sites.extend(effects.sites.into_iter().map(|it| (it.id, it)));
+        self.keys.extend(effects.keys.into_iter().map(|it| (it.id, it)));
+        let waivers = effects.waivers.into_iter();
+        self.waivers.extend(waivers.map(|it| ((it.reason_code.clone(), it.subject.clone()), it)));
+        self.credits.extend(effects.credits.into_iter().map(|it| (it.key(), it)));
+        self.attestations.extend(effects.attestation.map(|it| (it.index, it)));
+        let acknowledged = effects.acknowledgement.into_iter();
+        self.acknowledgements.extend(acknowledged.map(|it| ((it.anomaly.clone(), it.by), it)));
+        self.lots.extend(effects.lots.into_iter().map(|it| (it.id, Box::new(it))));
+        self.lives.extend(effects.links.into_iter().map(|it| ((it.lot, it.ordinal), event)));
+        self.transfers.extend(effects.transfers.into_iter().map(|it| (it.offer, Box::new(it))));
+        self.campaigns.extend(effects.campaigns.into_iter().map(|it| (it.id, it)));
+        let lines = effects.lines.into_iter();
+        self.lines.extend(lines.map(|(site, process, line)| ((site, process), line)));
+        self.events.extend(effects.events.into_iter().map(|it| (it.id, Box::new(it))));
+        self.movements.extend(effects.movement.map(|it| (it.index, it)));
+        self.movements.extend(effects.amended_movement.map(|it| (it.index, it)));
         if let Some(index) = effects.retracted_movement {
             self.movements.remove(&index);
         }
-        let chunk = effects.table_chunk.iter();
-        self.table_chunks.extend(chunk.map(|(set, at, bytes)| ((*set, *at), bytes.clone())));
+        let chunk = effects.table_chunk.into_iter();
+        self.table_chunks.extend(chunk.map(|(set, at, bytes)| ((set, at), bytes)));
     }
 }
 
@@ -120,7 +119,7 @@ impl View for MemoryState {
         Ok(self.ledger.clone())
     }
 
-    fn party(&self, id: PartyId) -> Result<Option<PartyState>, Infallible> {
+    fn party(&self, id: PartyId) -> Result<Option<Arc<PartyState>>, Infallible> {
         Ok(self.parties.get(&id).cloned())
     }
 

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::campaign::{Campaign, Line};
 use super::credit::{Credit, CreditKey};
@@ -141,7 +142,7 @@ impl<V: View> View for Recorder<'_, V> {
         self.asked(Subject::Ledger).ledger()
     }
 
-    fn party(&self, id: PartyId) -> Result<Option<PartyState>, V::Fault> {
+    fn party(&self, id: PartyId) -> Result<Option<Arc<PartyState>>, V::Fault> {
         self.asked(Subject::Party(id)).party(id)
     }
 

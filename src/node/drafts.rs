@@ -316,7 +316,7 @@ impl Drafts {
     /// A key that a party could sign with, as things stand: valid when it happened, not revoked.
     fn key_in_force(&self, party: PartyId, at: TimeMs) -> Result<KeyId, DraftFault> {
         let state = self.store.party(party)?;
-        for key in state.map_or_else(Vec::new, |state| state.keys) {
+        for key in state.map_or_else(Vec::new, |state| state.keys.clone()) {
             let usable = self.store.key(key)?.filter(|key| key.validity.contains(at));
             if usable.is_some_and(|key| key.revoked.is_none()) {
                 return Ok(key);

@@ -204,3 +204,15 @@ pub enum NodeFault {
         index: EntryIndex,
     },
 }
+
+/// A fault with its causes, for the log.
+pub(super) fn chain_of(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut source = fault.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

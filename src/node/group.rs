@@ -47,7 +47,7 @@ pub struct PendingGroup {
     /// Their leaf hashes.
     pub leaves: Vec<Hash32>,
     /// All that they change, last values.
-    pub changes: MemoryState,
+    pub changes: Arc<MemoryState>,
     /// Entries whose movements no longer count.
     pub retracted: Vec<EntryIndex>,
     /// What is kept of each entry.
@@ -100,7 +100,7 @@ impl PendingGroup {
             head,
             entries: Vec::new(),
             leaves: Vec::new(),
-            changes: MemoryState::default(),
+            changes: Arc::default(),
             retracted: Vec::new(),
             trail: Trail::default(),
             sights: Vec::new(),
@@ -144,7 +144,8 @@ impl PendingGroup {
         let placed = trial.run(batch)?;
         let Trial { own, head, sealed, retracted, trail, sights, .. } = trial;
         self.head = head;
-        self.changes.merge(own);
+        // Nobody else has it yet.
+        Arc::make_mut(&mut self.changes).merge(own);
         self.retracted.extend(retracted);
         self.trail.append(trail);
         self.sights.extend(sights);
@@ -205,7 +206,7 @@ impl PendingGroup {
         let place = Position { index, previous, batch_first: index, batch_len: 1 };
         let sealed = draft.seal(place).map_err(|_| StatementFault::TooLong)?;
         if after.is_some() {
-            self.changes.ledger = after;
+            Arc::make_mut(&mut self.changes).ledger = after;
         }
         self.head.chain = sealed.chain();
         self.head.next = index.next();
@@ -364,8 +365,7 @@ impl<V: View> Trial<'_, V> {
         Ok(())
     }
 
-    fn take_over(&mut self, effects: Effects, admitted: &Admitted, index: EntryIndex) {
-        self.own.absorb(&effects, admitted.event().id);
+    fn take_over(&mut self, mut effects: Effects, admitted: &Admitted, index: EntryIndex) {
         self.retracted.extend(effects.retracted_movement);
         let event = admitted.event();
         self.trail.note(index, self.now, (event.id, event.body.kind()), &effects);
@@ -375,8 +375,11 @@ impl<V: View> Trial<'_, V> {
         if let Some(ledger) = &effects.ledger {
             self.head.tables_hash = ledger.tables_hash;
         }
-        let Effects { concerned, acquainted, sights, .. } = effects;
+        let concerned = std::mem::take(&mut effects.concerned);
+        let acquainted = std::mem::take(&mut effects.acquainted);
+        let sights = std::mem::take(&mut effects.sights);
         self.sights.push(EntrySight { index, concerned, acquainted, sights });
+        self.own.absorb(effects, event.id);
     }
 }
 

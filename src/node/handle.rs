@@ -1,12 +1,12 @@
 //! The node as the doors see it: cheap to clone, callable from many tasks.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::admission::{Admitted, admit};
@@ -38,7 +38,7 @@ struct Inner {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     /// `None` once the node closes: the writer then finishes what waits, and stops.
-    mailbox: Mutex<Option<SyncSender<Request>>>,
+    mailbox: Mutex<Option<Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     jobs: Arc<Semaphore>,
     drafts: Arc<Drafts>,
@@ -60,7 +60,7 @@ pub struct Appended {
 impl Node {
     /// Starts the writer's thread.
     pub(super) fn start(writer: Writer) -> Result<Self, NodeFault> {
-        let (sender, receiver) = sync_channel(MAX_MAILBOX_REQUESTS);
+        let (sender, receiver) = bounded(MAX_MAILBOX_REQUESTS);
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
         let clock: Arc<dyn Clock> = Arc::clone(&writer.clock);
         let drafts = Arc::new(Drafts::open(Arc::clone(&store), Arc::clone(&clock))?);

@@ -14,6 +14,7 @@ pub mod analyst;
 pub mod as_of;
 pub mod clock;
 pub mod collector;
+mod committer;
 mod compare;
 pub mod drafts;
 pub mod error;

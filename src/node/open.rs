@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use super::admission::{Admitted, admit};
 use super::clock::{Clock, SystemClock};
+use super::committer::Committer;
 use super::error::{AppendError, NodeFault};
 use super::group::{Head, PendingGroup, Refused, Unsaid, replay};
 use super::handle::Node;
@@ -122,18 +123,18 @@ impl Node {
         let origin = admitted.event().origin.clone();
         let store = Store::create(&config.store(), &origin, &ledger_key.public_key())?;
         let unstated = Unstated::of(&store, config.lot_state)?;
-        let mut writer = Writer {
-            store: Arc::new(store),
+        let (store, shared) = (Arc::new(store), Arc::new(Shared::new(EntryCount(0))));
+        let committer = Committer {
+            store: Arc::clone(&store),
             origin,
-            ledger_key,
-            clock: Arc::clone(&config.clock),
-            head,
+            ledger_key: Arc::new(ledger_key),
             frontier: Frontier::default(),
             checkpoint: None,
-            shared: Arc::new(Shared::new(EntryCount(0))),
+            shared: Arc::clone(&shared),
             unsynced_bytes: 0,
-            unstated,
         };
+        let clock = Arc::clone(&config.clock);
+        let mut writer = Writer { store, clock, head, shared, unstated, committer };
         writer.commit_first(group)?;
         Self::start(writer)
     }
@@ -174,7 +175,7 @@ impl Node {
         if writer.size().0 == index.next().0 {
             writer.note()?;
         }
-        writer.store.sync()?;
+        writer.sync()?;
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
         let reader = Reader::new(store, shared, Arc::clone(&writer.clock));
         let unreadable = |rule: String| NodeFault::Disagree { index, rule };
@@ -188,8 +189,8 @@ impl Node {
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
         check_rebuildable(config, &ledger_key)?;
         let opened = Store::open_rebuilding(&config.store())?;
-        let writer = ready(opened, config, Keys::only(ledger_key))?;
-        writer.store.sync()?;
+        let mut writer = ready(opened, config, Keys::only(ledger_key))?;
+        writer.sync()?;
         Ok(writer.size())
     }
 }
@@ -247,18 +248,18 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
     let checkpoint = checkpoint.ok_or(NodeFault::NoGenesis)?;
     check_guard(&store, &ledger, journal, &checkpoint)?;
     let unstated = Unstated::of(&store, config.lot_state)?;
-    Ok(Writer {
-        store: Arc::new(store),
+    let (store, shared) = (Arc::new(store), Arc::new(Shared::new(journal)));
+    let committer = Committer {
+        store: Arc::clone(&store),
         origin: ledger.origin,
-        ledger_key: keys.current,
-        clock: Arc::clone(&config.clock),
-        head,
+        ledger_key: Arc::new(keys.current),
         frontier,
         checkpoint: Some(checkpoint),
-        shared: Arc::new(Shared::new(journal)),
+        shared: Arc::clone(&shared),
         unsynced_bytes: replayed_bytes,
-        unstated,
-    })
+    };
+    let clock = Arc::clone(&config.clock);
+    Ok(Writer { store, clock, head, shared, unstated, committer })
 }
 
 /// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole,

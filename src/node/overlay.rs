@@ -1,6 +1,9 @@
 //! What the writer looks at: the database, under the not yet written group, under the request at
 //! hand.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crate::domain::campaign::{Campaign, Line};
 use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
@@ -24,6 +27,20 @@ impl<V> Overlay<'_, V> {
     }
 }
 
+/// Groups that are not written yet, over a view; the newest is asked first.
+pub struct Unwritten<'a, V> {
+    /// What is written, or about to be.
+    pub base: &'a V,
+    /// What each group changes, older first.
+    pub layers: &'a VecDeque<Arc<MemoryState>>,
+}
+
+impl<V> Unwritten<'_, V> {
+    fn newest<T>(&self, find: impl Fn(&MemoryState) -> Option<T>) -> Option<T> {
+        self.layers.iter().rev().find_map(|layer| find(layer))
+    }
+}
+
 macro_rules! layered {
     ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty, $find:expr;)+) => {
         $(fn $name(&self, $($arg: $type),*) -> Result<Option<$out>, V::Fault> {
@@ -35,12 +52,14 @@ macro_rules! layered {
     };
 }
 
-impl<V: View> View for Overlay<'_, V> {
+macro_rules! view {
+    ($layers:ident) => {
+impl<V: View> View for $layers<'_, V> {
     type Fault = V::Fault;
 
     layered! {
         ledger() -> LedgerState, |layer| layer.ledger.clone();
-        party(id: PartyId) -> PartyState, |layer| layer.parties.get(&id).cloned();
+        party(id: PartyId) -> Arc<PartyState>, |layer| layer.parties.get(&id).cloned();
         party_of_credit_code(code: &str) -> PartyId, |layer| layer.credit_codes.get(code).copied();
         site(id: SiteId) -> Site, |layer| layer.sites.get(&id).cloned();
         key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
@@ -61,3 +80,8 @@ impl<V: View> View for Overlay<'_, V> {
             |layer| layer.table_chunks.get(&(tables, chunk)).cloned();
     }
 }
+    };
+}
+
+view!(Overlay);
+view!(Unwritten);

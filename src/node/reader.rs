@@ -144,6 +144,36 @@ pub struct CampaignScan {
     pub stopped_at: Option<CampaignId>,
 }
 
+/// A checkpoint that is the first one over some entries.
+struct Covering {
+    /// It is known to be the first over this one, and so over all from here to its size.
+    from: EntryIndex,
+    size: EntryCount,
+    root: Hash32,
+    checkpoint: SignedCheckpoint,
+}
+
+impl Covering {
+    fn covers(&self, index: EntryIndex) -> bool {
+        index >= self.from && index.0 < self.size.0
+    }
+}
+
+fn receipt_under(
+    group: &Covering,
+    tree: &TreeReader<'_>,
+    index: EntryIndex,
+    entry: &Bytes,
+) -> Result<Receipt, ReadFault> {
+    let proof = inclusion_proof(index, group.size, tree).map_err(tree_fault)?;
+    // A start compares the newest group only; a receipt that proves nothing never leaves the
+    // house.
+    verify_inclusion(&leaf_hash(entry), index, group.size, &proof, &group.root)
+        .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
+    let checkpoint = group.checkpoint.clone();
+    Ok(Receipt { entry: entry.clone(), index, proof, checkpoint })
+}
+
 /// A view for readers; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
@@ -250,23 +280,39 @@ impl Reader {
     /// Receipts of several entries. Their proofs share most of the tree, which is read once.
     pub fn receipts(&self, indexes: &[EntryIndex]) -> Result<Vec<Option<Receipt>>, ReadFault> {
         let tree = self.store.tree();
-        indexes.iter().map(|index| self.receipt_from(&tree, *index)).collect()
+        let mut found = Vec::with_capacity(indexes.len());
+        let mut covering: Option<Covering> = None;
+        let mut rest = indexes;
+        while let Some(&first) = rest.first() {
+            let follows = |(at, index): (u64, &EntryIndex)| index.0 == first.0 + at;
+            let run = (0..).zip(rest).take_while(|it| follows(*it)).count();
+            let entries = self.entries(first, run)?;
+            for position in 0..run {
+                let index = rest[position];
+                let Some((_, entry)) = entries.get(position) else {
+                    found.push(None);
+                    continue;
+                };
+                let group = match covering.take().filter(|it| it.covers(index)) {
+                    Some(known) => Some(known),
+                    None => self.covering(index)?,
+                };
+                found.push(match &group {
+                    Some(group) => Some(receipt_under(group, &tree, index, entry)?),
+                    None => None,
+                });
+                covering = group;
+            }
+            rest = &rest[run..];
+        }
+        Ok(found)
     }
 
-    fn receipt_from(
-        &self,
-        tree: &TreeReader<'_>,
-        index: EntryIndex,
-    ) -> Result<Option<Receipt>, ReadFault> {
-        let Some(entry) = self.entry(index)? else { return Ok(None) };
+    /// The checkpoint at the end of the group that holds an entry.
+    fn covering(&self, index: EntryIndex) -> Result<Option<Covering>, ReadFault> {
         let Some((size, bytes)) = self.store.checkpoint_covering(index)? else { return Ok(None) };
         let (said, checkpoint) = SignedCheckpoint::parse(&bytes)?;
-        let proof = inclusion_proof(index, size, tree).map_err(tree_fault)?;
-        // A start compares the newest group only; a receipt that proves nothing never leaves the
-        // house.
-        verify_inclusion(&leaf_hash(&entry), index, size, &proof, &said.root)
-            .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
-        Ok(Some(Receipt { entry, index, proof, checkpoint }))
+        Ok(Some(Covering { from: index, size, root: said.root, checkpoint }))
     }
 
     /// The receipt of an entry against the newest checkpoint that a quorum of witnesses cosigned;
@@ -434,7 +480,7 @@ impl Reader {
 
     /// A party.
     pub fn party(&self, id: PartyId) -> Result<Option<PartyState>, ReadFault> {
-        Ok(self.store.party(id)?)
+        Ok(self.store.party(id)?.map(Arc::unwrap_or_clone))
     }
 
     /// A site.

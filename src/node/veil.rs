@@ -5,6 +5,7 @@
 //! were not there, whichever rule comes first.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
@@ -108,7 +109,7 @@ impl<'a> Veil<'a> {
             Onlooker::Nothing => Ok(false),
             Onlooker::Party(own) if own == party => Ok(true),
             Onlooker::Party(own) => {
-                let is_public = |state: PartyState| state.party.is_public();
+                let is_public = |state: Arc<PartyState>| state.party.is_public();
                 Ok(self.store.are_acquainted(own, party)?
                     || self.store.party(party)?.is_some_and(is_public))
             }
@@ -168,7 +169,7 @@ impl View for Veil<'_> {
         self.store.ledger()
     }
 
-    fn party(&self, id: PartyId) -> Result<Option<PartyState>, StoreFault> {
+    fn party(&self, id: PartyId) -> Result<Option<Arc<PartyState>>, StoreFault> {
         if self.knows(id)? { self.store.party(id) } else { Ok(None) }
     }
 

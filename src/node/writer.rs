@@ -1,50 +1,43 @@
-//! The writer: one plain thread that decides the order and makes it last.
+//! The writer: one plain thread that decides the order.
 //!
-//! A request waits in a bounded mailbox. The writer takes what is there, judges and seals it into
-//! one [`PendingGroup`], and commits the group:
+//! A request waits in a bounded mailbox. The writer takes what is there, judges it over the state
+//! as all before has left it, and seals it into a [`PendingGroup`]. The group goes to the committer
+//! (`node/committer.rs`), which makes it last and answers, while the next one is judged over it.
+//! The group grows for as long as the committer is busy: that is how it adapts to load.
 //!
-//! 1. journal append, fdatasync. *A crash before: nobody was told, nothing is there. A crash after:
-//!    the group is durable, and the next start replays it.*
-//! 2. database write. *A crash here: replayed from the journal.*
-//! 3. re-read and compare. *What cannot be read back is never signed.*
-//! 4. sign the checkpoint, keep it. *A crash here: the next start signs the same bytes again.*
-//! 5. head guard. *A crash before: the journal is ahead of the guard, which is fine.*
-//! 6. reply. *A crash before: the client asks again, and R8 gives it the first receipt.*
-//!
-//! An error in 1 to 5 poisons the writer: its group's callers are told `Indeterminate`, everybody
-//! after `Poisoned`, until a restart finds out what is on disk.
+//! *A crash here:* nothing of what is judged is on disk, and nobody was told of it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvError};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
 
 use super::admission::Admitted;
 use super::clock::Clock;
 use super::collector::Cosigned;
-use super::error::{AppendError, BatchError, NodeFault};
+use super::committer::{Committer, Line, Waiting, Work};
+use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::lot_state::{self, Unstated};
+use super::overlay::Unwritten;
+use super::statement;
 use super::veil::Veil;
-use super::{measures, statement};
+use crate::domain::memory::MemoryState;
 use crate::domain::sight::Onlooker;
 use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
-use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::ledger::frame::Group;
-use crate::ledger::hash::leaf_hash;
 use crate::ledger::keys::SigningKey;
 use crate::ledger::lot_map::MapUpdate;
-use crate::ledger::tree::Frontier;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
     IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
-    MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS, MAX_UNSYNCED_BYTES,
+    MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS,
 };
-use crate::store::{FaultPoint, GroupRows, Store, StoreFault};
+use crate::store::{Store, StoreFault};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,34 +104,64 @@ impl Shared {
     }
 }
 
-/// The one that writes.
+/// The one that decides.
 pub struct Writer {
     pub(super) store: Arc<Store>,
-    pub(super) origin: Origin,
-    pub(super) ledger_key: SigningKey,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) head: Head,
-    pub(super) frontier: Frontier,
-    pub(super) checkpoint: Option<SignedCheckpoint>,
     pub(super) shared: Arc<Shared>,
-    pub(super) unsynced_bytes: usize,
     pub(super) unstated: Unstated,
+    pub(super) committer: Committer,
 }
 
-/// A request that has its place in the group.
-struct Waiting {
-    reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
-    placed: Vec<Placed>,
+/// The writer's thread, with the committer at work beside it.
+struct Sequencer {
+    store: Arc<Store>,
+    origin: Origin,
+    ledger_key: Arc<SigningKey>,
+    clock: Arc<dyn Clock>,
+    head: Head,
+    unstated: Unstated,
+    line: Line,
+    /// What groups change that the committer has, oldest first.
+    unwritten: VecDeque<Arc<MemoryState>>,
+}
+
+/// How a turn of the writer ended.
+enum Turn {
+    GoesOn,
+    /// Nobody can ask for anything any more.
+    IsClosed,
+}
+
+/// A group in the making, and who waits for it.
+struct Forming {
+    group: PendingGroup,
+    waiting: Vec<Waiting>,
+    /// Requests that were looked at. Those that add nothing to the group (refused, judged only,
+    /// recorded before) never fill it, so they are counted: whoever waits in it must not wait for
+    /// ever.
+    taken: usize,
 }
 
 impl Writer {
     /// Works until the mailbox is closed and empty, or a write fails.
-    pub fn run(mut self, mailbox: &Receiver<Request>) {
-        let fault = self.work(mailbox);
-        if let Err(fault) = fault {
+    pub fn run(self, mailbox: &Receiver<Request>) {
+        let Self { store, clock, head, shared, unstated, committer } = self;
+        let (origin, ledger_key) = (committer.origin.clone(), Arc::clone(&committer.ledger_key));
+        let ended = Line::start(committer).and_then(|line| {
+            let unwritten = VecDeque::new();
+            let mut sequencer =
+                Sequencer { store, origin, ledger_key, clock, head, unstated, line, unwritten };
+            let ended = sequencer.work(mailbox);
+            // What it has, it finishes.
+            sequencer.line.finish();
+            ended
+        });
+        if let Err(fault) = ended {
             let fault = chain_of(&fault);
             error!(fault, "the writer stops; restart to find out what is on disk");
-            self.shared.is_poisoned.store(true, Ordering::SeqCst);
+            shared.is_poisoned.store(true, Ordering::SeqCst);
             // Whoever waits is told that nothing was recorded; whoever calls later is told by the
             // handle.
             while let Ok(request) = mailbox.recv() {
@@ -147,100 +170,209 @@ impl Writer {
         }
     }
 
+    /// Entries written so far.
+    pub fn size(&self) -> EntryCount {
+        EntryCount(self.head.next.0)
+    }
+
+    /// Makes the database durable.
+    pub(super) fn sync(&mut self) -> Result<(), NodeFault> {
+        self.store.sync()?;
+        self.committer.unsynced_bytes = 0;
+        Ok(())
+    }
+
+    /// Hands the pen on. The old key signs the statement and the checkpoint that ends with it; then
+    /// the next key signs a note and the checkpoint over it, so that everybody who knows the next
+    /// key alone hears it vouch for all that was before.
+    ///
+    /// *A crash in the first group:* it is not there, or it is, and only the old key can sign its
+    /// checkpoint: the next start asks for this again, with both keys. *A crash between the two:*
+    /// the next key goes on; its first group is an ordinary one.
+    pub(super) fn rotate(&mut self, next: SigningKey) -> Result<EntryIndex, NodeFault> {
+        let index = self.head.next;
+        let Committer { origin, ledger_key, .. } = &self.committer;
+        let envelope = statement::rotation(origin, ledger_key, &next);
+        self.state(&envelope)?;
+        self.committer.ledger_key = Arc::new(next);
+        self.note()?;
+        Ok(index)
+    }
+
+    /// The key in force says that it is there.
+    pub(super) fn note(&mut self) -> Result<(), NodeFault> {
+        let envelope = statement::note(&self.committer.origin, &self.committer.ledger_key);
+        self.state(&envelope)
+    }
+
+    /// Commits a statement, as a group of its own.
+    fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
+        let now = now(&*self.clock, &self.head)?;
+        let group = group_stating(&self.store, &self.head, now, envelope, None)?;
+        self.commit_first(group)
+    }
+
+    /// Commits a group outside of the loop: the genesis, and what is said on a stopped node.
+    pub(super) fn commit_first(&mut self, group: PendingGroup) -> Result<(), NodeFault> {
+        let head = group.head.clone();
+        self.committer.commit_alone(group)?;
+        self.head = head;
+        Ok(())
+    }
+}
+
+impl Forming {
+    fn at(head: Head) -> Self {
+        Self { group: PendingGroup::new(head), waiting: Vec::new(), taken: 0 }
+    }
+
+    /// Whether a request is still taken in.
+    fn takes(&self, request: &Request) -> bool {
+        self.taken < MAX_MAILBOX_REQUESTS && fits(&self.group, request)
+    }
+}
+
+impl Sequencer {
     fn work(&mut self, mailbox: &Receiver<Request>) -> Result<(), NodeFault> {
-        let idle = Duration::from_millis(IDLE_SYNC_MS);
-        let mut carried = None;
-        loop {
-            let next = match carried.take() {
-                Some(request) => Ok(request),
-                None => mailbox.recv_timeout(idle),
-            };
-            match next {
-                Ok(request) => carried = self.serve(request, mailbox)?,
-                Err(RecvTimeoutError::Timeout) => self.sync()?,
-                Err(RecvTimeoutError::Disconnected) => break,
+        let (mut forming, mut carried) = (None, None);
+        // Each turn takes in a request, hands over a group, or waits.
+        let ended = loop {
+            match self.turn(mailbox, &mut forming, &mut carried) {
+                Ok(Turn::GoesOn) => {}
+                Ok(Turn::IsClosed) => break Ok(()),
+                Err(fault) => break Err(fault),
             }
-            // Behind the replies: nobody waits for it but who is served next.
-            if self.unstated.is_due(self.head.next) {
-                self.state_lots()?;
-            }
+        };
+        if let Err(fault) = ended {
+            refuse(forming, carried);
+            return Err(fault);
         }
         if self.unstated.is_due_at_stop(self.head.next) {
             self.state_lots()?;
         }
-        self.sync()?;
+        self.drain()?;
+        drop(self.line.hand_over(Work::Sync));
         info!(entries = self.head.next.0, "the writer has written everything and stops");
         Ok(())
     }
 
-    /// Serves a request and what waits behind it, as one group; returns the one that did not fit.
-    fn serve(
+    fn turn(
         &mut self,
-        first: Request,
         mailbox: &Receiver<Request>,
-    ) -> Result<Option<Request>, NodeFault> {
-        let now = match self.now() {
+        forming: &mut Option<Forming>,
+        carried: &mut Option<Request>,
+    ) -> Result<Turn, NodeFault> {
+        while let Ok(told) = self.line.done.try_recv() {
+            self.settle(Ok(told))?;
+        }
+        if let Some(request) = carried.take().or_else(|| mailbox.try_recv().ok()) {
+            let group = forming.get_or_insert_with(|| Forming::at(self.head.clone()));
+            if group.takes(&request) {
+                self.judge(group, request)?;
+            } else {
+                *carried = Some(request);
+                self.hand_over(forming.take())?;
+            }
+            return Ok(Turn::GoesOn);
+        }
+        if self.unwritten.is_empty() && forming.is_some() {
+            self.hand_over(forming.take())?;
+            return Ok(Turn::GoesOn);
+        }
+        // Behind the replies: nobody waits for it but who is served next.
+        if forming.is_none() && self.unstated.is_due(self.head.next) {
+            self.state_lots()?;
+            return Ok(Turn::GoesOn);
+        }
+        crossbeam_channel::select! {
+            recv(mailbox) -> request => match request {
+                Ok(request) => *carried = Some(request),
+                Err(_) => {
+                    self.hand_over(forming.take())?;
+                    return Ok(Turn::IsClosed);
+                }
+            },
+            recv(self.line.done) -> told => self.settle(told)?,
+            default(Duration::from_millis(IDLE_SYNC_MS)) => drop(self.line.hand_over(Work::Sync)),
+        }
+        Ok(Turn::GoesOn)
+    }
+
+    /// Hears that the oldest group is committed.
+    fn settle(&mut self, told: Result<Result<(), NodeFault>, RecvError>) -> Result<(), NodeFault> {
+        // A committer that is gone without a word panicked; what it had is unclear to its callers.
+        told.map_err(|_| NodeFault::Store(StoreFault::Poisoned))??;
+        self.unwritten.pop_front();
+        Ok(())
+    }
+
+    /// Waits until all is written.
+    fn drain(&mut self) -> Result<(), NodeFault> {
+        while !self.unwritten.is_empty() {
+            let told = self.line.done.recv();
+            self.settle(told)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a group to the committer, and goes on behind it.
+    fn hand_over(&mut self, forming: Option<Forming>) -> Result<(), NodeFault> {
+        let Some(Forming { group, waiting, .. }) = forming else { return Ok(()) };
+        if group.entries.is_empty() && waiting.is_empty() {
+            return Ok(());
+        }
+        self.head = group.head.clone();
+        let changes = Arc::clone(&group.changes);
+        match self.line.hand_over(Work::Commit(Box::new(group), waiting)) {
+            Ok(()) => {
+                self.unwritten.push_back(changes);
+                Ok(())
+            }
+            Err(refused) => {
+                // It was not begun.
+                if let Work::Commit(_, waiting) = refused {
+                    tell_poisoned(waiting);
+                }
+                self.drain()?;
+                Err(NodeFault::Store(StoreFault::Poisoned))
+            }
+        }
+    }
+
+    fn judge(&mut self, forming: &mut Forming, request: Request) -> Result<(), NodeFault> {
+        let Request { batch, purpose, onlooker, reply, .. } = request;
+        forming.taken += 1;
+        let ready = if onlooker != Onlooker::Everything && self.repeats_unwritten(&batch) {
+            // Whether it may have that receipt is read from the store.
+            self.drain()
+        } else {
+            Ok(())
+        };
+        let now = match ready.and_then(|()| now(&*self.clock, &forming.group.head)) {
             Ok(now) => now,
             Err(fault) => {
-                let _ = first.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+                let _ = reply.send(Err(BatchError::whole(AppendError::Poisoned)));
                 return Err(fault);
             }
         };
-        let mut group = PendingGroup::new(self.head.clone());
-        let mut waiting = Vec::new();
-        let mut next = Some(first);
-        let mut carried = None;
-        // Requests that add nothing to the group (refused, judged only, recorded before) never fill
-        // it, so they are counted: whoever waits in it must not wait for ever.
-        for _ in 0..MAX_MAILBOX_REQUESTS {
-            let Some(request) = next.take() else { break };
-            if !fits(&group, &request) {
-                carried = Some(request);
-                break;
-            }
-            self.judge(&mut group, request, now, &mut waiting)?;
-            // Empty, or closed: the caller of this function finds out which.
-            next = mailbox.try_recv().ok();
-        }
-        let carried = carried.or(next);
-        match (self.finish(group, waiting), carried) {
-            (Ok(()), carried) => Ok(carried),
-            (Err(fault), None) => Err(fault),
-            (Err(fault), Some(request)) => {
-                // It was not begun.
-                let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
-                Err(fault)
-            }
-        }
-    }
-
-    /// The clock; a leap backwards would let the ledger's own times lie.
-    fn now(&self) -> Result<TimeMs, NodeFault> {
-        let (now, last) = (self.clock.now(), self.head.recorded_at);
-        if now.get().saturating_add(MAX_CLOCK_STEP_BACK_MS) < last.get() {
-            return Err(NodeFault::ClockSteppedBack { now, last });
-        }
-        Ok(now)
-    }
-
-    fn judge(
-        &mut self,
-        group: &mut PendingGroup,
-        request: Request,
-        now: TimeMs,
-        waiting: &mut Vec<Waiting>,
-    ) -> Result<(), NodeFault> {
-        let Request { batch, purpose, onlooker, reply, .. } = request;
+        let Forming { group, waiting, .. } = forming;
+        let base = Unwritten { base: &*self.store, layers: &self.unwritten };
         let verdict = match self.refused_repeat(onlooker, &batch) {
             Ok(None) => match purpose {
-                Purpose::Record => group.add(&*self.store, &batch, now),
-                Purpose::Validate => group.check(&*self.store, &batch, now),
+                Purpose::Record => group.add(&base, &batch, now),
+                Purpose::Validate => group.check(&base, &batch, now),
             },
             Ok(Some(refused)) => Err(Refused::Caller(refused)),
             Err(fault) => Err(Refused::Unreadable(fault)),
         };
         let verdict = match verdict {
-            Err(Refused::Caller(error)) => Err(self.veiled(onlooker, &batch, now, error)),
+            Err(Refused::Caller(error)) => match self.veiled(onlooker, &batch, now, error) {
+                Ok(refused) => Err(refused),
+                Err(fault) => {
+                    let _ = reply.send(Err(BatchError::whole(AppendError::Poisoned)));
+                    return Err(fault);
+                }
+            },
             other => other,
         };
         match (verdict, purpose) {
@@ -272,147 +404,36 @@ impl Writer {
     }
 
     /// A refusal as an onlooker may know it: that of the same events where nothing is that it may
-    /// not see. Where those would pass, the refusal stands: ids that are taken, and what others did
-    /// to what the onlooker's own event made, cannot be hidden from whoever asks for them.
+    /// not see, over what is written. Where those would pass, the refusal stands: ids that are
+    /// taken, and what others did to what the onlooker's own event made, cannot be hidden from
+    /// whoever asks for them.
     fn veiled(
-        &self,
+        &mut self,
         onlooker: Onlooker,
         batch: &[Admitted],
         now: TimeMs,
         error: BatchError,
-    ) -> Refused<StoreFault> {
+    ) -> Result<Refused<StoreFault>, NodeFault> {
         let tells_of_state =
             matches!(error.error, AppendError::Rejected(_) | AppendError::Signature { .. });
         if onlooker == Onlooker::Everything || !tells_of_state {
-            return Refused::Caller(error);
+            return Ok(Refused::Caller(error));
         }
+        self.drain()?;
         let veil = match Veil::new(&self.store, onlooker, batch) {
             Ok(veil) => veil,
-            Err(fault) => return Refused::Unreadable(fault),
+            Err(fault) => return Ok(Refused::Unreadable(fault)),
         };
-        match PendingGroup::new(self.head.clone()).check(&veil, batch, now) {
+        Ok(match PendingGroup::new(self.head.clone()).check(&veil, batch, now) {
             Ok(_) => Refused::Caller(error),
             Err(refused) => refused,
-        }
+        })
     }
 
-    fn finish(&mut self, group: PendingGroup, waiting: Vec<Waiting>) -> Result<(), NodeFault> {
-        if !group.entries.is_empty()
-            && let Err(fault) = self.commit(group)
-        {
-            self.shared.is_poisoned.store(true, Ordering::SeqCst);
-            for caller in waiting {
-                let _ = caller.reply.send(Err(unclear(&caller.placed)));
-            }
-            return Err(fault);
-        }
-        for caller in waiting {
-            // A crash before this line: recorded, and the client gets its receipt when it asks
-            // again.
-            let _ = caller.reply.send(Ok(caller.placed));
-        }
-        if self.unsynced_bytes > MAX_UNSYNCED_BYTES {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// The one function that makes entries last. See the module's list for what a crash in it
-    /// means.
-    fn commit(&mut self, pending: PendingGroup) -> Result<(), NodeFault> {
-        let PendingGroup { first, head, entries, leaves, bytes, .. } = pending;
-        let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
-        let group = Group {
-            first,
-            previous_checkpoint: previous.clone().unwrap_or_default().into(),
-            entries,
-        };
-        let begun = Instant::now();
-        self.store.journal_append(&group)?;
-        self.store.write_group(&GroupRows {
-            group: &group,
-            leaves: &leaves,
-            chain: head.chain,
-            changes: &pending.changes,
-            retracted: &pending.retracted,
-            trail: &pending.trail,
-            sights: &pending.sights,
-            lot_map: pending.lot_map.as_ref(),
-        })?;
-        self.read_back(&group, &leaves)?;
-
-        for leaf in &leaves {
-            self.frontier.push(*leaf);
-        }
-        self.store.fault(FaultPoint::BeforeSign)?;
-        let size = self.frontier.size();
-        let root = self.frontier.root();
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        let signed = checkpoint.sign(&self.ledger_key);
-        self.store.fault(FaultPoint::AfterSign)?;
-        self.store.write_checkpoint(size, signed.as_bytes())?;
-        self.store.guard_advance(previous.as_deref(), signed.as_bytes())?;
-        self.store.fault(FaultPoint::BeforeReply)?;
-
-        metrics::histogram!(measures::JOURNAL_SYNC_SECONDS).record(self.store.last_journal_sync());
-        metrics::histogram!(measures::COMMIT_SECONDS).record(begun.elapsed());
-        let entries = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-        metrics::histogram!(measures::GROUP_ENTRIES).record(f64::from(entries));
-        self.head = head;
-        self.checkpoint = Some(signed);
-        self.unsynced_bytes += bytes;
-        // Whoever follows the ledger wakes up.
-        self.shared.size.send_replace(size);
-        debug!(entries = leaves.len(), size = size.0, "committed a group");
-        Ok(())
-    }
-
-    /// What is signed was read back from where it will be read from now on.
-    fn read_back(&self, group: &Group, leaves: &[crate::domain::Hash32]) -> Result<(), NodeFault> {
-        let stored = self.store.entries(group.first, group.entries.len())?;
-        for (position, leaf) in leaves.iter().enumerate() {
-            let index = EntryIndex(group.first.0 + position as u64);
-            let same = stored.get(position).is_some_and(|bytes| leaf_hash(bytes) == *leaf);
-            if !same {
-                return Err(NodeFault::ReadBack { index });
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), NodeFault> {
-        if self.unsynced_bytes > 0 {
-            self.store.sync()?;
-            self.unsynced_bytes = 0;
-        }
-        Ok(())
-    }
-
-    /// Entries written so far.
-    pub fn size(&self) -> EntryCount {
-        EntryCount(self.head.next.0)
-    }
-
-    /// Hands the pen on. The old key signs the statement and the checkpoint that ends with it; then
-    /// the next key signs a note and the checkpoint over it, so that everybody who knows the next
-    /// key alone hears it vouch for all that was before.
-    ///
-    /// *A crash in the first group:* it is not there, or it is, and only the old key can sign its
-    /// checkpoint: the next start asks for this again, with both keys. *A crash between the two:*
-    /// the next key goes on; its first group is an ordinary one.
-    pub(super) fn rotate(&mut self, next: SigningKey) -> Result<EntryIndex, NodeFault> {
-        let index = self.head.next;
-        let envelope = statement::rotation(&self.origin, &self.ledger_key, &next);
-        self.state(&envelope, None)?;
-        self.ledger_key = next;
-        self.note()?;
-        Ok(index)
-    }
-
-    /// The key in force says that it is there.
-    pub(super) fn note(&mut self) -> Result<(), NodeFault> {
-        let envelope = statement::note(&self.origin, &self.ledger_key);
-        self.state(&envelope, None)
+    /// Whether an event is in a group that is not written yet.
+    fn repeats_unwritten(&self, batch: &[Admitted]) -> bool {
+        let is_there = |id| self.unwritten.iter().any(|changes| changes.events.contains_key(&id));
+        batch.iter().any(|admitted| is_there(admitted.event().id))
     }
 
     /// The ledger says how far the life of every lot got. *A crash before its journal write: it is
@@ -420,39 +441,62 @@ impl Writer {
     /// holds it against what was said.*
     fn state_lots(&mut self) -> Result<(), NodeFault> {
         let begun = Instant::now();
+        self.drain()?;
         let at = self.head.next;
         let map = lot_state::map_before(&self.store, at)?;
         let tiles = map.tiles.len();
         let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
-        self.state(&envelope, Some(map))?;
+        let now = now(&*self.clock, &self.head)?;
+        let group = group_stating(&self.store, &self.head, now, &envelope, Some(map))?;
+        self.hand_over(Some(Forming { group, waiting: Vec::new(), taken: 0 }))?;
         self.unstated.stated(at);
         let micros = begun.elapsed().as_micros();
         debug!(entry = at.0, tiles, micros, "stated the lots");
         Ok(())
     }
+}
 
-    /// Commits a statement, as a group of its own.
-    fn state(&mut self, envelope: &Bytes, lots: Option<MapUpdate>) -> Result<(), NodeFault> {
-        let now = self.now()?;
-        let mut group = PendingGroup::new(self.head.clone());
-        group.state(&*self.store, envelope, now, lots).map_err(|unsaid| match unsaid {
-            Unsaid::Statement(fault) => NodeFault::Statement(fault),
-            Unsaid::Unreadable(fault) => NodeFault::Store(fault),
-        })?;
-        self.commit(group)
-    }
-
-    /// Commits a group outside of the loop: the genesis.
-    pub(super) fn commit_first(&mut self, group: PendingGroup) -> Result<(), NodeFault> {
-        self.commit(group)
+/// Whoever waits for what will not be committed.
+fn refuse(forming: Option<Forming>, carried: Option<Request>) {
+    tell_poisoned(forming.map(|it| it.waiting).unwrap_or_default());
+    if let Some(request) = carried {
+        let _ = request.reply.send(Err(BatchError::whole(AppendError::Poisoned)));
     }
 }
 
-/// The first event of a request that is in doubt; none when all of them were in the group or the
-/// ledger before this request.
-fn unclear(placed: &[Placed]) -> BatchError {
-    let position = placed.iter().position(|place| matches!(place, Placed::New(_)));
-    BatchError { position, error: AppendError::Indeterminate }
+/// Nothing of it was begun. What names events of a group before, which may be in doubt, is in
+/// doubt.
+fn tell_poisoned(waiting: Vec<Waiting>) {
+    for caller in waiting {
+        let names = caller.placed.iter().any(|place| matches!(place, Placed::Before(_)));
+        let error = if names { AppendError::Indeterminate } else { AppendError::Poisoned };
+        let _ = caller.reply.send(Err(BatchError::whole(error)));
+    }
+}
+
+/// The clock; a leap backwards would let the ledger's own times lie.
+fn now(clock: &dyn Clock, head: &Head) -> Result<TimeMs, NodeFault> {
+    let (now, last) = (clock.now(), head.recorded_at);
+    if now.get().saturating_add(MAX_CLOCK_STEP_BACK_MS) < last.get() {
+        return Err(NodeFault::ClockSteppedBack { now, last });
+    }
+    Ok(now)
+}
+
+/// A statement as a group of its own, over a store that has all before it.
+fn group_stating(
+    store: &Store,
+    head: &Head,
+    now: TimeMs,
+    envelope: &Bytes,
+    lots: Option<MapUpdate>,
+) -> Result<PendingGroup, NodeFault> {
+    let mut group = PendingGroup::new(head.clone());
+    group.state(store, envelope, now, lots).map_err(|unsaid| match unsaid {
+        Unsaid::Statement(fault) => NodeFault::Statement(fault),
+        Unsaid::Unreadable(fault) => NodeFault::Store(fault),
+    })?;
+    Ok(group)
 }
 
 /// Whether a request still fits the group; an empty group takes any request that the border let
@@ -465,15 +509,4 @@ fn fits(group: &PendingGroup, request: &Request) -> bool {
     group.entries.is_empty()
         || (group.entries.len() + request.batch.len() <= MAX_GROUP_ENTRIES
             && group.bytes + bytes <= MAX_GROUP_BYTES)
-}
-
-fn chain_of(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut source = fault.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

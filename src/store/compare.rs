@@ -21,6 +21,7 @@ use super::codec;
 use super::database::{Database, LOG_NAME};
 use super::fault::{StoreFault, io_at};
 use super::keyspace::Key;
+use super::lives::LotRow;
 use super::{DATABASE_NAME, ReadOnly, Store, StoreConfig, files};
 use crate::domain::lot::EventRecord;
 use crate::domain::{EntryCount, EntryIndex, EventId, LotId, PartyId, SiteId};
@@ -399,7 +400,7 @@ fn table_of(key: &Key) -> &'static str {
         Key::Transfer(_) => "transfers",
         Key::Event(_) => "events",
         Key::Life(..) => "lives of lots",
-        Key::Movement(_) => "movements of metal",
+        Key::Movements(_) => "movements of metal",
         Key::TableChunk(..) => "published tables",
         Key::Campaign(_) => "campaigns",
         Key::Line(..) => "last campaigns of lines",
@@ -409,8 +410,7 @@ fn table_of(key: &Key) -> &'static str {
         Key::Waiver(..) => "waivers",
         Key::Credit(..) => "credits",
         Key::Acknowledgement(..) => "acknowledgements",
-        Key::OwnedLot(..) => "lots by owner",
-        Key::HeldLot(..) => "lots by possessor",
+        Key::Holding(..) => "lots by owner and possessor",
         Key::Concerned(..) => "entries that concern a party",
         Key::RelatedLot(..) => "lots that a party is related to",
         Key::PartyTransfer(..) => "transfers of parties",
@@ -421,7 +421,7 @@ fn table_of(key: &Key) -> &'static str {
         Key::KindEntry(..) => "entries by kind",
         Key::SiteOf(..) => "sites of parties",
         Key::PublicParty(_) => "public parties",
-        Key::Fact(_) => "what entries changed",
+        Key::Facts(_) => "what entries changed",
         Key::Attestation(_) => "attestations",
     }
 }
@@ -440,10 +440,9 @@ fn row_of(key: &Key) -> String {
         Key::Lot(id) => format!("lot {id}"),
         Key::Transfer(offer) => format!("offer {offer}"),
         Key::Event(id) => format!("event {id}"),
-        Key::Life(lot, ordinal) => format!("lot {lot}, ordinal {ordinal}"),
-        Key::Movement(index) | Key::Attestation(index) | Key::Fact(index) => {
-            format!("entry {index}")
-        }
+        Key::Life(lot, ordinal) => format!("lot {lot}, from ordinal {ordinal} on"),
+        Key::Attestation(index) => format!("entry {index}"),
+        Key::Facts(last) | Key::Movements(last) => format!("the pack that ends with entry {last}"),
         Key::TableChunk(set, chunk) => format!("set {set}, chunk {chunk}"),
         Key::Campaign(id) => format!("campaign {id}"),
         Key::Line(site, process) => format!("site {site}, process {process:?}"),
@@ -453,17 +452,15 @@ fn row_of(key: &Key) -> String {
             format!("site {site}, substance {substance}, month {month}")
         }
         Key::Acknowledgement(anomaly, party) => format!("{anomaly:?} by party {party}"),
-        Key::OwnedLot(party, lot)
-        | Key::HeldLot(party, lot)
-        | Key::RelatedLot(party, lot)
-        | Key::GrantedLot(party, lot) => format!("party {party}, lot {lot}"),
-        Key::Concerned(party, index) | Key::PartyVersion(party, index) => {
-            format!("party {party}, entry {index}")
+        Key::Holding(party, lot) | Key::RelatedLot(party, lot) | Key::GrantedLot(party, lot) => {
+            format!("party {party}, lot {lot}")
         }
+        Key::Concerned(party, last) => format!("party {party}, up to entry {last}"),
+        Key::PartyVersion(party, index) => format!("party {party}, entry {index}"),
         Key::PartyTransfer(party, offer) => format!("party {party}, offer {offer}"),
         Key::Acquainted(party, other) => format!("parties {party} and {other}"),
         Key::SiteVersion(site, index) => format!("site {site}, entry {index}"),
-        Key::KindEntry(kind, index) => format!("kind {kind}, entry {index}"),
+        Key::KindEntry(kind, last) => format!("kind {kind}, up to entry {last}"),
         Key::SiteOf(party, site) => format!("party {party}, site {site}"),
     }
 }
@@ -473,8 +470,7 @@ fn lot_of(key: &Key) -> Option<LotId> {
         Key::Lot(lot)
         | Key::Life(lot, _)
         | Key::LotTransfer(lot, _)
-        | Key::OwnedLot(_, lot)
-        | Key::HeldLot(_, lot)
+        | Key::Holding(_, lot)
         | Key::RelatedLot(_, lot)
         | Key::GrantedLot(_, lot) => Some(*lot),
         _ => None,
@@ -491,15 +487,18 @@ fn entry_of(key: &Key, value: &[u8], offset: usize) -> Option<EntryIndex> {
             node.checked_mul(1_u64.checked_shl(u32::from(*level) * 8)?).map(EntryIndex)
         }
         Key::Checkpoint(size) => size.0.checked_sub(1).map(EntryIndex),
-        Key::Movement(index)
-        | Key::Fact(index)
+        Key::Movements(index)
+        | Key::Facts(index)
         | Key::Attestation(index)
         | Key::Concerned(_, index)
         | Key::PartyVersion(_, index)
         | Key::SiteVersion(_, index)
         | Key::KindEntry(_, index) => Some(*index),
         Key::Event(_) => codec::decode::<EventRecord>(value).ok().map(|record| record.index),
-        Key::Life(..) => codec::decode::<(EventId, EntryIndex)>(value).ok().map(|(_, index)| index),
+        Key::Life(..) => {
+            let chunk = codec::decode::<Vec<(EventId, EntryIndex)>>(value).ok()?;
+            chunk.last().map(|(_, index)| *index)
+        }
         _ => None,
     }
 }
@@ -524,9 +523,8 @@ fn entry_in_pack(pack: &[u8], offset: usize) -> Option<EntryIndex> {
 /// The last entry that changed what a row is about, as the shadow says.
 fn last_of(key: &Key, shadow: &Database) -> Result<Option<EntryIndex>, StoreFault> {
     if let Some(lot) = lot_of(key) {
-        let found = shadow
-            .last_before::<(EventId, EntryIndex)>(&Key::Life(lot, 0), &Key::Life(lot, u32::MAX))?;
-        return Ok(found.map(|(_, (_, index))| index));
+        let row = shadow.value::<LotRow>(&Key::Lot(lot))?;
+        return Ok(row.map(|row| row.lot.life.last));
     }
     match key {
         Key::Party(id) | Key::PublicParty(id) => last_of_party(*id, shadow),

@@ -22,7 +22,7 @@ use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::ChainValue;
 use crate::limits::{DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS};
 
-const DATABASE_VERSION: u16 = 2;
+const DATABASE_VERSION: u16 = 3;
 /// sled's log, which it locks while it is open.
 pub(super) const LOG_NAME: &str = "db";
 /// The one tree that the house uses.
@@ -138,15 +138,6 @@ impl Database {
         let names = self.db.tree_names();
         let strange = names.iter().find(|name| name.as_ref() != DEFAULT_TREE);
         strange.map(|name| String::from_utf8_lossy(name).into_owned())
-    }
-
-    /// The first key from `from` on and before `behind`.
-    pub(super) fn first_from(&self, from: &Key, behind: &Key) -> Result<Option<Key>, StoreFault> {
-        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next() else {
-            return Ok(None);
-        };
-        let (bytes, _) = found.map_err(sled_at("read"))?;
-        parsed(&bytes).map(Some)
     }
 
     /// Bytes of its files.

@@ -8,7 +8,8 @@ use crate::domain::{
 };
 use crate::ledger::lot_map::TilePath;
 
-/// A key. Tags are part of the database's format: never reused, never renumbered.
+/// A key. Tags are part of the database's format: never reused, never renumbered. Gone: `0x30`,
+/// `0x31` (lots by owner and by possessor; now `0x3d`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// `0x01` -> format version u16, ledger hash 32.
@@ -34,16 +35,18 @@ pub enum Key {
     Site(SiteId),
     /// `0x23`, id -> a signing key.
     Signer(KeyId),
-    /// `0x24`, id -> a lot.
+    /// `0x24`, id -> a lot, with the end of its life.
     Lot(LotId),
     /// `0x25`, offer's event id -> a transfer.
     Transfer(EventId),
     /// `0x26`, id -> what is remembered of an event.
     Event(EventId),
-    /// `0x27`, lot id, ordinal u32 -> event id, entry index u64.
+    /// `0x27`, lot id, ordinal u32 -> a chunk of its life from there on: event id, entry index u64
+    /// each.
     Life(LotId, u32),
-    /// `0x28`, entry index u64 -> a movement; gone when it was retracted.
-    Movement(EntryIndex),
+    /// `0x28`, last index u64 -> a pack of movements, the last of that entry; one is gone when it
+    /// was retracted.
+    Movements(EntryIndex),
     /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
     TableChunk(Hash32, u32),
     /// `0x2a`, id -> a campaign.
@@ -59,13 +62,11 @@ pub enum Key {
     Credit(SiteId, u8, u32),
     /// `0x2f`, anomaly as text, 0, party id -> the party's latest word on it.
     Acknowledgement(String, PartyId),
-    /// `0x30`, party id, lot id -> nothing: the lots that a party owns.
-    OwnedLot(PartyId, LotId),
-    /// `0x31`, party id, lot id -> nothing: the lots in a party's hands.
-    HeldLot(PartyId, LotId),
-    /// `0x32`, party id, entry index u64 -> nothing: the entries that concern a party.
+    /// `0x32`, party id, last index u64 -> the entries of a group that concern a party, ending
+    /// there.
     Concerned(PartyId, EntryIndex),
-    /// `0x33`, party id, lot id -> how the party is related to the lot.
+    /// `0x33`, party id, lot id -> how the party is related to a lot that is not among its
+    /// holdings.
     RelatedLot(PartyId, LotId),
     /// `0x34`, party id, offer's event id -> nothing: the transfers that a party sends or receives.
     PartyTransfer(PartyId, EventId),
@@ -78,15 +79,19 @@ pub enum Key {
     PartyVersion(PartyId, EntryIndex),
     /// `0x38`, site id, entry index u64 -> the site as it stood after that entry, which changed it.
     SiteVersion(SiteId, EntryIndex),
-    /// `0x39`, number of the event's kind u8, entry index u64 -> nothing: the entries of a kind.
+    /// `0x39`, number of the event's kind u8, last index u64 -> the entries of a group that are of
+    /// the kind, ending there.
     KindEntry(u8, EntryIndex),
     /// `0x3a`, party id, site id -> nothing: the sites of a party.
     SiteOf(PartyId, SiteId),
     /// `0x3b`, party id -> nothing: parties whose record is public.
     PublicParty(PartyId),
-    /// `0x3c`, entry index u64 -> what the entry changed beside what its event says; none for an
-    /// entry that changed no more.
-    Fact(EntryIndex),
+    /// `0x3c`, last index u64 -> a pack of facts, the last of that entry: what entries changed
+    /// beside what their events say. An entry that changed no more has none.
+    Facts(EntryIndex),
+    /// `0x3d`, party id, lot id -> whether the party owns the lot, and has it in its hands (one of
+    /// both at least), and how it is related to it.
+    Holding(PartyId, LotId),
     /// `0x3f`, entry index u64 -> an attestation.
     Attestation(EntryIndex),
     /// `0x40`, level u8, nibbles of the way -> a tile of the map of lot states, as the ledger
@@ -113,7 +118,7 @@ pub enum Tag {
     Transfer = 0x25,
     Event = 0x26,
     Life = 0x27,
-    Movement = 0x28,
+    Movements = 0x28,
     TableChunk = 0x29,
     Campaign = 0x2a,
     Line = 0x2b,
@@ -121,8 +126,6 @@ pub enum Tag {
     Waiver = 0x2d,
     Credit = 0x2e,
     Acknowledgement = 0x2f,
-    OwnedLot = 0x30,
-    HeldLot = 0x31,
     Concerned = 0x32,
     RelatedLot = 0x33,
     PartyTransfer = 0x34,
@@ -133,7 +136,8 @@ pub enum Tag {
     KindEntry = 0x39,
     SiteOf = 0x3a,
     PublicParty = 0x3b,
-    Fact = 0x3c,
+    Facts = 0x3c,
+    Holding = 0x3d,
     Attestation = 0x3f,
     LotTile = 0x40,
     LotState = 0x41,
@@ -157,7 +161,7 @@ impl Key {
             Self::Transfer(_) => Tag::Transfer,
             Self::Event(_) => Tag::Event,
             Self::Life(..) => Tag::Life,
-            Self::Movement(_) => Tag::Movement,
+            Self::Movements(_) => Tag::Movements,
             Self::TableChunk(..) => Tag::TableChunk,
             Self::Campaign(_) => Tag::Campaign,
             Self::Line(..) => Tag::Line,
@@ -165,8 +169,7 @@ impl Key {
             Self::Waiver(..) => Tag::Waiver,
             Self::Credit(..) => Tag::Credit,
             Self::Acknowledgement(..) => Tag::Acknowledgement,
-            Self::OwnedLot(..) => Tag::OwnedLot,
-            Self::HeldLot(..) => Tag::HeldLot,
+            Self::Holding(..) => Tag::Holding,
             Self::PartyVersion(..) => Tag::PartyVersion,
             Self::SiteVersion(..) => Tag::SiteVersion,
             Self::KindEntry(..) => Tag::KindEntry,
@@ -177,7 +180,7 @@ impl Key {
             Self::Acquainted(..) => Tag::Acquainted,
             Self::SiteOf(..) => Tag::SiteOf,
             Self::PublicParty(_) => Tag::PublicParty,
-            Self::Fact(_) => Tag::Fact,
+            Self::Facts(_) => Tag::Facts,
             Self::Attestation(_) => Tag::Attestation,
             Self::LotTile(_) => Tag::LotTile,
             Self::LotState => Tag::LotState,
@@ -191,8 +194,8 @@ impl Key {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
             Self::LotTile(path) => out.extend(path.bytes()),
             Self::Pack(index)
-            | Self::Movement(index)
-            | Self::Fact(index)
+            | Self::Movements(index)
+            | Self::Facts(index)
             | Self::Attestation(index) => {
                 out.extend(index.0.to_be_bytes());
             }
@@ -232,8 +235,7 @@ impl Key {
                 out.extend(month.to_be_bytes());
             }
             Self::Acknowledgement(anomaly, party) => put_text(&mut out, anomaly, party.as_bytes()),
-            Self::OwnedLot(party, lot)
-            | Self::HeldLot(party, lot)
+            Self::Holding(party, lot)
             | Self::RelatedLot(party, lot)
             | Self::GrantedLot(party, lot) => put_pair(&mut out, party.as_bytes(), lot.as_bytes()),
             Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
@@ -277,7 +279,7 @@ impl Key {
                 let (lot, ordinal) = rest.split_first_chunk::<16>()?;
                 Self::Life(LotId::from_bytes(*lot), be_u32(ordinal)?)
             }
-            0x28 => Self::Movement(EntryIndex(be_u64(rest)?)),
+            0x28 => Self::Movements(EntryIndex(be_u64(rest)?)),
             0x29 => {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
@@ -295,8 +297,6 @@ impl Key {
             }
             0x2e => credit(rest)?,
             0x2f => acknowledgement(rest)?,
-            0x30 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::OwnedLot)?,
-            0x31 => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::HeldLot)?,
             0x32 => {
                 let (party, index) = rest.split_first_chunk::<16>()?;
                 Self::Concerned(PartyId::from_bytes(*party), EntryIndex(be_u64(index)?))
@@ -319,7 +319,8 @@ impl Key {
             }
             0x3a => two_ids(rest, PartyId::from_bytes, SiteId::from_bytes, Self::SiteOf)?,
             0x3b => Self::PublicParty(PartyId::from_bytes(rest.try_into().ok()?)),
-            0x3c => Self::Fact(EntryIndex(be_u64(rest)?)),
+            0x3c => Self::Facts(EntryIndex(be_u64(rest)?)),
+            0x3d => two_ids(rest, PartyId::from_bytes, LotId::from_bytes, Self::Holding)?,
             0x3f => Self::Attestation(EntryIndex(be_u64(rest)?)),
             0x40 => Self::LotTile(TilePath::parse(rest)?),
             0x41 if rest.is_empty() => Self::LotState,
@@ -404,7 +405,7 @@ mod tests {
             id().prop_map(|raw| Key::Transfer(EventId::from_bytes(raw))),
             id().prop_map(|raw| Key::Event(EventId::from_bytes(raw))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::Life(LotId::from_bytes([n; 16]), at)),
-            any::<u64>().prop_map(|n| Key::Movement(EntryIndex(n))),
+            any::<u64>().prop_map(|n| Key::Movements(EntryIndex(n))),
             (0..3_u8, any::<u32>()).prop_map(|(n, at)| Key::TableChunk(Hash32([n; 32]), at)),
             kept_by_name(),
             id().prop_map(|raw| Key::Campaign(CampaignId::from_bytes(raw))),
@@ -418,11 +419,7 @@ mod tests {
                 PartyId::from_bytes(party),
                 EventId::from_bytes(offer)
             )),
-            (id(), id()).prop_map(|(party, lot)| Key::OwnedLot(
-                PartyId::from_bytes(party),
-                LotId::from_bytes(lot)
-            )),
-            (id(), id()).prop_map(|(party, lot)| Key::HeldLot(
+            (id(), id()).prop_map(|(party, lot)| Key::Holding(
                 PartyId::from_bytes(party),
                 LotId::from_bytes(lot)
             )),

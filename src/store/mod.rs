@@ -28,15 +28,20 @@ pub mod faults;
 mod files;
 mod format;
 mod guard;
+mod headings;
 pub mod journal;
 mod keyspace;
+mod known;
+mod lives;
 mod lock;
 mod lots;
+mod movements;
 mod reads;
 mod restore;
 mod segment;
 mod shelf;
 mod sights;
+mod ties;
 mod trail;
 mod tree;
 mod words;
@@ -70,6 +75,7 @@ pub use crate::ledger::frame::Group;
 use database::Database;
 use format::Format;
 use journal::{Journal, JournalConfig};
+use known::Known;
 pub use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
@@ -104,6 +110,7 @@ pub struct Store {
     format: Format,
     journal: Mutex<Journal>,
     database: Database,
+    known: Known,
     guard: Guard,
     applied: AtomicU64,
     is_poisoned: AtomicBool,
@@ -274,6 +281,7 @@ impl Store {
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeDatabaseWrite, &place)?;
             let applied = write::write_group(&self.database, rows)?;
+            self.known.forget(rows.changes);
             self.applied.store(applied.0, Ordering::Release);
             self.config.faults.at(FaultPoint::AfterDatabaseWrite, &place)
         })
@@ -377,6 +385,7 @@ impl Store {
             format,
             journal: Mutex::new(journal),
             database,
+            known: Known::default(),
             guard,
             applied: AtomicU64::new(applied.0),
             is_poisoned: AtomicBool::new(false),

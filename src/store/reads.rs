@@ -1,12 +1,16 @@
 //! What is read from the database: entries, checkpoints, pages, lives, and the view of `apply`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sled::IVec;
 
 use super::Store;
 use super::database::{Database, decoded};
 use super::fault::StoreFault;
+use super::headings::{entries_under, first_under};
 use super::keyspace::{Key, Tag};
+use super::lives::LotRow;
 use super::tree::TreeReader;
 use super::write::credit_key;
 use crate::domain::campaign::{Campaign, CampaignStatus, Line};
@@ -14,7 +18,6 @@ use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::LedgerState;
 use crate::domain::fact::Fact;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
-use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::waiver::WaiverState;
@@ -117,35 +120,6 @@ impl Store {
         TreeReader::new(&self.database)
     }
 
-    /// Every entry that names a lot, ascending.
-    pub fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Ok(self.life_of(lot)?.into_iter().map(|(index, _)| index).collect())
-    }
-
-    /// Every entry that names a lot, ascending, and its event.
-    pub fn life_of(&self, lot: LotId) -> Result<Vec<(EntryIndex, EventId)>, StoreFault> {
-        let mut life = Vec::new();
-        for item in self.database.walk(Tag::Life, Key::Life(lot, 0).bytes()) {
-            let (key, value) = item?;
-            match key {
-                Key::Life(of, ordinal) if of == lot => {
-                    if usize::try_from(ordinal).ok() != Some(life.len()) {
-                        return Err(StoreFault::value(&key, "an ordinal before it is missing"));
-                    }
-                }
-                _ => break,
-            }
-            let (event, index): (EventId, EntryIndex) = decoded(&key, &value)?;
-            life.push((index, event));
-        }
-        Ok(life)
-    }
-
-    /// What an entry did to metal; `None` when it did nothing or was retracted.
-    pub fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        self.database.value(&Key::Movement(index))
-    }
-
     /// What entries changed, from one on and below a size, ascending: at most so many. Entries that
     /// changed nothing beside what their events say have none.
     pub fn facts(
@@ -154,15 +128,16 @@ impl Store {
         size: EntryCount,
         max: usize,
     ) -> Result<Vec<Fact>, StoreFault> {
-        let rows = self.database.walk(Tag::Fact, Key::Fact(from).bytes());
         let mut facts = Vec::new();
-        for item in rows.take(max) {
+        for item in self.database.walk(Tag::Facts, Key::Facts(from).bytes()) {
             let (key, value) = item?;
-            let fact: Fact = decoded(&key, &value)?;
-            if fact.index.0 >= size.0 {
+            let pack: Vec<Fact> = decoded(&key, &value)?;
+            let is_over = pack.last().is_none_or(|fact| fact.index.0 >= size.0);
+            let is_asked = |fact: &Fact| fact.index >= from && fact.index.0 < size.0;
+            facts.extend(pack.into_iter().filter(is_asked).take(max - facts.len()));
+            if is_over || facts.len() >= max {
                 break;
             }
-            facts.push(fact);
         }
         Ok(facts)
     }
@@ -318,53 +293,12 @@ impl Store {
         from: EntryIndex,
         size: EntryCount,
     ) -> Result<Option<EntryIndex>, StoreFault> {
-        let place = |at| Key::KindEntry(kind.number(), EntryIndex(at));
-        match self.database.first_from(&place(from.0), &place(size.0.max(from.0)))? {
-            Some(Key::KindEntry(_, index)) => Ok(Some(index)),
-            Some(key) => Err(StoreFault::value(&key, "is not the key of an entry of a kind")),
-            None => Ok(None),
-        }
-    }
-
-    /// The first entry of a lot's life at or after an index, as far as a size. A life ascends, so
-    /// it is found by halving: 32 reads at most.
-    pub fn entry_of_lot(
-        &self,
-        lot: LotId,
-        from: EntryIndex,
-        size: EntryCount,
-    ) -> Result<Option<EntryIndex>, StoreFault> {
-        let count = View::lot(self, lot)?.map_or(0, |lot| lot.life.count);
-        let (mut low, mut high, mut found) = (0, count, None);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let key = Key::Life(lot, middle);
-            let (_, index): (EventId, EntryIndex) = self
-                .database
-                .value(&key)?
-                .ok_or_else(|| StoreFault::value(&key, "an ordinal of the life is missing"))?;
-            if index < from {
-                low = middle + 1;
-            } else {
-                (high, found) = (middle, Some(index));
-            }
-        }
-        Ok(found.filter(|index| index.0 < size.0))
-    }
-
-    /// The first entry that concerns a party at or after an index, as far as a size.
-    pub fn entry_of_party(
-        &self,
-        party: PartyId,
-        from: EntryIndex,
-        size: EntryCount,
-    ) -> Result<Option<EntryIndex>, StoreFault> {
-        let place = |at| Key::Concerned(party, EntryIndex(at));
-        match self.database.first_from(&place(from.0), &place(size.0.max(from.0)))? {
-            Some(Key::Concerned(_, index)) => Ok(Some(index)),
-            Some(key) => Err(StoreFault::value(&key, "is not the key of a party's entry")),
-            None => Ok(None),
-        }
+        let last_of = move |key: &Key| match key {
+            Key::KindEntry(of, last) if *of == kind.number() => Some(*last),
+            _ => None,
+        };
+        let from = Key::KindEntry(kind.number(), from);
+        first_under(entries_under(&self.database, Tag::KindEntry, from, last_of), size)
     }
 
     /// A party's keys in order of registration; none for a party that is not known.
@@ -384,32 +318,19 @@ impl Store {
         after: Option<LotId>,
     ) -> Box<dyn Iterator<Item = Result<(LotId, Lot), StoreFault>> + '_> {
         let start = after.unwrap_or(LotId::from_bytes([0; 16]));
-        let (tag, from, party) = match (query.owner, query.possessor) {
-            (Some(owner), _) => (Tag::OwnedLot, Key::OwnedLot(owner, start), owner),
-            (None, Some(holder)) => (Tag::HeldLot, Key::HeldLot(holder, start), holder),
-            (None, None) => {
-                let rows = self.database.walk(Tag::Lot, Key::Lot(start).bytes());
-                return Box::new(rows.map(|item| {
-                    let (key, value) = item?;
-                    let lot: Lot = decoded(&key, &value)?;
-                    Ok((lot.id, lot))
-                }));
-            }
+        let Some(party) = query.owner.or(query.possessor) else {
+            let rows = self.database.walk(Tag::Lot, Key::Lot(start).bytes());
+            return Box::new(rows.map(|item| {
+                let (key, value) = item?;
+                let LotRow { lot, .. } = decoded(&key, &value)?;
+                Ok((lot.id, lot))
+            }));
         };
-        let index = self.database.walk(tag, from.bytes());
-        let is_of_party = move |item: &Result<(Key, IVec), StoreFault>| match item {
-            Ok((Key::OwnedLot(of, _) | Key::HeldLot(of, _), _)) => *of == party,
-            Ok(_) => false,
-            Err(_) => true,
-        };
-        Box::new(index.take_while(is_of_party).map(|item| {
-            let (key, _) = item?;
-            let (Key::OwnedLot(_, id) | Key::HeldLot(_, id)) = &key else {
-                return Err(StoreFault::value(&key, "is not a key of the index"));
-            };
-            let lot: Option<Lot> = self.database.value(&Key::Lot(*id))?;
-            let lot = lot.ok_or_else(|| StoreFault::value(&key, "the lot is missing"))?;
-            Ok((*id, lot))
+        Box::new(self.lots_of(party, start, query.owner.is_some()).map(|id| {
+            let id = id?;
+            let row = self.lot_row(id)?;
+            let row = row.ok_or_else(|| StoreFault::value(&Key::Lot(id), "the lot is missing"))?;
+            Ok((id, row.lot))
         }))
     }
 }
@@ -491,11 +412,12 @@ impl View for Store {
     type Fault = StoreFault;
 
     fn ledger(&self) -> Result<Option<LedgerState>, StoreFault> {
-        self.database.value(&Key::Ledger)
+        self.known.ledger(|| self.database.value(&Key::Ledger))
     }
 
-    fn party(&self, id: PartyId) -> Result<Option<PartyState>, StoreFault> {
-        self.database.value(&Key::Party(id))
+    fn party(&self, id: PartyId) -> Result<Option<Arc<PartyState>>, StoreFault> {
+        let read = || Ok(self.database.value(&Key::Party(id))?.map(Arc::new));
+        self.known.party(id, read)
     }
 
     fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, StoreFault> {
@@ -503,15 +425,15 @@ impl View for Store {
     }
 
     fn site(&self, id: SiteId) -> Result<Option<Site>, StoreFault> {
-        self.database.value(&Key::Site(id))
+        self.known.site(id, || self.database.value(&Key::Site(id)))
     }
 
     fn key(&self, id: KeyId) -> Result<Option<KeyState>, StoreFault> {
-        self.database.value(&Key::Signer(id))
+        self.known.key(id, || self.database.value(&Key::Signer(id)))
     }
 
     fn lot(&self, id: LotId) -> Result<Option<Lot>, StoreFault> {
-        self.database.value(&Key::Lot(id))
+        Ok(self.lot_row(id)?.map(|row| row.lot))
     }
 
     fn transfer(&self, offer: EventId) -> Result<Option<Transfer>, StoreFault> {
@@ -531,8 +453,7 @@ impl View for Store {
     }
 
     fn life(&self, lot: LotId, ordinal: u32) -> Result<Option<EventId>, StoreFault> {
-        let found = self.database.value::<(EventId, EntryIndex)>(&Key::Life(lot, ordinal))?;
-        Ok(found.map(|(event, _)| event))
+        self.event_in_life(lot, ordinal)
     }
 
     fn waiver(&self, reason_code: &str, subject: &str) -> Result<Option<WaiverState>, StoreFault> {
@@ -555,22 +476,24 @@ pub(super) fn entries(
     max: usize,
 ) -> Result<Vec<Bytes>, StoreFault> {
     let mut found = Vec::new();
-    let mut next = from;
+    if max == 0 {
+        return Ok(found);
+    }
     for item in database.walk(Tag::Pack, Key::Pack(from).bytes()) {
+        let (key, value) = item?;
+        let next = EntryIndex(from.0 + found.len() as u64);
+        let (first, pack) = unpack(&key, &value)?;
+        let skipped = next.0.checked_sub(first.0).and_then(|it| usize::try_from(it).ok());
+        let Some(rest) = skipped.and_then(|it| pack.get(it..)).filter(|it| !it.is_empty()) else {
+            let rule = format!("entry {next} is not in it, and in none before");
+            return Err(StoreFault::value(&key, rule));
+        };
+        let left = max - found.len();
+        // Copied one by one: who keeps one entry does not keep its pack.
+        found.extend(rest.iter().take(left).map(|entry| Bytes::copy_from_slice(entry)));
         if found.len() >= max {
             break;
         }
-        let (key, value) = item?;
-        let (first, pack) = unpack(&key, &value)?;
-        let follows = first <= next;
-        let skipped = usize::try_from(next.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
-        if !follows || skipped >= pack.len() {
-            let rule = format!("entry {next} is not in it, and in none before");
-            return Err(StoreFault::value(&key, rule));
-        }
-        let left = max - found.len();
-        found.extend(pack.into_iter().skip(skipped).take(left));
-        next = EntryIndex(from.0 + found.len() as u64);
     }
     Ok(found)
 }
@@ -593,7 +516,8 @@ pub(super) fn compare_group(database: &Database, group: &Group) -> Result<(), St
     Ok(())
 }
 
-fn unpack(key: &Key, value: &[u8]) -> Result<(EntryIndex, Vec<Bytes>), StoreFault> {
+/// The first entry of a pack, and where all of them lie.
+fn unpack<'a>(key: &Key, value: &'a [u8]) -> Result<(EntryIndex, Vec<&'a [u8]>), StoreFault> {
     let broken = |rule: &str| StoreFault::value(key, rule);
     let Key::Pack(last) = key else {
         return Err(broken("is not the key of a pack"));
@@ -609,7 +533,7 @@ fn unpack(key: &Key, value: &[u8]) -> Result<(EntryIndex, Vec<Bytes>), StoreFaul
             return Err(broken("an entry does not fit the pack"));
         }
         let (entry, next) = behind.split_at(len);
-        pack.push(Bytes::copy_from_slice(entry));
+        pack.push(entry);
         rest = next;
     }
     let is_whole = rest.is_empty() && first.0.checked_add(pack.len() as u64) == Some(last.next().0);

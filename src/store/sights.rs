@@ -2,11 +2,10 @@
 //! costs, and where it ends, tells nothing of others.
 
 use super::Store;
-use super::database::decoded;
 use super::fault::StoreFault;
+use super::headings::{entries_under, first_under};
 use super::keyspace::{Key, Tag};
-use crate::domain::sight::Relation;
-use crate::domain::{EntryIndex, LotId, PartyId, SiteId};
+use crate::domain::{EntryCount, EntryIndex, PartyId, SiteId};
 
 impl Store {
     /// Entries that concern a party, ascending, from one on.
@@ -16,47 +15,35 @@ impl Store {
         from: EntryIndex,
         max: usize,
     ) -> Result<Vec<EntryIndex>, StoreFault> {
-        let mut found = Vec::new();
-        for item in self.database.walk(Tag::Concerned, Key::Concerned(party, from).bytes()) {
-            match item?.0 {
-                Key::Concerned(of, index) if of == party && found.len() < max => found.push(index),
-                _ => break,
-            }
-        }
-        Ok(found)
+        self.entries_concerning(party, from).take(max).collect()
     }
 
     /// Whether an entry concerns a party.
     pub fn concerns(&self, party: PartyId, index: EntryIndex) -> Result<bool, StoreFault> {
-        Ok(self.database.get(&Key::Concerned(party, index))?.is_some())
+        let next = self.entries_concerning(party, index).next().transpose()?;
+        Ok(next == Some(index))
     }
 
-    /// How a party is related to a lot; `None` when it is not.
-    pub fn relation(&self, party: PartyId, lot: LotId) -> Result<Option<Relation>, StoreFault> {
-        self.database.value(&Key::RelatedLot(party, lot))
-    }
-
-    /// Lots that a party is related to, ascending, after one.
-    pub fn related_lots(
+    /// The first entry that concerns a party at or after an index, as far as a size.
+    pub fn entry_of_party(
         &self,
         party: PartyId,
-        after: Option<LotId>,
-        max: usize,
-    ) -> Result<Vec<(LotId, Relation)>, StoreFault> {
-        let from = Key::RelatedLot(party, after.unwrap_or(LotId::from_bytes([0; 16])));
-        let mut found = Vec::new();
-        for item in self.database.walk(Tag::RelatedLot, from.bytes()) {
-            let (key, value) = item?;
-            match key {
-                Key::RelatedLot(of, lot) if of == party && found.len() < max => {
-                    if Some(lot) != after {
-                        found.push((lot, decoded(&key, &value)?));
-                    }
-                }
-                _ => break,
-            }
-        }
-        Ok(found)
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<Option<EntryIndex>, StoreFault> {
+        first_under(self.entries_concerning(party, from), size)
+    }
+
+    fn entries_concerning(
+        &self,
+        party: PartyId,
+        from: EntryIndex,
+    ) -> impl Iterator<Item = Result<EntryIndex, StoreFault>> {
+        let last_of = move |key: &Key| match key {
+            Key::Concerned(of, last) if *of == party => Some(*last),
+            _ => None,
+        };
+        entries_under(&self.database, Tag::Concerned, Key::Concerned(party, from), last_of)
     }
 
     /// Whether two parties share an entry.

@@ -3,12 +3,14 @@
 use sled::Batch;
 
 use super::codec;
+use super::headings::Headings;
 use super::keyspace::Key;
 use crate::domain::effects::Effects;
 use crate::domain::fact::Fact;
 use crate::domain::party::{PartyState, Site};
 use crate::domain::vocabulary::EventKind;
 use crate::domain::{EntryIndex, EventId, TimeMs};
+use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
 
 /// What is kept of each entry by its index, beside the last values of everything: the registry as
 /// it stood after it, its kind, and what it changed.
@@ -54,10 +56,30 @@ pub(super) fn put_trail(batch: &mut Batch, trail: &Trail) {
     for (index, site) in &trail.sites {
         batch.insert(Key::SiteVersion(site.id, *index).bytes(), codec::encode(site));
     }
+    let mut kinds = Headings::default();
     for (index, kind) in &trail.kinds {
-        batch.insert(Key::KindEntry(kind.number(), *index).bytes(), &[]);
+        kinds.note(kind.number(), *index);
     }
-    for fact in &trail.facts {
-        batch.insert(Key::Fact(fact.index).bytes(), codec::encode(fact));
+    kinds.put(batch, Key::KindEntry);
+    put_facts(batch, &trail.facts);
+}
+
+/// In packs, as entries are: few are read one by one.
+fn put_facts(batch: &mut Batch, facts: &[Fact]) {
+    let mut rest = facts;
+    // Each turn takes at least one fact.
+    while !rest.is_empty() {
+        let (mut pack, mut count) = (Vec::new(), 0_u32);
+        let mut last = EntryIndex(0);
+        for fact in rest.iter().take(MAX_PACK_ENTRIES) {
+            let bytes = codec::encode(fact);
+            if count > 0 && pack.len() + bytes.len() > MAX_PACK_BYTES {
+                break;
+            }
+            pack.extend(bytes);
+            (last, count) = (fact.index, count + 1);
+        }
+        batch.insert(Key::Facts(last).bytes(), [&count.to_be_bytes()[..], &pack].concat());
+        rest = &rest[count as usize..];
     }
 }

@@ -1,22 +1,25 @@
 //! What one commit group writes into the database: a single batch, so that the database always
 //! stands at the end of a group.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sled::Batch;
 
 use super::codec;
 use super::database::Database;
 use super::fault::StoreFault;
+use super::headings::Headings;
 use super::keyspace::Key;
+use super::lives::{lots_before, put_lot};
+use super::movements::put_movements;
+use super::ties::put_ties;
 use super::trail::{Trail, put_trail};
 use super::{reads, tree};
 use crate::domain::credit::CreditKey;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
-use crate::domain::sight::{EntrySight, Relation};
-use crate::domain::{EntryCount, EntryIndex, EventId, Hash32, LotId, PartyId};
+use crate::domain::sight::EntrySight;
+use crate::domain::{EntryCount, EntryIndex, Hash32, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::lot_map::MapUpdate;
@@ -71,9 +74,15 @@ pub(super) fn write_group(
         batch.insert(key.bytes(), row);
     }
     put_registry(&mut batch, rows.changes);
-    put_lots(database, &mut batch, &rows.changes.lots)?;
-    put_lives(database, &mut batch, rows.changes)?;
+    let stood = lots_before(database, first, &rows.changes.lots)?;
+    for (id, lot) in &rows.changes.lots {
+        let before = stood.get(id);
+        move_grants(&mut batch, before.map(|row| &row.lot), lot);
+        put_lot(database, &mut batch, lot, before, rows.changes)?;
+    }
+    put_ties(database, &mut batch, first, &rows.changes.lots, &stood, rows.sights)?;
     put_history(&mut batch, rows);
+    put_movements(database, &mut batch, first, &rows.changes.movements, rows.retracted)?;
     put_trail(&mut batch, rows.trail);
     put_sights(database, &mut batch, rows.sights)?;
     if let Some(stated) = rows.lot_map {
@@ -132,7 +141,7 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
         batch.insert(Key::Ledger.bytes(), codec::encode(ledger));
     }
     for (id, party) in &changes.parties {
-        batch.insert(Key::Party(*id).bytes(), codec::encode(party));
+        batch.insert(Key::Party(*id).bytes(), codec::encode(party.as_ref()));
         if party.party.is_public() {
             batch.insert(Key::PublicParty(*id).bytes(), &[]);
         } else {
@@ -179,39 +188,6 @@ pub(super) fn credit_key((site, substance, month): CreditKey) -> Key {
     Key::Credit(site, substance.number(), month.number())
 }
 
-/// Lots, and the indexes by which people ask for them: an index moves only when its party does.
-fn put_lots(
-    database: &Database,
-    batch: &mut Batch,
-    lots: &BTreeMap<LotId, Box<Lot>>,
-) -> Result<(), StoreFault> {
-    for (id, lot) in lots {
-        let before: Option<Lot> = database.value(&Key::Lot(*id))?;
-        let owner_before = before.as_ref().map(|lot| lot.owner);
-        let possessor_before = before.as_ref().map(|lot| lot.possessor);
-        move_index(batch, owner_before, lot.owner, |party| Key::OwnedLot(party, *id));
-        move_index(batch, possessor_before, lot.possessor, |party| Key::HeldLot(party, *id));
-        move_grants(batch, before.as_ref(), lot);
-        batch.insert(Key::Lot(*id).bytes(), codec::encode(lot.as_ref()));
-    }
-    Ok(())
-}
-
-fn move_index(
-    batch: &mut Batch,
-    before: Option<PartyId>,
-    after: PartyId,
-    key: impl Fn(PartyId) -> Key,
-) {
-    if before == Some(after) {
-        return;
-    }
-    if let Some(before) = before {
-        batch.remove(key(before).bytes());
-    }
-    batch.insert(key(after).bytes(), &[]);
-}
-
 fn move_grants(batch: &mut Batch, before: Option<&Lot>, lot: &Lot) {
     let readers =
         |lot: &Lot| -> BTreeSet<PartyId> { lot.grants.iter().map(|grant| grant.reader).collect() };
@@ -224,56 +200,22 @@ fn move_grants(batch: &mut Batch, before: Option<&Lot>, lot: &Lot) {
     }
 }
 
-fn put_lives(
-    database: &Database,
-    batch: &mut Batch,
-    changes: &MemoryState,
-) -> Result<(), StoreFault> {
-    for ((lot, ordinal), event) in &changes.lives {
-        let key = Key::Life(*lot, *ordinal);
-        let index = match changes.events.get(event) {
-            Some(record) => record.index,
-            None => index_of(database, &key, *event)?,
-        };
-        batch.insert(key.bytes(), codec::encode(&(*event, index)));
-    }
-    Ok(())
-}
-
-fn index_of(database: &Database, key: &Key, event: EventId) -> Result<EntryIndex, StoreFault> {
-    let record = database.value::<crate::domain::lot::EventRecord>(&Key::Event(event))?;
-    let index = record.map(|record| record.index);
-    index.ok_or_else(|| StoreFault::value(key, format!("event {event} is not recorded")))
-}
-
-/// Who sees what. A relation is read, changed and written; pairs that know each other already are
-/// left alone, so that trading on does not grow the file.
+/// Whom entries concern, and who knows whom: pairs that do already are left alone, so that trading
+/// on does not grow the file.
 fn put_sights(
     database: &Database,
     batch: &mut Batch,
     entries: &[EntrySight],
 ) -> Result<(), StoreFault> {
-    let mut relations: BTreeMap<(PartyId, LotId), Relation> = BTreeMap::new();
     let mut pairs = BTreeSet::new();
+    let mut concerned = Headings::default();
     for entry in entries {
         for party in &entry.concerned {
-            batch.insert(Key::Concerned(*party, entry.index).bytes(), &[]);
+            concerned.note(*party, entry.index);
         }
         pairs.extend(entry.acquainted.iter().copied());
-        for sight in &entry.sights {
-            let relation = match relations.entry((sight.party, sight.lot)) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => {
-                    let key = Key::RelatedLot(sight.party, sight.lot);
-                    place.insert(database.value(&key)?.unwrap_or_default())
-                }
-            };
-            relation.take(&sight.turn);
-        }
     }
-    for ((party, lot), relation) in &relations {
-        batch.insert(Key::RelatedLot(*party, *lot).bytes(), codec::encode(relation));
-    }
+    concerned.put(batch, Key::Concerned);
     for (one, other) in pairs {
         if database.get(&Key::Acquainted(one, other))?.is_none() {
             batch.insert(Key::Acquainted(one, other).bytes(), &[]);
@@ -311,13 +253,5 @@ fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     }
     for (id, event) in &rows.changes.events {
         batch.insert(Key::Event(*id).bytes(), codec::encode(event.as_ref()));
-    }
-    for (index, movement) in &rows.changes.movements {
-        batch.insert(Key::Movement(*index).bytes(), codec::encode(movement));
-    }
-    // After the new ones: a movement may be retracted in the group that made it. The last word
-    // counts.
-    for index in rows.retracted {
-        batch.remove(Key::Movement(*index).bytes());
     }
 }

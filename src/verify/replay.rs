@@ -280,12 +280,12 @@ impl Replay {
             let (tables, tables_hash) = (self.tables.as_deref(), entry.tables_hash);
             listener.tell(&Retold { event, fact: &fact, tables, tables_hash });
         }
-        self.state.absorb(&effects, event.id);
+        if let Some(tables) = &effects.activated_tables {
+            self.tables = Some(Arc::clone(tables));
+        }
+        self.state.absorb(effects, event.id);
         if self.rests.is_none() {
             history::forget(&mut self.state);
-        }
-        if let Some(tables) = effects.activated_tables {
-            self.tables = Some(tables);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A small world in memory: tables, parties, keys and sites made by hand, and events without bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use urbanmine::domain::apply::Refusal;
 use urbanmine::domain::credit::Month;
@@ -161,7 +162,7 @@ impl World {
             world.add_party(id, role);
         }
         for id in [COLLECTOR, SMELTER, TRADER] {
-            let state = world.state.parties.get_mut(&id).unwrap();
+            let state = Arc::make_mut(world.state.parties.get_mut(&id).unwrap());
             state.licences.push(waste_licence(1));
         }
         world
@@ -173,7 +174,7 @@ impl World {
         let mut state = PartyState::new(party_record(id, role), EntryIndex(1));
         state.keys.push(key(id));
         self.state.credit_codes.insert(state.party.credit_code.clone(), id);
-        self.state.parties.insert(id, state);
+        self.state.parties.insert(id, Arc::new(state));
         self.add_key(id, n, EVER);
         for (site_id, region_code) in [(site(id), "360702"), (far_site(id), "440103")] {
             let record = site_record(site_id, id, region_code);
@@ -268,7 +269,7 @@ impl World {
     /// The verdict; what is accepted is taken over.
     pub fn take(&mut self, attempt: &Attempt) -> Result<Effects, Rejection> {
         let effects = self.judge(attempt)?;
-        self.state.absorb(&effects, attempt.event.id);
+        self.state.absorb(effects.clone(), attempt.event.id);
         self.index += 1;
         Ok(effects)
     }

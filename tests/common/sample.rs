@@ -126,8 +126,8 @@ impl Sample {
         let signed = Signed { event, payload_hash: sha256(payload), signers };
         let effects = apply(&self.state, signed, moment)
             .unwrap_or_else(|refused| panic!("{:?} {}: {refused}", event.body.kind(), event.id));
-        self.state.absorb(&effects, event.id);
         let fact = Fact::of(index, moment.recorded_at, event.id, &effects);
+        self.state.absorb(effects, event.id);
         self.facts.push((event.clone(), fact));
         after(&self.state, event, &self.facts[self.facts.len() - 1].1);
         self.next += 1;

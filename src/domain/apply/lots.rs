@@ -1,5 +1,7 @@
 //! Lots come in, are analysed, are divided.
 
+use std::sync::Arc;
+
 use super::super::composition::{composition_fault, contents};
 use super::super::effects::View;
 use super::super::event::{
@@ -114,7 +116,8 @@ pub(super) fn assay<V: View>(work: &mut Work<'_, V>, assay: &AssayLot) -> Verdic
     }
     let mut lot = work.lot(assay.lot)?;
     work.check_not_retracted(std::slice::from_ref(&lot))?;
-    if !acts_as_laboratory(work, &actor_of(work)?)? {
+    let actor = actor_of(work)?;
+    if !acts_as_laboratory(work, &actor)? {
         work.check_held_by_actor(std::slice::from_ref(&lot))?;
     }
     work.check_not_earlier(lot.id, lot.born_occurred_at)?;
@@ -232,7 +235,7 @@ pub(super) fn right_of(lot: &Lot, mass: Grams) -> BirthRight {
 }
 
 /// The acting party, found by admission.
-pub(super) fn actor_of<V: View>(work: &Work<'_, V>) -> Result<PartyState, Rejection> {
+pub(super) fn actor_of<V: View>(work: &Work<'_, V>) -> Result<Arc<PartyState>, Rejection> {
     work.actor.clone().ok_or(Rejection::ActorUnknown { actor: work.event.actor })
 }
 

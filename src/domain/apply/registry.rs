@@ -148,7 +148,7 @@ pub(super) fn register_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> 
 }
 
 pub(super) fn amend_party<V: View>(work: &mut Work<'_, V>, party: &Party) -> Verdict<(), V> {
-    let mut state = work.party(party.id)?;
+    let mut state = Arc::unwrap_or_clone(work.party(party.id)?);
     check_code_of(work, party)?;
     check_code_is_free(work, party)?;
     // The code that it had stays its own: nobody else ever gets it.
@@ -217,7 +217,7 @@ pub(super) fn register_licence<V: View>(
     party: PartyId,
     licence: &Licence,
 ) -> Verdict<(), V> {
-    let mut state = work.party(party)?;
+    let mut state = Arc::unwrap_or_clone(work.party(party)?);
     if position(&state.licences, licence.id).is_some() {
         return Err(Rejection::LicenceExists { licence: licence.id }.into());
     }
@@ -233,7 +233,7 @@ pub(super) fn amend_licence<V: View>(
     party: PartyId,
     licence: &Licence,
 ) -> Verdict<(), V> {
-    let mut state = work.party(party)?;
+    let mut state = Arc::unwrap_or_clone(work.party(party)?);
     let Some(at) = position(&state.licences, licence.id) else {
         return Err(Rejection::LicenceUnknown { licence: licence.id }.into());
     };
@@ -258,7 +258,7 @@ pub(super) fn register_affiliation<V: View>(
     party: PartyId,
     affiliation: &Affiliation,
 ) -> Verdict<(), V> {
-    let mut state = work.party(party)?;
+    let mut state = Arc::unwrap_or_clone(work.party(party)?);
     check_group(work, affiliation)?;
     if position(&state.affiliations, affiliation.id).is_some() {
         return Err(Rejection::AffiliationExists { affiliation: affiliation.id }.into());
@@ -274,7 +274,7 @@ pub(super) fn amend_affiliation<V: View>(
     party: PartyId,
     affiliation: &Affiliation,
 ) -> Verdict<(), V> {
-    let mut state = work.party(party)?;
+    let mut state = Arc::unwrap_or_clone(work.party(party)?);
     check_group(work, affiliation)?;
     let Some(at) = position(&state.affiliations, affiliation.id) else {
         return Err(Rejection::AffiliationUnknown { affiliation: affiliation.id }.into());
@@ -292,7 +292,7 @@ fn check_group<V: View>(work: &Work<'_, V>, affiliation: &Affiliation) -> Verdic
 }
 
 pub(super) fn register_key<V: View>(work: &mut Work<'_, V>, new: &RegisterKey) -> Verdict<(), V> {
-    let mut state = work.party(new.party)?;
+    let mut state = Arc::unwrap_or_clone(work.party(new.party)?);
     let id = key_id(work.moment, &new.public_key);
     // The ledger's own keys sign checkpoints and statements, and speak for no party.
     let is_ledger_key = work.ledger.was_ledger_key(&new.public_key);

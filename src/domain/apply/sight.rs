@@ -25,7 +25,8 @@ pub(super) fn see<V: View>(work: &mut Work<'_, V>) -> Verdict<(), V> {
     }
     let (mut sights, mut changes) = (Vec::new(), Vec::new());
     for after in &work.effects.lots {
-        let before = work.read(|view| view.lot(after.id))?;
+        let is_new = after.born_at == work.moment.index;
+        let before = if is_new { None } else { work.read(|view| view.lot(after.id))? };
         let stood = match &before {
             Some(lot) => Some(Stand::of(lot, work.acting_for(lot.possessor)?)),
             None => None,

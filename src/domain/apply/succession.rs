@@ -1,5 +1,7 @@
 //! A party acts for another.
 
+use std::sync::Arc;
+
 use super::super::effects::View;
 use super::super::event::{Body, SucceedParty};
 use super::super::ids::PartyId;
@@ -14,7 +16,7 @@ use crate::limits::{MAX_SUCCESSION_CHAIN, MAX_SUCCESSIONS};
 /// From the occurrence of the event on. A successor that itself was not succeeded closes no circle,
 /// now or at any time since: no succession is dated before one that is recorded of the two parties.
 pub(super) fn succeed<V: View>(work: &mut Work<'_, V>, it: SucceedParty) -> Verdict<(), V> {
-    let mut party = work.party(it.party)?;
+    let mut party = Arc::unwrap_or_clone(work.party(it.party)?);
     let successor = work.party(it.successor)?;
     check_room("successions", party.successions.len(), MAX_SUCCESSIONS)?;
     let is_new = it.successor != it.party;
@@ -29,7 +31,7 @@ pub(super) fn succeed<V: View>(work: &mut Work<'_, V>, it: SucceedParty) -> Verd
     let (since, event) = (work.at(), work.event.id);
     party.successions.push(Succession { successor: it.successor, since, event });
     if is_new {
-        let mut successor = successor;
+        let mut successor = Arc::unwrap_or_clone(successor);
         successor.generation = successor.generation.max(party.generation.saturating_add(1));
         if !successor.predecessors.contains(&it.party) {
             successor.predecessors.push(it.party);

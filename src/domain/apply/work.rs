@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::super::campaign::{Campaign, Line};
 use super::super::credit::{Credit, CreditKey};
@@ -27,7 +28,7 @@ pub(super) struct Work<'a, V: View> {
     pub(super) moment: Moment<'a>,
     pub(super) ledger: LedgerState,
     /// The acting party, once admission found it.
-    pub(super) actor: Option<PartyState>,
+    pub(super) actor: Option<Arc<PartyState>>,
     /// The event's site, once admission found it.
     pub(super) site: Option<Site>,
     lots: BTreeMap<LotId, Lot>,
@@ -99,7 +100,7 @@ impl<'a, V: View> Work<'a, V> {
         })
     }
 
-    pub(super) fn party(&self, id: PartyId) -> Verdict<PartyState, V> {
+    pub(super) fn party(&self, id: PartyId) -> Verdict<Arc<PartyState>, V> {
         let found = self.read(|view| view.party(id))?;
         found.ok_or_else(|| Rejection::PartyUnknown { party: id }.into())
     }

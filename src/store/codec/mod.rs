@@ -156,7 +156,8 @@ macro_rules! codec_vocabulary {
     };
 }
 
-use {codec_enum, codec_struct, codec_vocabulary};
+pub(super) use codec_struct;
+use {codec_enum, codec_vocabulary};
 
 /// A value goes and comes back; every shorter and longer byte string is refused.
 #[cfg(test)]
