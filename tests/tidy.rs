@@ -41,6 +41,7 @@ const ROOMS: [Room; 12] = [
             "blake3",
             "bytes",
             "crc32c",
+            "curve25519_dalek",
             "ed25519_dalek",
             "sha2",
             "thiserror",

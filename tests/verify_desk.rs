@@ -18,11 +18,13 @@ use bytes::Bytes;
 use forge::{Forge, Forged, LEDGER, origin, payload, pins, public, secret, seed_of};
 use forge_world::{COLLECTOR, COORD, COPPER, collect, draw, error, new_lot, split};
 use urbanmine::domain::{EntryCount, EntryIndex, LotId};
-use urbanmine::ledger::{Bundle, Entry, Envelope, Policy, SignedCheckpoint};
+use urbanmine::ledger::{
+    Bundle, Entry, Envelope, Policy, SignedCheckpoint, SignerBounds, SignerTables,
+};
 use urbanmine::limits::MAX_LEDGER_KEYS;
 use urbanmine::verify::{
     Ahead, Finding, FindingKind as Kind, KnownKeys, Pins, Remembered, Report, Verdict, Verifier,
-    prepare, verify_bundle, verify_receipt, verify_receipt_after,
+    prepare_all, verify_bundle, verify_receipt, verify_receipt_after,
 };
 use urbanmine::wire::statement::StatementBody;
 
@@ -75,6 +77,7 @@ fn in_first_signature(bytes: &[u8]) -> usize {
 /// Judged in some pieces, each taken apart with the keys that were known before it.
 fn ahead_of_the_judge(forged: &Forged, pieces: usize, remembered: Option<u64>) -> Report {
     let mut verifier = Verifier::new(pins());
+    let signers = SignerTables::default();
     if let Some(size) = remembered {
         verifier.remember(checkpoint_of(forged, size).as_bytes(), Remembered::Checked);
     }
@@ -82,9 +85,7 @@ fn ahead_of_the_judge(forged: &Forged, pieces: usize, remembered: Option<u64>) -
     let length = forged.entries.len().div_ceil(pieces);
     for piece in forged.entries.chunks(length) {
         let keys = verifier.known_keys();
-        let apart: Vec<_> =
-            piece.iter().map(|bytes| prepare(bytes, &keys, Ahead::Signatures)).collect();
-        for entry in apart {
+        for entry in prepare_all(piece, &keys, &signers, Ahead::Signatures) {
             verifier.feed(entry);
         }
     }
@@ -116,13 +117,15 @@ fn no_signature_under_a_known_key_is_left_unchecked_ahead() {
     let mut forge = Forge::new();
     let genesis = forge.forged.entries[0].clone();
     let mut verifier = Verifier::new(pins());
-    assert!(
-        format!("{:?}", prepare(&genesis, &verifier.known_keys(), Ahead::Signatures))
-            .contains("verdicts: [None, None]")
-    );
+    let signers = SignerTables::new(SignerBounds { signers: 8, tables: 2 });
+    let of = |keys: &KnownKeys, ahead| {
+        let genesis = std::slice::from_ref(&genesis);
+        format!("{:?}", prepare_all(genesis, keys, &signers, ahead))
+    };
+    let nobody = verifier.known_keys();
+    assert!(of(&nobody, Ahead::Signatures).contains("verdicts: [None, None]"));
     forge.copper(1_000);
     forge.forged.entries.iter().for_each(|entry| verifier.feed_entry(entry));
-    let of = |keys: &KnownKeys, ahead| format!("{:?}", prepare(&genesis, keys, ahead));
     let keys = verifier.known_keys();
     assert!(of(&keys, Ahead::Signatures).contains("verdicts: [Some(true), Some(true)]"));
     assert!(of(&keys, Ahead::Nothing).contains("verdicts: [None, None]"));

@@ -7,7 +7,7 @@
 //! is a hole.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use bytes::Bytes;
 use urbanmine::domain::{EntryIndex, LotId, Origin, Tables};
@@ -17,13 +17,14 @@ use urbanmine::ledger::tiles::{
     bundle_entries, encode_hashes, parse_hashes, push_entry, tiles_of_kind,
 };
 use urbanmine::ledger::{
-    Bundle, Draft, Entry, Envelope, Evidence, LogCheckpoint, LotFile, Policy, Position, Receipt,
-    SignatureType, SignedCheckpoint, Tile, VerifierKey, base64, frame, with_cosignatures,
+    Bundle, Check, Draft, Entry, Envelope, Evidence, LogCheckpoint, LotFile, Policy, Position,
+    Receipt, SignatureType, SignedCheckpoint, SignerTables, StrictKey, Tile, VerifierKey, base64,
+    frame, with_cosignatures,
 };
 use urbanmine::limits::{
     MAX_CHECKPOINT_BYTES, MAX_ENTRY_BYTES, MAX_FINDINGS, MAX_FRAME_BYTES, MAX_GROUP_ENTRIES,
     MAX_LOTS_PER_EVENT, MAX_NOTE_SIGNATURES, MAX_PAYLOAD_BYTES, MAX_POLICY_WITNESSES,
-    MAX_PROOF_HASHES, MAX_SIGNATURES, MAX_STORY_ENTRIES,
+    MAX_PROOF_HASHES, MAX_SIGNATURES, MAX_STORY_ENTRIES, TABLE_AFTER_SIGNATURES,
 };
 use urbanmine::verify::{
     GroupInput, Verdict, Verifier, judge_cosignatures, verify_bundle, verify_evidence, verify_lot,
@@ -49,7 +50,7 @@ pub struct Target {
 pub type Seed = (String, Vec<u8>);
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "bundle", run: bundle, seeds: bundle_seeds },
     Target { name: "checkpoint", run: checkpoint, seeds: checkpoint_seeds },
     Target { name: "cosignature", run: cosignature, seeds: cosignature_seeds },
@@ -62,6 +63,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "lot_file", run: lot_file, seeds: lot_file_seeds },
     Target { name: "policy", run: policy, seeds: policy_seeds },
     Target { name: "receipt", run: receipt, seeds: receipt_seeds },
+    Target { name: "signers", run: signers, seeds: signers_seeds },
     Target { name: "statement", run: statement, seeds: statement_seeds },
     Target { name: "submission", run: submission, seeds: submission_seeds },
     Target { name: "tables", run: tables, seeds: tables_seeds },
@@ -199,6 +201,60 @@ fn event_seeds(_: &Honest) -> Vec<Seed> {
         }
     }
     shortest.into_iter().collect()
+}
+
+/// Signatures that somebody made, bent: with the table of their signer they are what they are
+/// without. Each is a byte for the signer, one for the length of the message, 64 bytes that are
+/// laid over signature (all zero: it stays as it was), and the message.
+fn signers(data: &[u8]) {
+    static KNOWN: LazyLock<SignerTables> = LazyLock::new(|| {
+        let known = SignerTables::default();
+        for seed in 1..4 {
+            let key = StrictKey::parse(&forge::public(seed)).expect("a sound key");
+            let signature = forge::secret(seed).sign(b"often");
+            let check = Check { key: &key, message: b"often", signature: &signature };
+            let answers = known.check_all(&[check; TABLE_AFTER_SIGNATURES as usize]);
+            assert!(answers.iter().all(Result::is_ok) && known.has_table(&key.public_key()));
+        }
+        known
+    });
+    let mut said = Vec::new();
+    let mut left = data;
+    while let [who, length, rest @ ..] = left
+        && let Some((laid, rest)) = rest.split_first_chunk::<64>()
+        && said.len() < 16
+    {
+        let (message, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        // The fourth has no table.
+        let seed = 1 + who % 4;
+        let mut signature = forge::secret(seed).sign(message);
+        signature.iter_mut().zip(laid).for_each(|(byte, laid)| *byte ^= laid);
+        let key = StrictKey::parse(&forge::public(seed)).expect("a sound key");
+        said.push((key, message, signature, laid.iter().all(|laid| *laid == 0)));
+        left = rest;
+    }
+    let checks = said.iter().map(|(key, message, signature, _)| Check { key, message, signature });
+    let answers = KNOWN.check_all(&checks.collect::<Vec<_>>());
+    for ((key, message, signature, is_honest), answer) in said.iter().zip(answers) {
+        assert_eq!(answer, key.verify(message, signature), "a table answers otherwise");
+        assert_eq!(answer.is_ok(), *is_honest, "a signature that nobody made holds");
+    }
+}
+
+fn signers_seeds(_: &Honest) -> Vec<Seed> {
+    let one = |who: u8, bent: Option<usize>| {
+        let mut laid = [0; 64];
+        if let Some(place) = bent {
+            laid[place] = 1;
+        }
+        [&[who, 5], &laid[..], b"words"].concat()
+    };
+    vec![
+        named("batch", [one(0, None), one(1, Some(0)), one(3, None), one(0, Some(63))].concat()),
+        named("bent-r", one(1, Some(3))),
+        named("bent-s", one(2, Some(40))),
+        named("honest", one(0, None)),
+    ]
 }
 
 fn statement(data: &[u8]) {

@@ -79,6 +79,11 @@ impl StrictKey {
         self.id
     }
 
+    /// Its point.
+    pub(super) fn point(&self) -> curve25519_dalek::EdwardsPoint {
+        self.key.to_edwards()
+    }
+
     /// Its bytes.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(self.key.to_bytes())

@@ -5,12 +5,16 @@
 //! registered by an event that waits before this one: its signature is left for the writer, which
 //! knows.
 
+use std::cell::LazyCell;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::domain::{Body, Event, Hash32, KeyId, PublicKey};
-use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, pae};
+use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
 use crate::ledger::hash::sha256;
-use crate::ledger::keys::{StrictKey, key_id};
+use crate::ledger::keys::{SIGNATURE_LEN, StrictKey, key_id};
+use crate::ledger::{Check, SignerTables};
 use crate::node::error::AppendError;
 use crate::wire;
 
@@ -88,27 +92,94 @@ impl Admitted {
 
 /// Takes an envelope apart, strictly. `key_of` finds a registered key.
 pub fn admit<F>(
+    signers: &SignerTables,
     envelope_bytes: Bytes,
-    mut key_of: impl FnMut(KeyId) -> Result<Option<PublicKey>, F>,
+    key_of: impl FnMut(KeyId) -> Result<Option<PublicKey>, F>,
 ) -> Result<Result<Admitted, AppendError>, F> {
-    let (envelope, event) = match open(&envelope_bytes) {
-        Ok(opened) => opened,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut unchecked = Vec::new();
-    for signature in &envelope.signatures {
-        match key_of(signature.key)? {
-            None => unchecked.push(signature.key),
-            Some(public) => {
-                if let Err(error) = check_signature(&envelope, signature.key, &public) {
-                    return Ok(Err(error));
-                }
+    match admit_all(signers, vec![envelope_bytes], key_of) {
+        Ok(mut admitted) => Ok(admitted.pop().ok_or(AppendError::BatchEmpty)),
+        Err((_, Refused::Error(error))) => Ok(Err(error)),
+        Err((_, Refused::Fault(fault))) => Err(fault),
+    }
+}
+
+/// Why an envelope is not let in.
+pub(super) enum Refused<F> {
+    /// It is not right.
+    Error(AppendError),
+    /// A key could not be looked up.
+    Fault(F),
+}
+
+/// Takes envelopes apart, strictly, with all their signatures checked together. What is told is
+/// what taking one after the other would meet first, with its place.
+pub(super) fn admit_all<F>(
+    signers: &SignerTables,
+    batch: Vec<Bytes>,
+    mut key_of: impl FnMut(KeyId) -> Result<Option<PublicKey>, F>,
+) -> Result<Vec<Admitted>, (usize, Refused<F>)> {
+    let (mut admitted, mut asked) = (Vec::with_capacity(batch.len()), Vec::new());
+    let mut refused = None;
+    for (position, bytes) in batch.into_iter().enumerate() {
+        match take_apart(signers, bytes, position, &mut asked, &mut key_of) {
+            Ok(event) => admitted.push(event),
+            Err(error) => {
+                refused = Some((position, error));
+                break;
             }
         }
     }
+    let checks = asked.iter().map(Asked::check).collect::<Vec<_>>();
+    let answers = signers.check_all(&checks);
+    // All that was asked stands before what was refused.
+    match asked.iter().zip(answers).find(|(_, answer)| answer.is_err()) {
+        Some((bad, _)) => {
+            let error = AppendError::Signature { key: bad.key.id() };
+            Err((bad.position, Refused::Error(error)))
+        }
+        None => refused.map_or(Ok(admitted), Err),
+    }
+}
+
+/// A signature to be checked, and where it stands in the batch.
+struct Asked {
+    position: usize,
+    key: StrictKey,
+    message: Arc<[u8]>,
+    signature: [u8; SIGNATURE_LEN],
+}
+
+impl Asked {
+    fn check(&self) -> Check<'_> {
+        Check { key: &self.key, message: &self.message, signature: &self.signature }
+    }
+}
+
+/// All but the checking of signatures: those by known keys are asked for.
+fn take_apart<F>(
+    signers: &SignerTables,
+    envelope_bytes: Bytes,
+    position: usize,
+    asked: &mut Vec<Asked>,
+    mut key_of: impl FnMut(KeyId) -> Result<Option<PublicKey>, F>,
+) -> Result<Admitted, Refused<F>> {
+    let (envelope, event) = open(&envelope_bytes).map_err(Refused::Error)?;
+    let message = LazyCell::new(|| Arc::from(pae(EVENT_PAYLOAD_TYPE, &envelope.payload)));
+    let mut unchecked = Vec::new();
+    for EnvelopeSignature { key: id, signature } in &envelope.signatures {
+        let Some(public) = key_of(*id).map_err(Refused::Fault)? else {
+            unchecked.push(*id);
+            continue;
+        };
+        let unsound = |_| Refused::Error(AppendError::Signature { key: *id });
+        let key = signers.parse(&public).map_err(unsound)?;
+        let message = Arc::clone(&*message);
+        asked.push(Asked { position, key, message, signature: *signature });
+    }
     let payload_hash = sha256(&envelope.payload);
-    let signers = envelope.signatures.iter().map(|signature| signature.key).collect();
-    Ok(Ok(Admitted { envelope_bytes, envelope, event, payload_hash, signers, unchecked }))
+    let signed_by = envelope.signatures.iter().map(|signature| signature.key).collect();
+    drop(message);
+    Ok(Admitted { envelope_bytes, envelope, event, payload_hash, signers: signed_by, unchecked })
 }
 
 fn open(bytes: &Bytes) -> Result<(Envelope, Event), AppendError> {

@@ -20,6 +20,7 @@ use crate::domain::apply::required_signers;
 use crate::domain::effects::View as _;
 use crate::domain::sight::Onlooker;
 use crate::domain::{Event, EventId, KeyId, PartyId, Rejection, TimeMs};
+use crate::ledger::SignerTables;
 use crate::ledger::envelope::{Envelope, EnvelopeSignature};
 use crate::limits::{DEFAULT_DRAFT_SECONDS, MAX_DRAFT_SECONDS, MAX_DRAFTS, MAX_DRAFTS_PER_PARTY};
 use crate::store::{Cabinet, Drawer, Store, StoreFault};
@@ -130,6 +131,7 @@ pub struct Drafts {
     store: Arc<Store>,
     cabinet: Cabinet,
     clock: Arc<dyn Clock>,
+    signers: Arc<SignerTables>,
     /// One lock for slips and files together: drafts are small, and seldom.
     slips: Mutex<Slips>,
 }
@@ -138,7 +140,11 @@ type Slips = BTreeMap<EventId, Slip>;
 
 impl Drafts {
     /// Opens the drawer. A file that is no draft is left where it is, and told.
-    pub fn open(store: Arc<Store>, clock: Arc<dyn Clock>) -> Result<Self, StoreFault> {
+    pub fn open(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        signers: Arc<SignerTables>,
+    ) -> Result<Self, StoreFault> {
         let cabinet = store.cabinet(Drawer::Drafts)?;
         let mut slips = Slips::new();
         for name in cabinet.names(MAX_DRAFTS)? {
@@ -150,14 +156,14 @@ impl Drafts {
                 warn!(name, "a file in the drawer of drafts is no draft");
             }
         }
-        Ok(Self { store, cabinet, clock, slips: Mutex::new(slips) })
+        Ok(Self { store, cabinet, clock, signers, slips: Mutex::new(slips) })
     }
 
     /// Takes a proposed event apart: who has to sign, who has, and what the rules judge. What the
     /// onlooker may not see is not there.
     pub fn prepare(&self, onlooker: Onlooker, envelope: Bytes) -> Result<Proposal, DraftFault> {
         let veil = Veil::new(&self.store, onlooker, &[])?;
-        let admitted = admit(envelope, |key| veil.public_key(key))??;
+        let admitted = admit(&self.signers, envelope, |key| veil.public_key(key))??;
         let event = admitted.event();
         let required = required_signers(&veil, event)?;
         let mut signed_by = Vec::new();

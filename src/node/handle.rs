@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::admission::{Admitted, admit};
+use super::admission::{Admitted, Refused, admit_all};
 use super::analyst::Analyst;
 use super::clock::Clock;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
@@ -22,6 +22,7 @@ use super::veil::Veil;
 use super::writer::{MailboxPlace, Purpose, Request, Shared, Writer};
 use crate::domain::sight::Onlooker;
 use crate::domain::{EntryIndex, EventId};
+use crate::ledger::SignerTables;
 use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
@@ -41,6 +42,7 @@ struct Inner {
     mailbox: Mutex<Option<Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     jobs: Arc<Semaphore>,
+    signers: Arc<SignerTables>,
     drafts: Arc<Drafts>,
     vault: Arc<Vault>,
     analyst: Arc<Analyst>,
@@ -63,7 +65,8 @@ impl Node {
         let (sender, receiver) = bounded(MAX_MAILBOX_REQUESTS);
         let (store, shared) = (Arc::clone(&writer.store), Arc::clone(&writer.shared));
         let clock: Arc<dyn Clock> = Arc::clone(&writer.clock);
-        let drafts = Arc::new(Drafts::open(Arc::clone(&store), Arc::clone(&clock))?);
+        let signers = Arc::new(SignerTables::default());
+        let drafts = Drafts::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&signers))?;
         let vault = Arc::new(Vault::open(Arc::clone(&store))?);
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&shared), Arc::clone(&clock));
         let analyst = Arc::new(Analyst::new(reader));
@@ -78,7 +81,8 @@ impl Node {
             mailbox: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
-            drafts,
+            signers,
+            drafts: Arc::new(drafts),
             vault,
             analyst,
         };
@@ -228,8 +232,9 @@ impl Node {
     ) -> Result<Vec<Placed>, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
-        let store = Arc::clone(&self.inner.store);
-        let admitted = self.in_background(move || admit_all(&store, onlooker, batch)).await;
+        let (store, signers) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.signers));
+        let admitted = self.in_background(move || admitted(&store, &signers, onlooker, batch));
+        let admitted = admitted.await;
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
         self.send_admitted(onlooker, batch, purpose).await
     }
@@ -301,22 +306,21 @@ fn check_size(batch: &[Bytes]) -> Result<(), BatchError> {
     Ok(())
 }
 
-fn admit_all(
+fn admitted(
     store: &Store,
+    signers: &SignerTables,
     onlooker: Onlooker,
     batch: Vec<Bytes>,
 ) -> Result<Vec<Admitted>, BatchError> {
-    let mut admitted = Vec::with_capacity(batch.len());
     let unreadable = |_| BatchError::whole(AppendError::Unreadable);
     let veil = Veil::new(store, onlooker, &[]).map_err(unreadable)?;
-    for (position, envelope) in batch.into_iter().enumerate() {
-        match admit(envelope, |key| veil.public_key(key)) {
-            Ok(Ok(event)) => admitted.push(event),
-            Ok(Err(error)) => return Err(BatchError::at(position, error)),
-            Err(_) => return Err(BatchError::at(position, AppendError::Unreadable)),
-        }
-    }
-    Ok(admitted)
+    admit_all(signers, batch, |key| veil.public_key(key)).map_err(|(position, refused)| {
+        let error = match refused {
+            Refused::Error(error) => error,
+            Refused::Fault(_) => AppendError::Unreadable,
+        };
+        BatchError::at(position, error)
+    })
 }
 
 fn receipts(reader: &Reader, placed: &[Placed]) -> Result<Vec<Appended>, AppendError> {

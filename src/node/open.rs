@@ -28,6 +28,7 @@ use crate::domain::effects::{LedgerState, View as _};
 use crate::domain::{
     Body, EntryCount, EntryIndex, Event, Hash32, PublicKey, Rejection, Tables, TimeMs,
 };
+use crate::ledger::SignerTables;
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::envelope::{EVENT_PAYLOAD_TYPE, Envelope, EnvelopeSignature, pae};
@@ -644,7 +645,7 @@ fn check_same_bytes(group: &Group, pending: &PendingGroup) -> Result<(), NodeFau
 /// when the batch is judged, against the registry as of its place.
 fn admit_known(envelope: Bytes) -> Result<Admitted, AppendError> {
     let nothing = |_| Ok::<_, std::convert::Infallible>(None);
-    match admit(envelope, nothing) {
+    match admit(&SignerTables::default(), envelope, nothing) {
         Ok(verdict) => verdict,
         Err(never) => match never {},
     }

@@ -14,7 +14,7 @@ use super::cosignatures::judge_cosignatures;
 use super::history::Measured;
 use super::keys::LedgerKeys;
 use super::lot_state::{LotStanding, verify_lot};
-use super::prepare::{Ahead, KnownKeys, prepare};
+use super::prepare::prepare;
 use super::receipt::follow;
 use super::replay::Replay;
 use super::report::{Finding, FindingKind, Findings, Verdict};
@@ -144,9 +144,8 @@ impl Judge {
     /// In the order of the ledger, as if there were no others between them.
     fn replay_entries(&mut self, bundle: &Bundle, pins: &Pins) {
         let mut before: Option<(EntryIndex, ChainValue)> = None;
-        let keys = KnownKeys::default();
         for BundledEntry { index, entry: bytes, .. } in &bundle.entries {
-            let prepared = prepare(bytes, &keys, Ahead::Nothing);
+            let prepared = prepare(bytes);
             self.entries += 1;
             self.bytes = self.bytes.saturating_add(bytes.len() as u64);
             let parsed = match prepared.parsed {

@@ -13,7 +13,9 @@ use crate::domain::{Event, Hash32, KeyId};
 use crate::ledger::envelope::pae;
 use crate::ledger::hash::{leaf_hash, sha256};
 use crate::ledger::keys::SIGNATURE_LEN;
-use crate::ledger::{ChainValue, Entry, EntryFault, EntryKind, Envelope, StrictKey};
+use crate::ledger::{
+    ChainValue, Check, Entry, EntryFault, EntryKind, Envelope, SignerTables, StrictKey,
+};
 use crate::wire::statement::Statement;
 use crate::wire::{DecodeFault, decode_event, decode_statement};
 
@@ -108,17 +110,31 @@ pub enum Ahead {
     Nothing,
 }
 
-/// Takes an entry apart.
-pub fn prepare(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Prepared {
+/// Takes an entry apart; its signatures are left for the judge.
+pub fn prepare(bytes: &Bytes) -> Prepared {
     Prepared {
         length: bytes.len(),
         chain: ChainValue::of_entry(bytes),
         leaf: leaf_hash(bytes),
-        parsed: parse(bytes, keys, ahead).map(Box::new),
+        parsed: parse(bytes).map(Box::new),
     }
 }
 
-fn parse(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Result<Parsed, EntryFault> {
+/// Takes entries apart, and checks their signatures together.
+pub fn prepare_all(
+    entries: &[Bytes],
+    keys: &KnownKeys,
+    signers: &SignerTables,
+    ahead: Ahead,
+) -> Vec<Prepared> {
+    let mut prepared: Vec<Prepared> = entries.iter().map(prepare).collect();
+    if ahead == Ahead::Signatures {
+        check_signatures(&mut prepared, keys, signers);
+    }
+    prepared
+}
+
+fn parse(bytes: &Bytes) -> Result<Parsed, EntryFault> {
     let entry = Entry::parse(bytes)?;
     let offset = bytes.len() - entry.envelope.len();
     let envelope =
@@ -129,19 +145,35 @@ fn parse(bytes: &Bytes, keys: &KnownKeys, ahead: Ahead) -> Result<Parsed, EntryF
             Payload::Statement(decode_statement(&envelope.payload).map(Box::new))
         }
     };
-    let verdicts = match ahead {
-        Ahead::Signatures => verdicts(entry.kind, &envelope, keys),
-        Ahead::Nothing => vec![None; envelope.signatures.len()],
-    };
+    let verdicts = vec![None; envelope.signatures.len()];
     let payload_hash = sha256(&envelope.payload);
     Ok(Parsed { entry, envelope, payload, payload_hash, verdicts })
 }
 
-fn verdicts(kind: EntryKind, envelope: &Envelope, keys: &KnownKeys) -> Vec<Option<bool>> {
-    let message = pae(kind.payload_type(), &envelope.payload);
-    let verdict = |known: Known<'_>, signature| {
-        (known != Known::Nowhere).then(|| known.holds(&message, signature))
-    };
-    let signatures = envelope.signatures.iter();
-    signatures.map(|it| verdict(keys.get(&it.key), &it.signature)).collect()
+/// Writes down whether signatures hold, where their keys are known.
+fn check_signatures(prepared: &mut [Prepared], keys: &KnownKeys, signers: &SignerTables) {
+    let mut messages = Vec::with_capacity(prepared.len());
+    for parsed in prepared.iter().filter_map(|it| it.parsed.as_ref().ok()) {
+        messages.push(pae(parsed.entry.kind.payload_type(), &parsed.envelope.payload));
+    }
+    let mut checks = Vec::with_capacity(prepared.len());
+    let parsed = prepared.iter_mut().filter_map(|it| it.parsed.as_mut().ok());
+    let mut asked: Vec<&mut Option<bool>> = Vec::with_capacity(messages.len());
+    for (parsed, message) in parsed.zip(&messages) {
+        let Parsed { envelope, verdicts, .. } = &mut **parsed;
+        for (signed, verdict) in envelope.signatures.iter().zip(verdicts) {
+            match keys.get(&signed.key) {
+                Known::Nowhere => {}
+                Known::Unsound => *verdict = Some(false),
+                Known::Sound(key) => {
+                    checks.push(Check { key, message, signature: &signed.signature });
+                    asked.push(verdict);
+                }
+            }
+        }
+    }
+    let answers = signers.check_all(&checks);
+    for (verdict, answer) in asked.into_iter().zip(answers) {
+        *verdict = Some(answer.is_ok());
+    }
 }

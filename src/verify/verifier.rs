@@ -153,7 +153,7 @@ impl Verifier {
         self.checkpoints.heard()
     }
 
-    /// The keys known so far, for [`prepare`].
+    /// The keys known so far, for [`super::prepare_all`].
     pub fn known_keys(&self) -> KnownKeys {
         self.replay.known_keys().clone()
     }
@@ -165,9 +165,7 @@ impl Verifier {
 
     /// The next commit group of a journal, with its boundaries.
     pub fn feed_group(&mut self, group: &GroupInput<'_>) {
-        let keys = self.known_keys();
-        let prepared = group.entries.iter().map(|bytes| prepare(bytes, &keys, Ahead::Nothing));
-        self.feed_group_of(group, prepared.collect());
+        self.feed_group_of(group, group.entries.iter().map(prepare).collect());
     }
 
     /// As [`Verifier::feed_group`], with its entries taken apart before.
@@ -187,7 +185,7 @@ impl Verifier {
 
     /// The next entry.
     pub fn feed_entry(&mut self, bytes: &Bytes) {
-        self.feed(prepare(bytes, self.replay.known_keys(), Ahead::Nothing));
+        self.feed(prepare(bytes));
     }
 
     /// The next entry, taken apart before.

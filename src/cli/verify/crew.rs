@@ -9,8 +9,9 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::domain::EntryIndex;
-use crate::limits::{MAX_FINDINGS, MAX_GROUP_ENTRIES, PIECE_ENTRIES};
-use crate::verify::{GroupInput, Prepared, Verifier, prepare};
+use crate::ledger::SignerTables;
+use crate::limits::{MAX_FINDINGS, MAX_GROUP_ENTRIES, PART_ENTRIES, PIECE_ENTRIES};
+use crate::verify::{GroupInput, Prepared, Verifier, prepare_all};
 
 /// Neighbouring entries, as they lie where they come from.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ pub(in crate::cli) fn judge(
     source: &mut dyn Source,
     progress: &ProgressBar,
 ) -> Result<()> {
-    let mut ready = Vec::new();
+    let (mut ready, signers) = (Vec::new(), SignerTables::default());
     // Each turn takes a piece from the source, which ends.
     loop {
         let (keys, reached) = (verifier.known_keys(), verifier.progress().entries);
@@ -55,8 +56,9 @@ pub(in crate::cli) fn judge(
             || {
                 let pieces = gather(source)?;
                 let prepared = pieces.into_par_iter().map(|piece| {
-                    let entries = piece.entries.par_iter().with_min_len(8);
-                    let entries = entries.map(|bytes| prepare(bytes, &keys, ahead)).collect();
+                    let parts = piece.entries.par_chunks(PART_ENTRIES);
+                    let parts = parts.flat_map_iter(|it| prepare_all(it, &keys, &signers, ahead));
+                    let entries = parts.collect();
                     Ready { piece, entries }
                 });
                 Ok::<_, anyhow::Error>(prepared.collect::<Vec<_>>())

@@ -1,0 +1,264 @@
+//! Multiples of a signer's point, made once: its signatures are then decided by additions alone.
+//!
+//! The answer is that of [`StrictKey::verify`], bit for bit. `[S]B - [k]A` is computed for each
+//! signature by itself and spelled as bytes, which are compared with R: so a second spelling of R
+//! never passes, and R is a point. S is below the group order or refused; R of small order is
+//! refused by its bytes; A is canonical and not of small order, or it would be no [`StrictKey`].
+//! Many signatures share the one inversion that spelling points takes, and nothing else.
+//!
+//! Time depends on the inputs, all of which are public.
+
+use std::sync::LazyLock;
+
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+use curve25519_dalek::traits::Identity as _;
+use curve25519_dalek::{EdwardsPoint, Scalar};
+use sha2::{Digest as _, Sha512};
+
+use super::keys::{SIGNATURE_LEN, StrictKey};
+use crate::domain::PublicKey;
+use crate::limits::{MAX_SIGNER_TABLE_BYTES, SIGNATURES_AT_ONCE};
+
+/// Bits of a scalar below the group order, and one for a carry.
+const SCALAR_BITS: usize = 254;
+
+/// Multiples of a point by the signed digits of a scalar, `WIDTH` bits each.
+///
+/// Row `i` holds 1 to 2^(WIDTH-1) times the point times 2^(WIDTH * TURNS * i), and serves `TURNS`
+/// digits: between them the sum is doubled `WIDTH` times. More turns make the table smaller and a
+/// sum slower.
+struct Comb<const WIDTH: usize, const TURNS: usize> {
+    points: Box<[EdwardsPoint]>,
+}
+
+/// Of a key: fits a second-level cache beside others.
+type KeyComb = Comb<6, 2>;
+/// Of the base point: one for all, so it may be wide.
+type BaseComb = Comb<10, 1>;
+
+const _: () = assert!(KeyComb::BYTES <= MAX_SIGNER_TABLE_BYTES);
+
+static BASE: LazyLock<BaseComb> = LazyLock::new(|| Comb::of(ED25519_BASEPOINT_POINT));
+
+/// The only bytes that spell a point of small order canonically.
+static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
+    LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
+
+impl<const WIDTH: usize, const TURNS: usize> Comb<WIDTH, TURNS> {
+    const DIGITS: usize = SCALAR_BITS.div_ceil(WIDTH);
+    const ROWS: usize = Self::DIGITS.div_ceil(TURNS);
+    const ROW_POINTS: usize = 1 << (WIDTH - 1);
+    const BYTES: usize = Self::ROWS * Self::ROW_POINTS * size_of::<EdwardsPoint>();
+
+    fn of(point: EdwardsPoint) -> Self {
+        let mut points = Vec::with_capacity(Self::ROWS * Self::ROW_POINTS);
+        let mut unit = point;
+        for _ in 0..Self::ROWS {
+            let mut multiple = unit;
+            for _ in 0..Self::ROW_POINTS {
+                points.push(multiple);
+                multiple += unit;
+            }
+            unit = doubled(unit, WIDTH * TURNS);
+        }
+        Self { points: points.into_boxed_slice() }
+    }
+
+    /// Adds to each sum its scalar times the point. Row by row over all sums: a row then stays in
+    /// the first-level cache, and the additions do not wait for each other.
+    fn add(&self, sums: &mut [EdwardsPoint], scalars: &[Scalar]) {
+        debug_assert_eq!(sums.len(), scalars.len());
+        let mut digits = vec![0; Self::DIGITS * sums.len()];
+        for (place, scalar) in scalars.iter().enumerate() {
+            let column = digits.iter_mut().skip(place).step_by(sums.len());
+            spell(scalar, WIDTH, column);
+        }
+        for turn in (0..TURNS).rev() {
+            let of_turn = digits.chunks_exact(sums.len().max(1)).skip(turn).step_by(TURNS);
+            for (row, digits) in self.points.chunks_exact(Self::ROW_POINTS).zip(of_turn) {
+                for (sum, digit) in sums.iter_mut().zip(digits) {
+                    // Digit 0 adds nothing: there is no place before the first.
+                    let place = usize::from(digit.unsigned_abs()).wrapping_sub(1);
+                    match row.get(place) {
+                        Some(multiple) if *digit > 0 => *sum += multiple,
+                        Some(multiple) => *sum -= multiple,
+                        None => {}
+                    }
+                }
+            }
+            if turn > 0 {
+                sums.iter_mut().for_each(|sum| *sum = doubled(*sum, WIDTH));
+            }
+        }
+    }
+}
+
+fn doubled(mut point: EdwardsPoint, times: usize) -> EdwardsPoint {
+    for _ in 0..times / 3 {
+        point = point.mul_by_cofactor();
+    }
+    for _ in 0..times % 3 {
+        point += point;
+    }
+    point
+}
+
+/// The digits of a scalar, least first, each from -2^(width-1) to 2^(width-1) - 1: their weighted
+/// sum is the scalar itself, so a part of small order in the point counts as it must.
+fn spell<'a>(scalar: &Scalar, width: usize, digits: impl Iterator<Item = &'a mut i16>) {
+    let bytes = scalar.as_bytes();
+    let half = 1_u32 << (width - 1);
+    let mut carry = 0;
+    for (place, digit) in digits.enumerate() {
+        let bit = place * width;
+        // At most 10 bits from bit 7 of a byte: 3 bytes are enough.
+        let window = bytes.iter().skip(bit / 8).take(3).rev();
+        let window = window.fold(0_u32, |window, byte| window << 8 | u32::from(*byte));
+        let found = (window >> (bit % 8) & (2 * half - 1)) + carry;
+        carry = u32::from(found >= half);
+        // Both parts are at most 2^10.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
+        let signed = found as i16 - ((carry * 2 * half) as i16);
+        *digit = signed;
+    }
+    debug_assert_eq!(carry, 0, "a scalar is below the group order");
+}
+
+/// The table of one signer.
+pub(super) struct SignerTable {
+    public: PublicKey,
+    negated: KeyComb,
+}
+
+impl SignerTable {
+    pub(super) fn of(key: &StrictKey) -> Self {
+        Self { public: key.public_key(), negated: Comb::of(-key.point()) }
+    }
+}
+
+/// A signature to be decided with a table.
+#[derive(Clone, Copy)]
+pub(super) struct TableCheck<'a> {
+    pub table: &'a SignerTable,
+    pub message: &'a [u8],
+    pub signature: &'a [u8; SIGNATURE_LEN],
+}
+
+/// Whether each signature holds. Those of one signer stand together, or its rows are fetched anew.
+pub(super) fn hold(checks: &[TableCheck<'_>]) -> Vec<bool> {
+    let chunks = checks.chunks(SIGNATURES_AT_ONCE);
+    chunks.flat_map(hold_at_once).collect()
+}
+
+fn hold_at_once(checks: &[TableCheck<'_>]) -> Vec<bool> {
+    let mut sums = vec![EdwardsPoint::identity(); checks.len()];
+    let challenges: Vec<Scalar> = checks.iter().map(challenge).collect();
+    let mut left = (sums.as_mut_slice(), challenges.as_slice());
+    for of_one in checks.chunk_by(|one, next| std::ptr::eq(one.table, next.table)) {
+        let (sums, sums_left) = left.0.split_at_mut(of_one.len());
+        let (challenges, challenges_left) = left.1.split_at(of_one.len());
+        if let Some(first) = of_one.first() {
+            first.table.negated.add(sums, challenges);
+        }
+        left = (sums_left, challenges_left);
+    }
+    let answers: Vec<Option<Scalar>> = checks.iter().map(answer).collect();
+    let scalars: Vec<Scalar> = answers.iter().map(|it| it.unwrap_or_default()).collect();
+    BASE.add(&mut sums, &scalars);
+    let expected = EdwardsPoint::compress_batch_alloc(&sums);
+    let decide = |((check, answer), expected): ((&TableCheck<'_>, &Option<Scalar>), _)| {
+        let [r, _] = halves(check.signature);
+        answer.is_some() && r == expected && !SMALL_ORDER.contains(&r)
+    };
+    let expected = expected.iter().map(|point| point.to_bytes());
+    checks.iter().zip(&answers).zip(expected).map(decide).collect()
+}
+
+/// k = SHA-512(R || A || message), reduced.
+fn challenge(check: &TableCheck<'_>) -> Scalar {
+    let [r, _] = halves(check.signature);
+    let hash = Sha512::new().chain_update(r).chain_update(check.table.public.as_bytes());
+    Scalar::from_bytes_mod_order_wide(&hash.chain_update(check.message).finalize().into())
+}
+
+/// S; `None` when it is not below the group order.
+fn answer(check: &TableCheck<'_>) -> Option<Scalar> {
+    let [_, s] = halves(check.signature);
+    Scalar::from_canonical_bytes(s).into_option()
+}
+
+/// R and S.
+fn halves(signature: &[u8; SIGNATURE_LEN]) -> [[u8; 32]; 2] {
+    let (mut r, mut s) = ([0; 32], [0; 32]);
+    let (first, second) = signature.split_at(32);
+    r.copy_from_slice(first);
+    s.copy_from_slice(second);
+    [r, s]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sixteen digits of two bits and more are checked by hand, the rest by their weighted sum.
+    fn sum_of(digits: &[i16], width: usize) -> Scalar {
+        let unit = Scalar::from(1_u64 << width);
+        digits.iter().rev().fold(Scalar::ZERO, |sum, digit| {
+            let magnitude = Scalar::from(digit.unsigned_abs());
+            sum * unit + if *digit < 0 { -magnitude } else { magnitude }
+        })
+    }
+
+    #[test]
+    fn digits_spell_their_scalar() {
+        let edges = [
+            Scalar::ZERO,
+            Scalar::ONE,
+            -Scalar::ONE,
+            Scalar::from(u64::MAX),
+            Scalar::from_bytes_mod_order([0xff; 32]),
+            Scalar::from_bytes_mod_order([0x55; 32]),
+            Scalar::from_bytes_mod_order([0xaa; 32]),
+        ];
+        let mut scalar = Scalar::from(0x1234_5678_9abc_def1_u64);
+        let mut all = edges.to_vec();
+        for _ in 0..500 {
+            scalar = scalar * scalar + Scalar::ONE;
+            all.push(scalar);
+        }
+        for scalar in all {
+            for (width, count) in [(6, KeyComb::DIGITS), (10, BaseComb::DIGITS)] {
+                let mut digits = vec![0; count];
+                spell(&scalar, width, digits.iter_mut());
+                let half = 1 << (width - 1);
+                assert!(digits.iter().all(|digit| (-half..half).contains(digit)));
+                assert_eq!(sum_of(&digits, width), scalar);
+            }
+        }
+    }
+
+    #[test]
+    fn multiples_are_those_of_the_library() {
+        let point = ED25519_BASEPOINT_POINT * Scalar::from(7_u64) + EIGHT_TORSION[1];
+        let comb: KeyComb = Comb::of(point);
+        let scalars: Vec<Scalar> = (0..40_u64)
+            .map(|number| Scalar::from(number).invert() - Scalar::from(number))
+            .collect();
+        let mut sums = vec![EdwardsPoint::identity(); scalars.len()];
+        comb.add(&mut sums, &scalars);
+        BASE.add(&mut sums, &scalars);
+        for (sum, scalar) in sums.iter().zip(&scalars) {
+            assert_eq!(*sum, point * scalar + ED25519_BASEPOINT_POINT * scalar);
+        }
+    }
+
+    #[test]
+    fn points_of_small_order_are_eight() {
+        let distinct: std::collections::BTreeSet<_> = SMALL_ORDER.iter().collect();
+        assert_eq!(distinct.len(), 8);
+        for bytes in SMALL_ORDER.iter() {
+            let point = curve25519_dalek::edwards::CompressedEdwardsY(*bytes).decompress().unwrap();
+            assert!(point.is_small_order());
+        }
+    }
+}
