@@ -534,6 +534,15 @@ pub const MIN_OPEN_FILES: u64 = 2_048;
 pub const SYNC_PROBES: usize = 16;
 /// A disk that takes longer than this for one sync is slow.
 pub const SLOW_SYNC_MS: u64 = 50;
+/// Parties that sign the load of a bench: each takes four entries of the registry.
+pub const MAX_BENCH_SIGNERS: u32 = 100_000;
+/// Entries of one window of a bench, which are signed before it begins: 40,000 x (600 B, and as much
+/// again taken apart for the yardstick) are 48 MB.
+pub const MAX_BENCH_WINDOW_ENTRIES: u64 = 40_000;
+/// Connections of a bench to its node.
+pub const BENCH_CONNECTIONS: usize = 4;
+/// Batches that a bench has in flight: enough that a group is judged while another is synced.
+pub const BENCH_BATCHES_IN_FLIGHT: usize = 8;
 /// Bytes of a ledger that the doctor copies without being told to.
 pub const MAX_DOCTOR_COPY_BYTES: u64 = 256 * 1024 * 1024;
 
