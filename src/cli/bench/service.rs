@@ -88,7 +88,7 @@ fn pkcs8_of(key: &SigningKey) -> ed25519_dalek::pkcs8::KeypairBytes {
     ed25519_dalek::pkcs8::KeypairBytes { secret_key: *key.seed(), public_key: None }
 }
 
-/// A running node; killed when it is dropped.
+/// A running node; killed (kill -9) when it is dropped.
 pub(super) struct Service {
     child: Child,
     /// Where it listens.
@@ -117,10 +117,8 @@ impl Service {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        let mut service = Self {
-            child: command.spawn().context("the node does not start")?,
-            url: String::new(),
-        };
+        let mut service =
+            Self { child: command.spawn().context("the node does not start")?, url: String::new() };
         if let Some(stdout) = service.child.stdout.take() {
             BufReader::new(stdout).read_line(&mut service.url)?;
         }
@@ -136,20 +134,11 @@ impl Service {
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
-
-    /// kill -9.
-    pub(super) fn kill(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        let _ = self.child.kill(); // it may have ended by itself
-        let _ = self.child.wait();
-    }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.child.kill(); // it may have ended by itself
+        let _ = self.child.wait();
     }
 }
