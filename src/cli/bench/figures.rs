@@ -3,9 +3,66 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::super::output::{table, thousands};
-use super::drive::Latencies;
-use super::process::Disk;
-use super::rate::{mean, median, mib, quotient, ratio, thousandth};
+use super::drive::{Latencies, Sent};
+use super::process::{Disk, Spent};
+use super::rate::{mean, median, mib, per_second, quotient, ratio, thousandth};
+use super::yardstick::Yardstick;
+
+/// What the yardstick took of the processors.
+#[derive(Debug, Default)]
+pub(super) struct Strict {
+    checks: u64,
+    processor_ms: Option<u64>,
+}
+
+impl Strict {
+    /// Runs the yardstick once more; how many a second.
+    pub(super) fn measure(&mut self, yardstick: &Yardstick) -> anyhow::Result<f64> {
+        let spent = Spent::so_far(None);
+        let rate = yardstick.measure()?;
+        let spent = spent.since(None).client;
+        self.checks += yardstick.count();
+        self.processor_ms = spent.map(|it| it + self.processor_ms.unwrap_or_default());
+        Ok(rate)
+    }
+
+    fn microseconds(&self) -> Option<f64> {
+        quotient(self.processor_ms? * 1_000, self.checks)
+    }
+}
+
+/// A window of appends.
+#[derive(Debug)]
+pub(super) struct Window {
+    entries: u64,
+    /// Entries a second.
+    pub(super) per_second: f64,
+    /// Of the processors, until the node was at rest again.
+    spent: Spent,
+    /// Times that the node was too busy.
+    retries: usize,
+}
+
+impl Window {
+    pub(super) fn of(entries: u64, sent: &Sent, spent: Spent) -> Self {
+        Self { entries, per_second: per_second(entries, sent.took), spent, retries: sent.retries }
+    }
+
+    fn node_us(&self) -> Option<f64> {
+        quotient(self.spent.node? * 1_000, self.entries)
+    }
+
+    fn client_us(&self) -> Option<f64> {
+        quotient(self.spent.client? * 1_000, self.entries)
+    }
+
+    /// A strict check to an append, both in processor time of all that take part: the ratio that the
+    /// rates would have if nothing ever waited.
+    fn by_processor(&self, strict: &Strict) -> Option<f64> {
+        let both = quotient((self.spent.node? + self.spent.client?) * 1_000, self.entries)?;
+        ratio(strict.microseconds()?, both)
+    }
+}
 
 /// Windows next to each other: yardstick, batches, yardstick, single appends, yardstick, half of
 /// that.
@@ -13,29 +70,21 @@ use super::rate::{mean, median, mib, quotient, ratio, thousandth};
 pub(super) struct Round {
     /// Strict signature checks a second: before, between and after.
     pub(super) strict: [f64; 3],
-    /// Entries a second in batches.
-    pub(super) batch: f64,
-    /// Processor time of the node for these batches, until it was at rest again.
-    pub(super) batch_processor_ms: Option<u64>,
-    /// Entries of the batches.
-    pub(super) batch_entries: u64,
-    /// Entries a second one by one.
-    pub(super) single: f64,
-    /// Times that the node was too busy.
-    pub(super) retries: usize,
+    /// And of the processors.
+    pub(super) spent: Strict,
+    /// In batches.
+    pub(super) batch: Window,
+    /// One by one.
+    pub(super) single: Window,
 }
 
 impl Round {
     fn batch_ratio(&self) -> Option<f64> {
-        ratio(self.batch, mean(self.strict[0], self.strict[1]))
+        ratio(self.batch.per_second, mean(self.strict[0], self.strict[1]))
     }
 
     fn single_ratio(&self) -> Option<f64> {
-        ratio(self.single, mean(self.strict[1], self.strict[2]))
-    }
-
-    fn processor_us(&self) -> Option<f64> {
-        quotient(self.batch_processor_ms? * 1_000, self.batch_entries)
+        ratio(self.single.per_second, mean(self.strict[1], self.strict[2]))
     }
 }
 
@@ -145,12 +194,15 @@ fn ms(latencies: &Latencies, quantile: f64) -> Option<f64> {
 }
 
 /// All figures, in the order in which they are told.
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 28] = [
     row("verify_strict_per_s", "verify_strict on all cores, /s", 0, None, |it, _| {
         it.of(|round| median(round.strict))
     }),
+    row("verify_strict_us", "  processor time, us each", 1, None, |it, _| {
+        it.of(|round| round.spent.microseconds())
+    }),
     row("batch_append_per_s", "batch append, 256 a call, /s", 0, None, |it, _| {
-        it.of(|round| Some(round.batch))
+        it.of(|round| Some(round.batch.per_second))
     }),
     row("batch_append", "  to verify_strict", 2, at_least(0.8, 1.5), |it, _| {
         it.of(Round::batch_ratio)
@@ -158,14 +210,29 @@ const ROWS: [Row; 22] = [
     row("batch_growth", "  to that at the first size", 2, at_least(0.7, 0.9), |it, first| {
         ratio(it.of(Round::batch_ratio)?, first.of(Round::batch_ratio)?)
     }),
-    row("batch_node_us", "  node's processor time, us an entry", 1, None, |it, _| {
-        it.of(Round::processor_us)
+    row("batch_by_processor", "  the same by processor time", 2, None, |it, _| {
+        it.of(|round| round.batch.by_processor(&round.spent))
+    }),
+    row("batch_node_us", "  processor time of the node, us", 1, None, |it, _| {
+        it.of(|round| round.batch.node_us())
+    }),
+    row("batch_client_us", "  and of its client, us", 1, None, |it, _| {
+        it.of(|round| round.batch.client_us())
     }),
     row("single_append_per_s", "single append, 256 in flight, /s", 0, None, |it, _| {
-        it.of(|round| Some(round.single))
+        it.of(|round| Some(round.single.per_second))
     }),
     row("single_append", "  to verify_strict", 2, at_least(0.3, 0.45), |it, _| {
         it.of(Round::single_ratio)
+    }),
+    row("single_by_processor", "  the same by processor time", 2, None, |it, _| {
+        it.of(|round| round.single.by_processor(&round.spent))
+    }),
+    row("single_node_us", "  processor time of the node, us", 1, None, |it, _| {
+        it.of(|round| round.single.node_us())
+    }),
+    row("single_client_us", "  and of its client, us", 1, None, |it, _| {
+        it.of(|round| round.single.client_us())
     }),
     row("receipt_p50_ms", "receipt at half of that, p50, ms", 1, None, |it, _| {
         ms(&it.receipts, 0.5)
@@ -286,10 +353,13 @@ fn point_json(point: &Point, first: &Point) -> Json {
         .iter()
         .map(|it| {
             json!({
-                "verify_strict_per_s": it.strict, "batch_append_per_s": it.batch,
-                "batch_append": it.batch_ratio(), "single_append_per_s": it.single,
-                "single_append": it.single_ratio(), "batch_node_us": it.processor_us(),
-                "busy_answers": it.retries,
+                "verify_strict_per_s": it.strict, "verify_strict_us": it.spent.microseconds(),
+                "batch_append_per_s": it.batch.per_second, "batch_append": it.batch_ratio(),
+                "batch_by_processor": it.batch.by_processor(&it.spent),
+                "batch_node_us": it.batch.node_us(),
+                "single_append_per_s": it.single.per_second, "single_append": it.single_ratio(),
+                "single_by_processor": it.single.by_processor(&it.spent),
+                "busy_answers": it.batch.retries + it.single.retries,
             })
         })
         .collect();

@@ -42,10 +42,10 @@ use crate::limits::{
 use crate::node::clock::{Clock as _, SystemClock};
 use audit::Audit;
 use drive::{Latencies, Lines};
-use figures::{Audited, Inside, Point, Reopened, Round};
+use figures::{Audited, Inside, Point, Reopened, Round, Strict, Window};
 use load::{Coordinator, Events, Load, Mix, Signed};
 use plan::Step;
-use process::{Disk, peak_bytes, processor_ms, settle};
+use process::{Disk, Spent, peak_bytes, settle};
 use rate::{gap_at_half, per_second};
 use service::{Place, Service};
 use yardstick::Yardstick;
@@ -275,35 +275,31 @@ impl<'a> Bench<'a> {
         let (yardstick, process) = (Yardstick::of(&windows.batch)?, self.process());
         let (batch_entries, singles) = (windows.batch.len() as u64, windows.single.len() as u64);
         let batches = drive::in_batches(&envelopes(&windows.batch));
+        let mut strict = Strict::default();
         settle(process);
-        let before = yardstick.measure()?;
-        let spent = process.and_then(processor_ms);
+        let before = strict.measure(&yardstick)?;
+        let spent = Spent::so_far(process);
         let batched = self.runtime.block_on(drive::batches(&self.lines, batches))?;
         settle(process);
-        let spent_after = process.and_then(processor_ms);
-        let between = yardstick.measure()?;
+        let batch_spent = spent.since(process);
+        let between = strict.measure(&yardstick)?;
+        let spent = Spent::so_far(process);
         let single = self.runtime.block_on(drive::singles(&self.lines, windows.single))?;
         settle(process);
-        let after = yardstick.measure()?;
-        let single_per_second = per_second(singles, single.took);
-        let gap = gap_at_half(single_per_second);
-        let paced = drive::paced(&self.lines, windows.paced, gap);
+        let single_spent = spent.since(process);
+        let after = strict.measure(&yardstick)?;
+        let batch = Window::of(batch_entries, &batched, batch_spent);
+        let single = Window::of(singles, &single, single_spent);
+        let paced = drive::paced(&self.lines, windows.paced, gap_at_half(single.per_second));
         receipts.add(self.runtime.block_on(paced)?)?;
-        Ok(Round {
-            strict: [before, between, after],
-            batch: per_second(batch_entries, batched.took),
-            batch_processor_ms: spent.zip(spent_after).map(|(before, after)| after - before),
-            batch_entries,
-            single: single_per_second,
-            retries: batched.retries + single.retries,
-        })
+        Ok(Round { strict: [before, between, after], spent: strict, batch, single })
     }
 
     /// Proofs and lots from all over the ledger.
     fn reads(&self) -> anyhow::Result<(Latencies, Latencies)> {
         settle(self.process());
         let size = self.size()?;
-        let places: Vec<u64> = (0..BENCH_READS).map(|it| self.load.any(it)).collect();
+        let places: Vec<u64> = (0..BENCH_READS.min(size / 4)).map(|it| self.load.any(it)).collect();
         let indexes: Vec<u64> = places.iter().map(|it| it % size).collect();
         let lots: Vec<LotId> = places.iter().map(|it| self.load.lot(it % self.next)).collect();
         self.runtime.block_on(async {

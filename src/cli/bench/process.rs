@@ -29,6 +29,27 @@ pub(super) fn processor_ms(process: u32) -> Option<u64> {
     Some((ticks(11)? + ticks(12)?) * TICK_MS)
 }
 
+/// Processor time of a node and of ourselves, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent {
+    pub(super) node: Option<u64>,
+    pub(super) client: Option<u64>,
+}
+
+impl Spent {
+    /// All that was spent so far.
+    pub(super) fn so_far(node: Option<u32>) -> Self {
+        Self { node: node.and_then(processor_ms), client: processor_ms(std::process::id()) }
+    }
+
+    /// What was spent since then.
+    pub(super) fn since(self, node: Option<u32>) -> Self {
+        let (before, now) = (self, Self::so_far(node));
+        let between = |before: Option<u64>, now: Option<u64>| now?.checked_sub(before?);
+        Self { node: between(before.node, now.node), client: between(before.client, now.client) }
+    }
+}
+
 /// Waits until a node has done what it put off: it syncs its database when nobody asks for
 /// anything, and folds what came. That time is not the yardstick's.
 pub(super) fn settle(process: Option<u32>) {
@@ -54,6 +75,20 @@ pub(super) fn peak_until_end(child: &mut std::process::Child) -> std::io::Result
         std::thread::sleep(LOOK);
     }
     Ok(peak)
+}
+
+/// Whether a directory lies on no disk at all.
+#[cfg(target_os = "linux")]
+pub(super) fn is_in_memory(folder: &Path) -> bool {
+    /// `TMPFS_MAGIC` of `linux/magic.h`.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::statfs(folder).is_ok_and(|it| u64::try_from(it.f_type).ok() == Some(TMPFS))
+}
+
+/// Elsewhere nobody tells.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_in_memory(_: &Path) -> bool {
+    false
 }
 
 /// What a directory takes on its disk.

@@ -10,6 +10,7 @@ use pkcs8::{EncodePrivateKey as _, LineEnding};
 use super::super::init::{Founding, uuid_v7};
 use super::super::output::write_private;
 use super::load::Load;
+use super::process;
 use crate::ledger::keys::SigningKey;
 use crate::node::NodeConfig;
 
@@ -32,6 +33,12 @@ impl Place {
         }
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
+        if process::is_in_memory(&folder) {
+            eprintln!(
+                "{} lies in memory, so nothing durable is measured: give --data on a disk",
+                folder.display()
+            );
+        }
         Ok(Self { folder, is_ours: given.is_none() })
     }
 

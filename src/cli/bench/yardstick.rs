@@ -37,6 +37,11 @@ impl Yardstick {
         Ok(Self(checks.collect::<anyhow::Result<_>>()?))
     }
 
+    /// How many they are.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// Checks all of them; how many a second.
     pub(super) fn measure(&self) -> anyhow::Result<f64> {
         let begun = Instant::now();
@@ -44,7 +49,7 @@ impl Yardstick {
             self.0.par_iter().all(|it| it.key.verify_strict(&it.message, &it.signature).is_ok());
         let took = begun.elapsed();
         if hold {
-            Ok(per_second(self.0.len() as u64, took))
+            Ok(per_second(self.count(), took))
         } else {
             bail!("a signature of the load does not hold")
         }
