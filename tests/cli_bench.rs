@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 #[path = "common/place.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared by test files that use parts of it")]
 mod place;
 
 use place::{json_of, said};

@@ -82,7 +82,7 @@ const EVENTS_OF_SIGNER: usize = 4;
 /// Numbers of registrations that one party has for itself.
 const REGISTRATIONS: u64 = 128;
 
-const _: () = assert!(MAX_KEYS + 3 <= REGISTRATIONS as usize);
+const _: () = assert!(MAX_KEYS as u64 + 3 <= REGISTRATIONS);
 
 /// A signed event.
 pub(super) struct Signed {
@@ -215,8 +215,7 @@ impl Load {
 
     /// A number by chance.
     pub(super) fn any(&self, number: u64) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = draw(&self.seed, Kind::Read, number);
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        first_bytes(&draw(&self.seed, Kind::Read, number))
     }
 
     fn lot_of(&self, number: u64) -> LotId {
@@ -237,9 +236,8 @@ impl Load {
             ..signer(&self.seed, FIRST_FRESH + it / MAX_KEYS as u64)
         });
         let drawn = draw(&self.seed, Kind::Event, story);
-        let [a, b, c, d, ..] = drawn;
-        let usual = u32::from_be_bytes([a, b, c, d]) as usize % self.signers.len();
-        let by = fresh.as_ref().unwrap_or(&self.signers[usual]);
+        let usual = usize::try_from(first_bytes(&drawn) % self.signers.len() as u64);
+        let by = fresh.as_ref().unwrap_or(&self.signers[usual.unwrap_or_default()]);
         let by = if part == 3 { &self.smelter } else { by };
         let body = self.body(story, part, drawn);
         let event = Event {
@@ -434,6 +432,11 @@ fn draw(seed: &[u8; 32], kind: Kind, number: u64) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(seed);
     hasher.update(&[kind as u8]).update(&number.to_be_bytes());
     *hasher.finalize().as_bytes()
+}
+
+/// The first 8 of 32 bytes as a number.
+fn first_bytes(drawn: &[u8; 32]) -> u64 {
+    drawn.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// A `UUIDv7`, as a client would have made it at that time.

@@ -279,7 +279,7 @@ impl<'a> Bench<'a> {
         settle(process);
         let before = strict.measure(&yardstick)?;
         let spent = Spent::so_far(process);
-        let batched = self.runtime.block_on(drive::batches(&self.lines, batches))?;
+        let all_sent = self.runtime.block_on(drive::batches(&self.lines, batches))?;
         settle(process);
         let batch_spent = spent.since(process);
         let between = strict.measure(&yardstick)?;
@@ -288,7 +288,7 @@ impl<'a> Bench<'a> {
         settle(process);
         let single_spent = spent.since(process);
         let after = strict.measure(&yardstick)?;
-        let batch = Window::of(batch_entries, &batched, batch_spent);
+        let batch = Window::of(batch_entries, &all_sent, batch_spent);
         let single = Window::of(singles, &single, single_spent);
         let paced = drive::paced(&self.lines, windows.paced, gap_at_half(single.per_second));
         receipts.add(self.runtime.block_on(paced)?)?;
