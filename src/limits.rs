@@ -568,6 +568,48 @@ pub const MIN_OPEN_FILES: u64 = 2_048;
 pub const SYNC_PROBES: usize = 16;
 /// A disk that takes longer than this for one sync is slow.
 pub const SLOW_SYNC_MS: u64 = 50;
+/// Entries of a bench: events a second apart from July 2024 on end in October 2027, and a ledger of
+/// 600 B an entry takes some 150 GB.
+pub const MAX_BENCH_ENTRIES: u64 = 100_000_000;
+/// The first size at which a bench measures; then each tenfold.
+pub const BENCH_FIRST_POINT: u64 = 100_000;
+/// Parties that sign the load of a bench. Each takes four entries of the registry, which are in hand
+/// together: 20,000 x 4 x 450 B = 36 MB.
+pub const MAX_BENCH_SIGNERS: u32 = 20_000;
+/// Windows of each measurement of a bench.
+pub const MAX_BENCH_ROUNDS: u8 = 50;
+/// Entries on the way to a size that a bench measures; those before them are filled in.
+pub const MAX_BENCH_MEASURED_ENTRIES: u64 = 200_000;
+/// Entries of one window of a bench, which are signed before it begins; with those of the windows
+/// beside it 100,000 x 600 B = 60 MB.
+pub const MAX_BENCH_WINDOW_ENTRIES: u64 = 40_000;
+/// Signatures that the yardstick of a bench checks at a time, taken apart before: 10,000 x 900 B =
+/// 9 MB, and a quarter of a second on two cores.
+pub const MAX_YARDSTICK_CHECKS: usize = 10_000;
+/// Proofs, and lots, that a bench reads at each size: 20 are above the 99th percentile.
+pub const BENCH_READS: u64 = 2_000;
+/// Audits of a small ledger; a large one is audited once.
+pub const BENCH_AUDITS: u8 = 3;
+/// Connections of a bench to its node: four windows of 256 KiB hold the batches in flight, and
+/// 4 x 128 streams the single appends.
+pub const BENCH_CONNECTIONS: usize = 4;
+/// Batches that a bench has in flight: enough that one group is judged while another is synced.
+pub const BENCH_BATCHES_IN_FLIGHT: usize = 8;
+/// Single appends that a bench has in flight: as many as one caller may.
+pub const BENCH_SINGLES_IN_FLIGHT: usize = MAX_CALLS_PER_CALLER;
+/// How long a bench waits for one answer.
+pub const BENCH_CALL_SECONDS: u64 = 60;
+/// Times, a millisecond apart, that a bench asks a busy node again.
+pub const MAX_BENCH_TRIES: usize = 10_000;
+/// How long a bench waits at most until its node is at rest.
+pub const BENCH_SETTLE_SECONDS: u64 = 30;
+/// What an envelope with one signature has around the signed bytes: count 1, signature, length 4.
+pub const ENVELOPE_OF_ONE_BYTES: usize = 1 + SIGNATURE_BYTES + 4;
+
+const _: () = assert!(
+    BENCH_CONNECTIONS * MAX_STREAMS_PER_CONNECTION as usize >= BENCH_SINGLES_IN_FLIGHT,
+    "no single append of a bench waits for a stream"
+);
 /// Bytes of a ledger that the doctor copies without being told to.
 pub const MAX_DOCTOR_COPY_BYTES: u64 = 256 * 1024 * 1024;
 

@@ -9,6 +9,7 @@
 
 pub mod anomalies;
 pub mod backup;
+pub mod bench;
 pub mod bundle;
 pub mod campaign;
 pub mod cert;
@@ -111,6 +112,8 @@ enum Command {
     Witness(Box<witness::WitnessArgs>),
     /// Write the ledger as files that verify without the service (C2SP tlog-tiles).
     Export(export::ExportArgs),
+    /// Measure a node on this machine, beside plain signature checks in the same run.
+    Bench(bench::BenchArgs),
     /// Check directories, ledger, key, clock and machine; nothing is changed.
     Doctor(doctor::DoctorArgs),
     /// Write the completions of a shell.
@@ -190,6 +193,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bundle(args) => bundle::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Witness(args) => witness::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => {
             pages::completions(&args);
