@@ -486,12 +486,16 @@ pub const MAX_LOT_BUNDLE_ENTRIES: usize = 500_000;
 pub const MAX_LOT_BUNDLE_BYTES: usize = 1 << 30;
 /// *Format.* Bytes of the evidence of a fork: two checkpoints, a consistency proof, and lines.
 pub const MAX_EVIDENCE_BYTES: usize = 2 * MAX_CHECKPOINT_BYTES + 64 * (MAX_PROOF_HASHES + 8);
-/// Entries that a verification takes apart on all cores while it judges as many: 1,024 of the
-/// largest are 64 MiB, and two such pieces are in hand.
-pub const PIECE_ENTRIES: usize = 1_024;
-/// Of those, how many one core takes apart at a time: enough that the signatures of a signer stand
-/// together, few enough that no core waits long for another.
-pub const PART_ENTRIES: usize = 256;
+/// Entries that a verification takes apart on all cores while it judges as many: some 12 MB with
+/// usual ones, and two such pieces are in hand.
+pub const PIECE_ENTRIES: usize = 4_096;
+/// Bytes of entries after which fewer are enough: a piece has at most these and a commit group.
+pub const PIECE_BYTES: usize = 32 * 1024 * 1024;
+/// Of a piece, what one core takes apart at a time, at least and at most: enough that the
+/// signatures of a signer stand together, few enough that no core waits long for another.
+pub const MIN_PART_ENTRIES: usize = 128;
+/// See [`MIN_PART_ENTRIES`].
+pub const MAX_PART_ENTRIES: usize = 512;
 /// Seconds between two looks of a monitor, unless it is told otherwise.
 pub const MONITOR_SECONDS: u64 = 30;
 /// Findings that one verification tells; more are counted, not told.

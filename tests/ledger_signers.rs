@@ -66,11 +66,11 @@ fn meet(signers: &SignerTables, signer: &SigningKey) {
     assert!(signers.has_table(&signer.public_key()));
 }
 
-/// Tables for keys whose private halves nobody has, or that have a part of small order: signatures
-/// that hold are found by trying messages.
+/// As [`meet`], for a key that may have a part of small order: messages are tried until enough
+/// signatures hold.
 fn meet_scalar(signers: &SignerTables, private: &Private) {
     for number in 0..100_000_u32 {
-        let said = private.sign(&number.to_be_bytes(), EIGHT_TORSION[0], EIGHT_TORSION[0]);
+        let said = private.sign(&number.to_be_bytes(), EIGHT_TORSION[0]);
         let _ = signers.check(said.check());
         if signers.has_table(&said.key.public_key()) {
             return;
@@ -107,10 +107,10 @@ impl Private {
         StrictKey::parse(&PublicKey(self.point.compress().to_bytes())).unwrap()
     }
 
-    /// With points added to R, and to what is hashed in its place.
-    fn sign(&self, message: &[u8], to_r: EdwardsPoint, to_nonce: EdwardsPoint) -> Said {
+    /// With a point added to R.
+    fn sign(&self, message: &[u8], to_r: EdwardsPoint) -> Said {
         let nonce = Scalar::from_bytes_mod_order(Sha512::digest(message)[..32].try_into().unwrap());
-        let r = (ED25519_BASEPOINT_POINT * nonce + to_r + to_nonce).compress().to_bytes();
+        let r = (ED25519_BASEPOINT_POINT * nonce + to_r).compress().to_bytes();
         self.sign_with(message, r, nonce)
     }
 
@@ -222,7 +222,7 @@ fn parts_of_small_order_in_r_or_in_the_key_get_the_exact_answer() {
         let mut all = Vec::new();
         for number in 0..48_u8 {
             for to_r in EIGHT_TORSION {
-                all.push(private.sign(&[number], to_r, EIGHT_TORSION[0]));
+                all.push(private.sign(&[number], to_r));
             }
         }
         is_alike(&signers, &all);
@@ -262,7 +262,9 @@ fn s_from_the_group_order_on_is_refused() {
 fn exactly_the_bad_ones_of_a_batch_fail() {
     let signers = SignerTables::default();
     let known: Vec<SigningKey> = (0..5).map(signer).collect();
-    known.iter().take(4).for_each(|it| meet(&signers, it));
+    for known in &known[..4] {
+        meet(&signers, known);
+    }
     for size in [0, 1, 2, 3, 255, SIGNATURES_AT_ONCE, SIGNATURES_AT_ONCE + 1] {
         let mut all = Vec::new();
         for number in 0..size {
@@ -292,7 +294,9 @@ proptest! {
     ) {
         static SIGNERS: std::sync::LazyLock<SignerTables> = std::sync::LazyLock::new(|| {
             let signers = SignerTables::default();
-            (0..4).for_each(|number| meet(&signers, &signer(number)));
+            for number in 0..4 {
+                meet(&signers, &signer(number));
+            }
             signers
         });
         let mut said = said(&signer(who), &message);
@@ -343,7 +347,9 @@ fn ten_thousand_signers_are_bounded_and_move_nobody_who_signs_daily() {
     let bounds = SignerBounds { signers: 512, tables: 16 };
     let signers = SignerTables::new(bounds);
     let daily: Vec<SigningKey> = (0..16).map(signer).collect();
-    daily.iter().for_each(|it| meet(&signers, it));
+    for it in &daily {
+        meet(&signers, it);
+    }
     for number in 0..10_000_u32 {
         let said = said(&signer(100 + number), b"once");
         assert_eq!(signers.check(said.check()), Ok(()));
@@ -434,5 +440,7 @@ fn threads_that_share_it_get_the_same_answers() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }

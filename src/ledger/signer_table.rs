@@ -11,6 +11,7 @@
 use std::sync::LazyLock;
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use curve25519_dalek::traits::Identity as _;
 use curve25519_dalek::{EdwardsPoint, Scalar};
 use sha2::{Digest as _, Sha512};
@@ -87,7 +88,9 @@ impl<const WIDTH: usize, const TURNS: usize> Comb<WIDTH, TURNS> {
                 }
             }
             if turn > 0 {
-                sums.iter_mut().for_each(|sum| *sum = doubled(*sum, WIDTH));
+                for sum in sums.iter_mut() {
+                    *sum = doubled(*sum, WIDTH);
+                }
             }
         }
     }
@@ -170,7 +173,7 @@ fn hold_at_once(checks: &[TableCheck<'_>]) -> Vec<bool> {
         let [r, _] = halves(check.signature);
         answer.is_some() && r == expected && !SMALL_ORDER.contains(&r)
     };
-    let expected = expected.iter().map(|point| point.to_bytes());
+    let expected = expected.iter().map(CompressedEdwardsY::to_bytes);
     checks.iter().zip(&answers).zip(expected).map(decide).collect()
 }
 
@@ -200,7 +203,6 @@ fn halves(signature: &[u8; SIGNATURE_LEN]) -> [[u8; 32]; 2] {
 mod tests {
     use super::*;
 
-    /// Sixteen digits of two bits and more are checked by hand, the rest by their weighted sum.
     fn sum_of(digits: &[i16], width: usize) -> Scalar {
         let unit = Scalar::from(1_u64 << width);
         digits.iter().rev().fold(Scalar::ZERO, |sum, digit| {
@@ -257,7 +259,7 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = SMALL_ORDER.iter().collect();
         assert_eq!(distinct.len(), 8);
         for bytes in SMALL_ORDER.iter() {
-            let point = curve25519_dalek::edwards::CompressedEdwardsY(*bytes).decompress().unwrap();
+            let point = CompressedEdwardsY(*bytes).decompress().unwrap();
             assert!(point.is_small_order());
         }
     }

@@ -1,7 +1,8 @@
 //! All cores at one verification: while the judge replays a piece of the ledger, the others read
 //! the next one and take it apart.
 //!
-//! Memory: two pieces of at most [`PIECE_ENTRIES`] entries and one commit group more.
+//! Memory: twice [`PIECE_ENTRIES`] entries or [`PIECE_BYTES`], whichever is less, and one commit
+//! group more.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -10,8 +11,10 @@ use rayon::prelude::*;
 
 use crate::domain::EntryIndex;
 use crate::ledger::SignerTables;
-use crate::limits::{MAX_FINDINGS, MAX_GROUP_ENTRIES, PART_ENTRIES, PIECE_ENTRIES};
-use crate::verify::{GroupInput, Prepared, Verifier, prepare_all};
+use crate::limits::{
+    MAX_FINDINGS, MAX_GROUP_ENTRIES, MAX_PART_ENTRIES, MIN_PART_ENTRIES, PIECE_BYTES, PIECE_ENTRIES,
+};
+use crate::verify::{Ahead, GroupInput, KnownKeys, Prepared, Verifier, prepare_all};
 
 /// Neighbouring entries, as they lie where they come from.
 #[derive(Debug, Default)]
@@ -53,16 +56,7 @@ pub(in crate::cli) fn judge(
         let ahead = verifier.ahead(next);
         let (told, read) = rayon::join(
             || feed(verifier, std::mem::take(&mut ready)),
-            || {
-                let pieces = gather(source)?;
-                let prepared = pieces.into_par_iter().map(|piece| {
-                    let parts = piece.entries.par_chunks(PART_ENTRIES);
-                    let parts = parts.flat_map_iter(|it| prepare_all(it, &keys, &signers, ahead));
-                    let entries = parts.collect();
-                    Ready { piece, entries }
-                });
-                Ok::<_, anyhow::Error>(prepared.collect::<Vec<_>>())
-            },
+            || Ok::<_, anyhow::Error>(take_apart(gather(source)?, &keys, &signers, ahead)),
         );
         progress.set_position(told);
         ready = read?;
@@ -79,15 +73,42 @@ pub(in crate::cli) fn judge(
 
 /// Pieces until there is enough for all cores.
 fn gather(source: &mut dyn Source) -> Result<Vec<Piece>> {
-    let (mut pieces, mut entries) = (Vec::new(), 0);
-    while entries < PIECE_ENTRIES {
+    let (mut pieces, mut entries, mut bytes) = (Vec::new(), 0, 0);
+    while entries < PIECE_ENTRIES && bytes < PIECE_BYTES {
         let Some(piece) = source.next()? else { break };
         // An empty group still counts, so that a source of nothing but those is bounded.
         entries += piece.entries.len().max(1);
+        bytes += piece.entries.iter().map(Bytes::len).sum::<usize>();
         pieces.push(piece);
     }
     debug_assert!(entries < PIECE_ENTRIES + MAX_GROUP_ENTRIES, "a piece is at most a group");
     Ok(pieces)
+}
+
+/// On all cores, across the pieces: a commit group may be a single entry, and the signatures of a
+/// signer are to stand together.
+fn take_apart(
+    pieces: Vec<Piece>,
+    keys: &KnownKeys,
+    signers: &SignerTables,
+    ahead: Ahead,
+) -> Vec<Ready> {
+    let all: Vec<Bytes> = pieces.iter().flat_map(|piece| piece.entries.iter().cloned()).collect();
+    let parts = all.par_chunks(part_entries(all.len()));
+    let parts = parts.flat_map_iter(|part| prepare_all(part, keys, signers, ahead));
+    let mut prepared = parts.collect::<Vec<Prepared>>().into_iter();
+    let ready = pieces.into_iter().map(|piece| {
+        let entries = prepared.by_ref().take(piece.entries.len()).collect();
+        Ready { piece, entries }
+    });
+    ready.collect()
+}
+
+/// How many entries a core takes apart at a time: some parts for each core, so that none waits long
+/// for another.
+fn part_entries(entries: usize) -> usize {
+    let parts = rayon::current_num_threads().saturating_mul(4).max(1);
+    entries.div_ceil(parts).clamp(MIN_PART_ENTRIES, MAX_PART_ENTRIES)
 }
 
 /// The judge's own work, in order; answers how far it got.

@@ -15,7 +15,7 @@ use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::frame::Group;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::{Entry, EntryKind, Envelope};
-use crate::limits::PIECE_ENTRIES;
+use crate::limits::MAX_GROUP_ENTRIES;
 use crate::store::{Groups, JournalCause, read_guard, read_journal};
 use crate::wire::statement::StatementBody;
 use crate::wire::{decode_statement, v1};
@@ -210,7 +210,7 @@ impl Source for Exported<'_> {
             return Ok(None);
         }
         let (first, mut entries) = (EntryIndex(self.next), Vec::new());
-        for entry in self.entries.by_ref().take(PIECE_ENTRIES) {
+        for entry in self.entries.by_ref().take(MAX_GROUP_ENTRIES) {
             match entry {
                 Ok(entry) => entries.push(entry),
                 Err(fault) => self.fault = Some(fault),
