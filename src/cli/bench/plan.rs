@@ -31,8 +31,8 @@ pub(super) struct Step {
 
 impl Step {
     /// Plans a step of so many entries. Of what is measured a tenth is the burst, and of the rest
-    /// five ninths go in batches, two alone, two at half of the peak. So many in a hundred take a registration of their
-    /// key besides, and one in 16 of these that of its party.
+    /// five ninths go in batches, two alone, two at half of the peak. So many in a hundred take a
+    /// registration of their key besides, and each 64 of these three of their party.
     pub(super) fn new(entries: u64, rounds: u64, fresh_percent: u64) -> anyhow::Result<Self> {
         const FULL: u64 = MAX_BATCH_EVENTS as u64;
         let registered = fresh_percent + fresh_percent.div_ceil(8);
