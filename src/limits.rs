@@ -577,8 +577,8 @@ pub const SLOW_SYNC_MS: u64 = 50;
 pub const MAX_BENCH_ENTRIES: u64 = 100_000_000;
 /// The first size at which a bench measures; then each tenfold.
 pub const BENCH_FIRST_POINT: u64 = 100_000;
-/// Parties that sign the load of a bench. Each takes four entries of the registry, which are in hand
-/// together: 20,000 x 4 x 450 B = 36 MB.
+/// Parties that sign the load of a bench. Each takes four entries of the registry, which are in
+/// hand together: 20,000 x 4 x 450 B = 36 MB.
 pub const MAX_BENCH_SIGNERS: u32 = 20_000;
 /// Windows of each measurement of a bench.
 pub const MAX_BENCH_ROUNDS: u8 = 50;

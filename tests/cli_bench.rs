@@ -6,7 +6,7 @@
 #[path = "common/place.rs"]
 mod place;
 
-use place::{json_of, said};
+use place::{Place, json_of, said};
 use serde_json::Value as Json;
 
 /// Figures that every size has.
@@ -68,6 +68,25 @@ fn a_run_measures_everything_beside_the_yardstick() {
         assert_eq!(target["measured"], point[target["figure"].as_str().unwrap()], "{target}");
         assert!(target["must"].is_number() && target["aim"].is_number(), "{target}");
     }
+}
+
+#[test]
+fn a_node_that_is_there_is_measured_from_outside_only() {
+    let place = Place::new();
+    let server = place.serve("ledger", &[]);
+    let coordinator = format!("@party/coordinator={}", place.text("coordinator.pem"));
+    let args = ["bench", "--entries", "3500", "--rounds", "1", "--server", &server.url];
+    let args = [&args[..], &["--coordinator", &coordinator]].concat();
+    let args = place.with(&args, &[("--passphrase-file", "passphrase")]);
+    let measured = json_of(&args, 0);
+    let point = &measured["points"][0];
+    assert!(number(point, "batch_append") > 0.0 && number(point, "receipt_p99_ms") > 0.0);
+    for name in ["audit", "disk_per_entry_byte", "memory_mib", "reopen_s", "batch_node_us"] {
+        assert!(point[name].is_null(), "{name}: {point}");
+    }
+    // The same load again is recorded already, and measures nothing.
+    said(&args, 1);
+    server.stop();
 }
 
 #[test]

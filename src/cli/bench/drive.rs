@@ -64,6 +64,7 @@ fn keep(latencies: &mut Latencies, took: Duration) {
 }
 
 /// What was sent, and acknowledged.
+#[derive(Default)]
 pub(super) struct Sent {
     /// Until the last was acknowledged.
     pub(super) took: Duration,

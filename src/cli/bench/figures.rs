@@ -57,8 +57,8 @@ impl Window {
         quotient(self.spent.client? * 1_000, self.entries)
     }
 
-    /// A strict check to an append, both in processor time of all that take part: the ratio that the
-    /// rates would have if nothing ever waited.
+    /// A strict check to an append, both in processor time of all that take part: the ratio that
+    /// the rates would have if nothing ever waited.
     fn by_processor(&self, strict: &Strict) -> Option<f64> {
         let both = quotient((self.spent.node? + self.spent.client?) * 1_000, self.entries)?;
         ratio(strict.microseconds()?, both)

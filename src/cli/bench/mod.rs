@@ -41,7 +41,7 @@ use crate::limits::{
 };
 use crate::node::clock::{Clock as _, SystemClock};
 use audit::Audit;
-use drive::{Latencies, Lines};
+use drive::{Latencies, Lines, Sent};
 use figures::{Audited, Inside, Point, Reopened, Round, Strict, Window};
 use load::{Coordinator, Events, Load, Mix, Signed};
 use plan::Step;
@@ -262,18 +262,18 @@ impl<'a> Bench<'a> {
         Ok(Windows { batch, single: self.in_stages(&single), paced: self.in_stages(&paced) })
     }
 
-    /// For events that are sent one by one, each on its own way: those that need another one come
-    /// long after it.
-    fn in_stages(&self, events: &[Signed]) -> Vec<Bytes> {
+    /// For events that are sent one by one, each on its own way: those that need another one are
+    /// sent when all of an earlier stage are recorded.
+    fn in_stages(&self, events: &[Signed]) -> Vec<Vec<Bytes>> {
         let stages = if self.args.mix == Mix::Trade { 4 } else { 1 };
         let stage = |first: usize| events.iter().skip(first).step_by(stages);
-        (0..stages).flat_map(stage).map(|it| it.envelope.clone()).collect()
+        (0..stages).map(|it| stage(it).map(|it| it.envelope.clone()).collect()).collect()
     }
 
     /// Yardstick, batches, yardstick, single appends, yardstick, half of that.
     fn round(&self, windows: Windows, receipts: &mut Latencies) -> anyhow::Result<Round> {
         let (yardstick, process) = (Yardstick::of(&windows.batch)?, self.process());
-        let (batch_entries, singles) = (windows.batch.len() as u64, windows.single.len() as u64);
+        let entries = (windows.batch.len() as u64, windows.single.iter().flatten().count() as u64);
         let batches = drive::in_batches(&envelopes(&windows.batch));
         let mut strict = Strict::default();
         settle(process);
@@ -284,15 +284,27 @@ impl<'a> Bench<'a> {
         let batch_spent = spent.since(process);
         let between = strict.measure(&yardstick)?;
         let spent = Spent::so_far(process);
-        let single = self.runtime.block_on(drive::singles(&self.lines, windows.single))?;
+        let single = self.runtime.block_on(self.singles(windows.single))?;
         settle(process);
         let single_spent = spent.since(process);
         let after = strict.measure(&yardstick)?;
-        let batch = Window::of(batch_entries, &all_sent, batch_spent);
-        let single = Window::of(singles, &single, single_spent);
-        let paced = drive::paced(&self.lines, windows.paced, gap_at_half(single.per_second));
-        receipts.add(self.runtime.block_on(paced)?)?;
+        let batch = Window::of(entries.0, &all_sent, batch_spent);
+        let single = Window::of(entries.1, &single, single_spent);
+        for stage in windows.paced {
+            let paced = drive::paced(&self.lines, stage, gap_at_half(single.per_second));
+            receipts.add(self.runtime.block_on(paced)?)?;
+        }
         Ok(Round { strict: [before, between, after], spent: strict, batch, single })
+    }
+
+    async fn singles(&self, stages: Vec<Vec<Bytes>>) -> anyhow::Result<Sent> {
+        let mut all = Sent::default();
+        for stage in stages {
+            let sent = drive::singles(&self.lines, stage).await?;
+            all.took += sent.took;
+            all.retries += sent.retries;
+        }
+        Ok(all)
     }
 
     /// Proofs and lots from all over the ledger.
@@ -308,11 +320,12 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Bytes of an entry on average, from some of the last ones.
+    /// Bytes of an entry on average, from some of the newer half, where no tables lie.
     fn entry_bytes(&self, size: u64) -> anyhow::Result<u64> {
-        const SAMPLE: u64 = 64;
+        const SAMPLE: u64 = 256;
         let mut bytes = 0;
-        for index in size.saturating_sub(SAMPLE)..size {
+        for number in 0..SAMPLE {
+            let index = size / 2 + size / 2 * number / SAMPLE;
             bytes += self.runtime.block_on(self.lines.entry_bytes(index))?;
         }
         Ok(bytes / SAMPLE)
@@ -370,8 +383,9 @@ impl<'a> Bench<'a> {
 /// Events of a round, signed.
 struct Windows {
     batch: Vec<Signed>,
-    single: Vec<Bytes>,
-    paced: Vec<Bytes>,
+    /// In stages, as the other ones.
+    single: Vec<Vec<Bytes>>,
+    paced: Vec<Vec<Bytes>>,
 }
 
 impl Windows {

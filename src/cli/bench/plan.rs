@@ -8,10 +8,10 @@ use crate::limits::{
 };
 
 /// The sizes at which everything is measured: powers of ten from a hundred thousand on, and the
-/// end.
+/// end; there have to be as many entries again between the last two.
 pub(super) fn points(entries: u64) -> Vec<u64> {
     let powers = std::iter::successors(Some(BENCH_FIRST_POINT), |it| it.checked_mul(10));
-    powers.take_while(|it| *it < entries).chain([entries]).collect()
+    powers.take_while(|it| *it <= entries / 2).chain([entries]).collect()
 }
 
 /// Entries on the way to a size. All but `fill` and `burst` are of one round.
@@ -31,8 +31,8 @@ pub(super) struct Step {
 
 impl Step {
     /// Plans a step of so many entries. Of what is measured a tenth is the burst, and of the rest
-    /// five ninths go in batches, two alone, two at half of the peak. So many in a hundred take a registration of their
-    /// key besides, and one in 16 of these that of its party.
+    /// five ninths go in batches, two alone, two at half of the peak. So many in a hundred take a
+    /// registration of their key besides, and each 64 of these three of their party.
     pub(super) fn new(entries: u64, rounds: u64, fresh_percent: u64) -> anyhow::Result<Self> {
         const FULL: u64 = MAX_BATCH_EVENTS as u64;
         let registered = fresh_percent + fresh_percent.div_ceil(8);
@@ -61,6 +61,7 @@ mod tests {
     fn sizes_are_powers_of_ten_and_the_end() {
         assert_eq!(points(2_000), [2_000]);
         assert_eq!(points(100_000), [100_000]);
+        assert_eq!(points(150_000), [150_000]);
         assert_eq!(points(2_500_000), [100_000, 1_000_000, 2_500_000]);
     }
 
