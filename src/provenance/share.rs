@@ -18,27 +18,45 @@ pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
-    for (position, (_, weight)) in weights.iter().enumerate() {
+    for (_, weight) in weights {
         let (floor, remainder) = divided(u128::from(*weight) * u128::from(total), sum);
         // The weight is at most the sum, so the quotient is at most the total.
         let floor = u64::try_from(floor).unwrap_or(total);
         shares.push(floor);
         left -= floor;
-        remainders.push((remainder, position));
+        remainders.push(remainder);
     }
     // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and
     // no share of a part of the whole exceeds its weight.
     let favoured = usize::try_from(left).unwrap_or(usize::MAX).min(remainders.len());
     if favoured > 0 {
-        // Who is among the favoured matters, and not in which order.
-        remainders.select_nth_unstable_by(favoured - 1, |(one, at), (other, at_other)| {
-            other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
-        });
-    }
-    for (_, position) in remainders.into_iter().take(favoured) {
-        shares[position] += 1;
+        favour(weights, &remainders, favoured, &mut shares);
     }
     shares
+}
+
+/// One more for each of the largest remainders. Who is among them matters, and not in which order:
+/// the least of them is selected, and only those that are equal to it are held against each other.
+fn favour<K: Ord>(weights: &[(K, u64)], remainders: &[u128], count: usize, shares: &mut [u64]) {
+    let mut ranked = remainders.to_vec();
+    let (above, least, _) = ranked.select_nth_unstable_by(count - 1, |one, other| other.cmp(one));
+    let (least, mut left) = (*least, count);
+    // Equal ones may stand before the least.
+    left -= above.iter().filter(|it| **it > least).count();
+    let mut equal = Vec::new();
+    for (position, remainder) in remainders.iter().enumerate() {
+        if *remainder > least {
+            shares[position] += 1;
+        } else if *remainder == least {
+            equal.push(position);
+        }
+    }
+    if left < equal.len() {
+        equal.sort_unstable_by(|one, other| weights[*one].0.cmp(&weights[*other].0));
+    }
+    for position in equal.into_iter().take(left) {
+        shares[position] += 1;
+    }
 }
 
 /// Quotient and remainder. Division of 128 bits takes several times as long as one of 64, and most
@@ -84,14 +102,16 @@ impl Vector {
         if grams == self.sum() {
             return std::mem::take(self);
         }
-        let shares = largest_remainder(&self.0, grams);
+        let mut shares = largest_remainder(&self.0, grams).into_iter();
         let mut taken = Self(Vec::with_capacity(self.0.len()));
-        for ((origin, left), share) in self.0.iter_mut().zip(shares) {
-            taken.0.push((*origin, share));
+        self.0.retain_mut(|(origin, left)| {
+            let share = shares.next().unwrap_or_default();
+            if share > 0 {
+                taken.0.push((*origin, share));
+            }
             *left = left.saturating_sub(share);
-        }
-        self.drop_zeros();
-        taken.drop_zeros();
+            *left > 0
+        });
         taken
     }
 

@@ -1,6 +1,7 @@
 //! The walk: which lots, which movements. A frontier and counters, never recursion.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use super::{Graph, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
@@ -15,6 +16,36 @@ pub(super) struct Reached {
     pub(super) depth: u32,
 }
 
+/// The movements that were read.
+#[derive(Default)]
+pub(super) struct Movements {
+    read: Vec<Movement>,
+    places: HashMap<EntryIndex, usize>,
+}
+
+impl Movements {
+    pub(super) fn get(&self, index: &EntryIndex) -> Option<&Movement> {
+        self.places.get(index).and_then(|place| self.read.get(*place))
+    }
+
+    /// In no order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Movement> {
+        self.read.iter()
+    }
+
+    /// In the order of the ledger.
+    pub(super) fn in_order(&self) -> Vec<&Movement> {
+        let mut all: Vec<&Movement> = self.read.iter().collect();
+        all.sort_unstable_by_key(|movement| movement.index);
+        all
+    }
+
+    fn insert(&mut self, index: EntryIndex, movement: Movement) {
+        self.places.insert(index, self.read.len());
+        self.read.push(movement);
+    }
+}
+
 /// Lots and movements, as far as the limits allow.
 pub(super) struct Walk<'g, G: Graph> {
     graph: &'g G,
@@ -23,12 +54,13 @@ pub(super) struct Walk<'g, G: Graph> {
     steps: usize,
     /// In the order in which they were reached; the asked lot first.
     pub(super) reached: Vec<Reached>,
-    pub(super) lots: BTreeSet<LotId>,
+    /// The same. In no order, like all that is looked up for each lot: who walks over many sorts.
+    pub(super) lots: HashSet<LotId>,
     /// Short lives that were read: they are looked at for the birth, and again for the grams.
-    lives: BTreeMap<LotId, Vec<EntryIndex>>,
+    lives: HashMap<LotId, Rc<[EntryIndex]>>,
     /// The entry each lot was born in, as far as it was looked up.
-    pub(super) births: BTreeMap<LotId, EntryIndex>,
-    pub(super) movements: BTreeMap<EntryIndex, Movement>,
+    pub(super) births: HashMap<LotId, EntryIndex>,
+    pub(super) movements: Movements,
     /// The campaigns that were reached, by their pools.
     pub(super) campaigns: BTreeMap<LotId, CampaignId>,
     /// Opening stock that a waiver let in: an origin of its own.
@@ -44,10 +76,10 @@ impl<'g, G: Graph> Walk<'g, G> {
             entries_left: limits.steps.saturating_mul(MAX_TRACE_ENTRIES_PER_STEP).max(1),
             steps: 0,
             reached: Vec::new(),
-            lots: BTreeSet::new(),
-            lives: BTreeMap::new(),
-            births: BTreeMap::new(),
-            movements: BTreeMap::new(),
+            lots: HashSet::new(),
+            lives: HashMap::new(),
+            births: HashMap::new(),
+            movements: Movements::default(),
             campaigns: BTreeMap::new(),
             waived: BTreeSet::new(),
             is_complete: true,
@@ -104,7 +136,7 @@ impl<'g, G: Graph> Walk<'g, G> {
                 }
                 continue;
             }
-            for index in self.life(at.lot)? {
+            for &index in self.life(at.lot)?.iter() {
                 if !self.load(index)? {
                     return Ok(());
                 }
@@ -133,7 +165,7 @@ impl<'g, G: Graph> Walk<'g, G> {
         lot: LotId,
         last: EntryIndex,
     ) -> Result<bool, TraceFault<G::Fault>> {
-        for index in self.life(lot)? {
+        for &index in self.life(lot)?.iter() {
             if index > last {
                 break;
             }
@@ -262,7 +294,7 @@ impl<'g, G: Graph> Walk<'g, G> {
 
     /// The entry a lot was born in; `None` when no counting event bore it, or the limits stopped.
     fn birth_of(&mut self, lot: LotId) -> Result<Option<EntryIndex>, TraceFault<G::Fault>> {
-        for index in self.life(lot)? {
+        for &index in self.life(lot)?.iter() {
             if !self.load(index)? {
                 return Ok(None);
             }
@@ -275,20 +307,20 @@ impl<'g, G: Graph> Walk<'g, G> {
         Ok(None)
     }
 
-    fn life(&mut self, lot: LotId) -> Result<Vec<EntryIndex>, TraceFault<G::Fault>> {
+    fn life(&mut self, lot: LotId) -> Result<Rc<[EntryIndex]>, TraceFault<G::Fault>> {
         if let Some(life) = self.lives.get(&lot) {
-            return Ok(life.clone());
+            return Ok(Rc::clone(life));
         }
-        let life = self.graph.life(lot).map_err(TraceFault::Unreadable)?;
+        let life: Rc<[_]> = self.graph.life(lot).map_err(TraceFault::Unreadable)?.into();
         if life.len() <= MAX_KEPT_LIFE_ENTRIES {
-            self.lives.insert(lot, life.clone());
+            self.lives.insert(lot, Rc::clone(&life));
         }
         Ok(life)
     }
 
     /// Reads one entry's movement, once; `false` when the limits stopped it.
     fn load(&mut self, index: EntryIndex) -> Result<bool, TraceFault<G::Fault>> {
-        if self.movements.contains_key(&index) {
+        if self.movements.get(&index).is_some() {
             return Ok(true);
         }
         let Some(left) = self.entries_left.checked_sub(1) else {
