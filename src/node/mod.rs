@@ -25,6 +25,7 @@ pub mod measures;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod recent;
 pub mod statement;
 pub mod vault;
 mod veil;
@@ -32,7 +33,7 @@ mod witnessing;
 pub mod writer;
 
 pub use crate::provenance::{
-    Categories, Detail, Direction, Holding, Measure, OriginRange, Origins, Step, Trace, TraceNode,
+    Categories, Detail, Direction, Holding, LotClass, Measure, OriginRange, Origins, Step, Trace, TraceNode,
     categories,
 };
 pub use crate::store::Page;

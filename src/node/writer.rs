@@ -29,10 +29,12 @@ use super::collector::Cosigned;
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::lot_state::{self, Unstated};
+use super::recent::Recent;
 use super::veil::Veil;
 use super::{measures, statement};
 use crate::domain::sight::Onlooker;
-use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
+use crate::domain::vocabulary::OriginKinds;
+use crate::domain::{EntryCount, EntryIndex, Hash32, Origin, TimeMs};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::leaf_hash;
@@ -99,6 +101,10 @@ pub struct Shared {
     pub size: watch::Sender<EntryCount>,
     /// The newest checkpoint that a quorum of witnesses cosigned. The writer never looks at it.
     pub cosigned: RwLock<Option<Cosigned>>,
+    /// What walks read, in memory. The writer never looks at it either.
+    pub recent: Recent,
+    /// The origin kinds that a table set counts as recycled, of the set that was asked for last.
+    pub recycled: RwLock<Option<(Hash32, OriginKinds)>>,
 }
 
 impl Shared {
@@ -106,8 +112,9 @@ impl Shared {
     pub fn new(size: EntryCount) -> Self {
         let (is_poisoned, is_closing) = (AtomicBool::new(false), AtomicBool::new(false));
         let waiting = AtomicUsize::new(0);
-        let cosigned = RwLock::default();
-        Self { is_poisoned, is_closing, waiting, size: watch::Sender::new(size), cosigned }
+        let (cosigned, recycled) = (RwLock::default(), RwLock::default());
+        let (size, recent) = (watch::Sender::new(size), Recent::default());
+        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, recycled }
     }
 }
 

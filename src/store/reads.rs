@@ -1,5 +1,7 @@
 //! What is read from the database: entries, checkpoints, pages, lives, and the view of `apply`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use sled::IVec;
 
@@ -144,6 +146,31 @@ impl Store {
     /// What an entry did to metal; `None` when it did nothing or was retracted.
     pub fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
         self.database.value(&Key::Movement(index))
+    }
+
+    /// The movements of entries from one on and below a size, by entry; none of an entry that did
+    /// nothing to metal or was retracted.
+    pub fn movements(
+        &self,
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<BTreeMap<EntryIndex, Movement>, StoreFault> {
+        let mut movements = BTreeMap::new();
+        for item in self.database.walk(Tag::Movement, Key::Movement(from).bytes()) {
+            let (key, value) = item?;
+            let movement: Movement = decoded(&key, &value)?;
+            if movement.index.0 >= size.0 {
+                break;
+            }
+            movements.insert(movement.index, movement);
+        }
+        Ok(movements)
+    }
+
+    /// How many entries are in the database, by what stands in it: who sees a row that an entry
+    /// wrote finds the entry counted here.
+    pub fn head(&self) -> Result<EntryCount, StoreFault> {
+        self.database.head().map(|(size, _)| size)
     }
 
     /// What entries changed, from one on and below a size, ascending: at most so many. Entries that
