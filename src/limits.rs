@@ -480,6 +480,8 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+/// Parties, and sites, of a list on a terminal whose names a server is asked for: a call each.
+pub const MAX_NAMES_ASKED: usize = 1_000;
 /// Bytes of the name of a small file beside the ledger: two hashes in hexadecimal and a hyphen.
 pub const MAX_CABINET_NAME_BYTES: usize = 64 + 1 + 64;
 /// Bytes of a small file beside the ledger: a draft is an envelope with its parties; an opening has

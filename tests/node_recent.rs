@@ -26,8 +26,8 @@ use urbanmine::domain::event::{AssayLot, MergeLots, SplitLot};
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::vocabulary::Substance;
 use urbanmine::domain::{
-    Body, Effects, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, PartyId, PublicKey,
-    TimeMs,
+    Body, Effects, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, PartyId,
+    PublicKey, TimeMs,
 };
 use urbanmine::ledger::envelope::EnvelopeSignature;
 use urbanmine::ledger::frame::Group;
@@ -48,7 +48,6 @@ struct Tape {
     checkpoint: Bytes,
     at_each: Recent,
     at_times: Recent,
-    /// What the first memory said after each entry of lots that were there.
     _folder: tempfile::TempDir,
 }
 
@@ -196,7 +195,10 @@ impl Tape {
         }
         for state in self.world.state.lots.values() {
             let class = self.at_times.class_of(state.id).unwrap();
-            assert_eq!((class.origin_kinds, &class.material), (state.origin_kinds, &state.material));
+            assert_eq!(
+                (class.origin_kinds, &class.material),
+                (state.origin_kinds, &state.material)
+            );
         }
     }
 }
@@ -241,7 +243,7 @@ fn memory_says_what_the_database_says_after_every_entry() {
     tape.record(&undoing);
     tape.agree(settling(sent, 550));
     // More was counted than was booked; a campaign goes on being charged.
-    tape.say(SMELTER, counting(part, 560));
+    tape.say(SMELTER, counting(part, 554));
     let id = campaign(tape.world.fresh());
     tape.say(SMELTER, open(id, "REFINE"));
     tape.say(SMELTER, charge(id, &[draw(part, 300)]));

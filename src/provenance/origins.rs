@@ -167,9 +167,8 @@ fn origins_along<G: Graph, V: Mix>(
 /// The reached lots that were drawn from nothing, and stock that a waiver let in.
 fn lineage<G: Graph>(walk: &Walk<'_, G>) -> Vec<LotId> {
     let is_origin = |lot: &LotId| {
-        let born = walk.births.get(lot).and_then(|born| walk.movements.get(born));
         walk.waived.contains(lot)
-            || born.is_some_and(|it| it.draws.is_empty() && it.campaign.is_none())
+            || walk.born(*lot).is_some_and(|it| it.draws.is_empty() && it.campaign.is_none())
     };
     let mut origins: Vec<LotId> = walk.lots.iter().copied().filter(is_origin).collect();
     origins.sort_unstable();
@@ -192,7 +191,7 @@ fn vectors<G: Graph, V: Mix>(
             return Ok(None);
         }
     }
-    let born = walk.births.get(&asked).copied();
+    let born = walk.born(asked).map(|movement| movement.index);
     let mut at_birth = None;
     let mut balance: Balance<'_, V> = Balance::new(measure, &walk.lots, Stranger::Fault);
     for movement in walk.movements.in_order() {
@@ -231,7 +230,7 @@ struct Pools<V> {
 /// ancestor's up to the last draw that went on towards the asked lot.
 fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> HashMap<LotId, EntryIndex> {
     let mut last_uses = HashMap::with_capacity(walk.reached.len());
-    let births = walk.births.values().filter_map(|born| walk.movements.get(born));
+    let births = walk.births().map(|(_, movement)| movement);
     let is_charge = |movement: &&Movement| {
         movement.campaign.is_some_and(|id| walk.campaigns.contains_key(&LotId::pool(id)))
     };

@@ -367,11 +367,7 @@ impl<'a> Reader<'a> {
         let mut items = Vec::with_capacity(item_count);
         for _ in 0..item_count {
             let substance = Substance::from_number(self.byte()?.into())?;
-            items.push(Content {
-                substance,
-                contained: self.grams()?,
-                uncertainty: self.grams()?,
-            });
+            items.push(Content { substance, contained: self.grams()?, uncertainty: self.grams()? });
         }
         Some(Contents { of_mass, items })
     }

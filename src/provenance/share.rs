@@ -15,13 +15,28 @@ pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec
     if sum == u128::from(total) {
         return weights.iter().map(|(_, weight)| *weight).collect();
     }
+    match u64::try_from(sum) {
+        Ok(sum) => share_out(weights, total, |weight| divided(weight, total, sum)),
+        // Only weights of more than all metal there is come here.
+        Err(_) => share_out(weights, total, |weight| {
+            let product = u128::from(weight) * u128::from(total);
+            // The weight is at most the sum, so the quotient is at most the total.
+            (u64::try_from(product / sum).unwrap_or(total), product % sum)
+        }),
+    }
+}
+
+/// `divide` gives the floor and the remainder of a weight's share.
+fn share_out<K: Ord, R: Ord + Copy>(
+    weights: &[(K, u64)],
+    total: u64,
+    divide: impl Fn(u64) -> (u64, R),
+) -> Vec<u64> {
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
     for (_, weight) in weights {
-        let (floor, remainder) = divided(u128::from(*weight) * u128::from(total), sum);
-        // The weight is at most the sum, so the quotient is at most the total.
-        let floor = u64::try_from(floor).unwrap_or(total);
+        let (floor, remainder) = divide(*weight);
         shares.push(floor);
         left -= floor;
         remainders.push(remainder);
@@ -37,7 +52,12 @@ pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec
 
 /// One more for each of the largest remainders. Who is among them matters, and not in which order:
 /// the least of them is selected, and only those that are equal to it are held against each other.
-fn favour<K: Ord>(weights: &[(K, u64)], remainders: &[u128], count: usize, shares: &mut [u64]) {
+fn favour<K: Ord, R: Ord + Copy>(
+    weights: &[(K, u64)],
+    remainders: &[R],
+    count: usize,
+    shares: &mut [u64],
+) {
     let mut ranked = remainders.to_vec();
     let (above, least, _) = ranked.select_nth_unstable_by(count - 1, |one, other| other.cmp(one));
     let (least, mut left) = (*least, count);
@@ -59,14 +79,17 @@ fn favour<K: Ord>(weights: &[(K, u64)], remainders: &[u128], count: usize, share
     }
 }
 
-/// Quotient and remainder. Division of 128 bits takes several times as long as one of 64, and most
-/// products of grams fit these.
-fn divided(product: u128, sum: u128) -> (u128, u128) {
-    if let (Ok(product), Ok(sum)) = (u64::try_from(product), u64::try_from(sum)) {
-        return ((product / sum).into(), (product % sum).into());
+/// Floor and remainder of a share. Division of 128 bits takes several times as long as one of 64,
+/// and most products of grams fit these.
+fn divided(weight: u64, total: u64, sum: u64) -> (u64, u64) {
+    if let Some(product) = weight.checked_mul(total) {
+        return (product / sum, product % sum);
     }
-    let quotient = product / sum;
-    (quotient, product - quotient * sum)
+    let product = u128::from(weight) * u128::from(total);
+    let floor = product / u128::from(sum);
+    let remainder = product - floor * u128::from(sum);
+    // The weight is at most the sum, so the floor is at most the total; a remainder is below it.
+    (u64::try_from(floor).unwrap_or(total), u64::try_from(remainder).unwrap_or_default())
 }
 
 /// Grams per origin: ascending by origin, none zero.

@@ -1,5 +1,6 @@
 //! Traces: every step from a lot back to its origins, or forward to all that was made of it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::balance::{Balance, Stranger};
@@ -222,10 +223,9 @@ fn flow_back<G: Graph>(
     through.insert(asked, mass_at_birth(walk, asked));
     if walk.campaigns.is_empty() {
         // A lot is made of earlier ones only: the order of the ledger, backwards.
-        let mut lots: Vec<_> = walk.births.iter().map(|(lot, born)| (*born, *lot)).collect();
-        lots.sort_unstable_by(|one, other| other.cmp(one));
-        for (born, lot) in lots {
-            let Some(movement) = walk.movements.get(&born) else { continue };
+        let mut lots: Vec<_> = walk.births().collect();
+        lots.sort_unstable_by_key(|(lot, movement)| Reverse((movement.index, *lot)));
+        for (lot, movement) in lots {
             let grams = through.get(&lot).copied().unwrap_or_default();
             spread(&mut through, grams, &feeds_of_birth(movement, lot));
         }
@@ -241,9 +241,8 @@ fn flow_back<G: Graph>(
 /// other together.
 fn flow_through_campaigns<G: Graph>(walk: &Walk<'_, G>, through: &mut HashMap<LotId, u64>) {
     let mut feeds: BTreeMap<LotId, Vec<(LotId, u64)>> = BTreeMap::new();
-    for (lot, born) in &walk.births {
-        let Some(movement) = walk.movements.get(born) else { continue };
-        feeds.insert(*lot, feeds_of_birth(movement, *lot));
+    for (lot, movement) in walk.births() {
+        feeds.insert(lot, feeds_of_birth(movement, lot));
     }
     for (pool, campaign) in &walk.campaigns {
         let is_closed = walk.is_closed(*campaign);
@@ -268,8 +267,7 @@ fn spread(through: &mut HashMap<LotId, u64>, grams: u64, feeds: &[(LotId, u64)])
 }
 
 fn mass_at_birth<G: Graph>(walk: &Walk<'_, G>, lot: LotId) -> u64 {
-    let movement = walk.births.get(&lot).and_then(|born| walk.movements.get(born));
-    let birth = movement.and_then(|it| it.births.iter().find(|birth| birth.lot == lot));
+    let birth = walk.born(lot).and_then(|it| it.births.iter().find(|birth| birth.lot == lot));
     birth.map_or(0, |birth| birth.mass.get())
 }
 

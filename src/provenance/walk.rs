@@ -24,10 +24,6 @@ pub(super) struct Movements {
 }
 
 impl Movements {
-    pub(super) fn get(&self, index: &EntryIndex) -> Option<&Movement> {
-        self.places.get(index).and_then(|place| self.read.get(*place))
-    }
-
     /// In no order.
     pub(super) fn values(&self) -> impl Iterator<Item = &Movement> {
         self.read.iter()
@@ -40,10 +36,22 @@ impl Movements {
         all
     }
 
-    fn insert(&mut self, index: EntryIndex, movement: Movement) {
-        self.places.insert(index, self.read.len());
+    fn insert(&mut self, index: EntryIndex, movement: Movement) -> usize {
+        let place = self.read.len();
+        self.places.insert(index, place);
         self.read.push(movement);
+        place
     }
+}
+
+/// What reading an entry came to.
+enum Look {
+    /// The limits stopped it.
+    Stopped,
+    /// It did nothing to metal.
+    Nothing,
+    /// Its movement is at this place.
+    At(usize),
 }
 
 /// Lots and movements, as far as the limits allow.
@@ -58,8 +66,8 @@ pub(super) struct Walk<'g, G: Graph> {
     pub(super) lots: HashSet<LotId>,
     /// Short lives that were read: they are looked at for the birth, and again for the grams.
     lives: HashMap<LotId, Rc<[EntryIndex]>>,
-    /// The entry each lot was born in, as far as it was looked up.
-    pub(super) births: HashMap<LotId, EntryIndex>,
+    /// The place of the movement that each lot was born in, as far as it was looked up.
+    births: HashMap<LotId, usize>,
     pub(super) movements: Movements,
     /// The campaigns that were reached, by their pools.
     pub(super) campaigns: BTreeMap<LotId, CampaignId>,
@@ -110,10 +118,10 @@ impl<'g, G: Graph> Walk<'g, G> {
                 }
                 return Ok(());
             };
-            let movement = self.movements.get(&born);
-            let parents: Vec<LotId> = match movement.and_then(|it| it.campaign) {
+            let movement = &self.movements.read[born];
+            let parents: Vec<LotId> = match movement.campaign {
                 Some(campaign) => vec![self.pool(campaign)],
-                None => movement.iter().flat_map(|it| &it.draws).map(|draw| draw.lot).collect(),
+                None => movement.draws.iter().map(|draw| draw.lot).collect(),
             };
             if !self.step_to(&parents, at.depth, &mut frontier) {
                 return Ok(());
@@ -137,12 +145,14 @@ impl<'g, G: Graph> Walk<'g, G> {
                 continue;
             }
             for &index in self.life(at.lot)?.iter() {
-                if !self.load(index)? {
-                    return Ok(());
-                }
-                let Some(movement) = self.movements.get(&index) else { continue };
+                let place = match self.load(index)? {
+                    Look::Stopped => return Ok(()),
+                    Look::Nothing => continue,
+                    Look::At(place) => place,
+                };
+                let movement = &self.movements.read[place];
                 if movement.births.iter().any(|birth| birth.lot == at.lot) {
-                    self.births.insert(at.lot, index);
+                    self.births.insert(at.lot, place);
                 }
                 if !movement.draws.iter().any(|draw| draw.lot == at.lot) {
                     continue;
@@ -169,11 +179,21 @@ impl<'g, G: Graph> Walk<'g, G> {
             if index > last {
                 break;
             }
-            if !self.load(index)? {
+            if matches!(self.load(index)?, Look::Stopped) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The movement that a lot was born in, as far as it was looked up.
+    pub(super) fn born(&self, lot: LotId) -> Option<&Movement> {
+        self.births.get(&lot).map(|place| &self.movements.read[*place])
+    }
+
+    /// All lots of which it was looked up, with it; in no order.
+    pub(super) fn births(&self) -> impl Iterator<Item = (LotId, &Movement)> {
+        self.births.iter().map(|(lot, place)| (*lot, &self.movements.read[*place]))
     }
 
     /// Whether a campaign that was reached is closed.
@@ -203,10 +223,11 @@ impl<'g, G: Graph> Walk<'g, G> {
     ) -> Result<Option<Vec<Movement>>, TraceFault<G::Fault>> {
         let mut movements = Vec::new();
         for index in self.graph.campaign(campaign).map_err(TraceFault::Unreadable)? {
-            if !self.load(index)? {
-                return Ok(None);
+            match self.load(index)? {
+                Look::Stopped => return Ok(None),
+                Look::Nothing => {}
+                Look::At(place) => movements.push(self.movements.read[place].clone()),
             }
-            movements.extend(self.movements.get(&index).cloned());
         }
         Ok(Some(movements))
     }
@@ -277,14 +298,13 @@ impl<'g, G: Graph> Walk<'g, G> {
                 return false;
             }
             self.steps += 1;
-            if self.lots.contains(lot) {
-                continue;
-            }
             if self.lots.len() >= self.limits.lots {
-                self.is_complete = false;
+                self.is_complete &= self.lots.contains(lot);
                 continue;
             }
-            self.lots.insert(*lot);
+            if !self.lots.insert(*lot) {
+                continue;
+            }
             let next = Reached { lot: *lot, depth: depth.saturating_add(1) };
             self.reached.push(next);
             frontier.push_back(next);
@@ -292,16 +312,18 @@ impl<'g, G: Graph> Walk<'g, G> {
         true
     }
 
-    /// The entry a lot was born in; `None` when no counting event bore it, or the limits stopped.
-    fn birth_of(&mut self, lot: LotId) -> Result<Option<EntryIndex>, TraceFault<G::Fault>> {
+    /// The place of the movement a lot was born in; `None` when no counting event bore it, or the
+    /// limits stopped.
+    fn birth_of(&mut self, lot: LotId) -> Result<Option<usize>, TraceFault<G::Fault>> {
         for &index in self.life(lot)?.iter() {
-            if !self.load(index)? {
-                return Ok(None);
-            }
-            let births = self.movements.get(&index).map(|movement| &movement.births);
-            if births.is_some_and(|births| births.iter().any(|birth| birth.lot == lot)) {
-                self.births.insert(lot, index);
-                return Ok(Some(index));
+            let place = match self.load(index)? {
+                Look::Stopped => return Ok(None),
+                Look::Nothing => continue,
+                Look::At(place) => place,
+            };
+            if self.movements.read[place].births.iter().any(|birth| birth.lot == lot) {
+                self.births.insert(lot, place);
+                return Ok(Some(place));
             }
         }
         Ok(None)
@@ -318,20 +340,17 @@ impl<'g, G: Graph> Walk<'g, G> {
         Ok(life)
     }
 
-    /// Reads one entry's movement, once; `false` when the limits stopped it.
-    fn load(&mut self, index: EntryIndex) -> Result<bool, TraceFault<G::Fault>> {
-        if self.movements.get(&index).is_some() {
-            return Ok(true);
+    /// Reads one entry's movement, once.
+    fn load(&mut self, index: EntryIndex) -> Result<Look, TraceFault<G::Fault>> {
+        if let Some(place) = self.movements.places.get(&index) {
+            return Ok(Look::At(*place));
         }
         let Some(left) = self.entries_left.checked_sub(1) else {
             self.is_complete = false;
-            return Ok(false);
+            return Ok(Look::Stopped);
         };
         self.entries_left = left;
         let movement = self.graph.movement(index).map_err(TraceFault::Unreadable)?;
-        if let Some(movement) = movement {
-            self.movements.insert(index, movement);
-        }
-        Ok(true)
+        Ok(movement.map_or(Look::Nothing, |it| Look::At(self.movements.insert(index, it))))
     }
 }
