@@ -225,8 +225,8 @@ pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
 /// with 16 of 8 bytes are 2.6 MB.
 pub const MAX_KEPT_LIFE_ENTRIES: usize = 16;
 /// Bytes of recent history in memory, of which walks are made without a look at the disk: as many
-/// as the database's own cache. An entry that brings a lot of one known substance takes 110 of
-/// them, so 2.4 million entries; of older ones the database is asked.
+/// as the database's own cache. An entry that brings a lot of one known substance takes 116 of
+/// them, so 2.3 million entries; of older ones the database is asked.
 pub const MAX_RECENT_BYTES: usize = 256 * 1024 * 1024;
 /// Entries whose records lie together in memory and are forgotten together.
 pub const RECENT_RUN_ENTRIES: usize = 16_384;

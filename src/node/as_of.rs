@@ -156,8 +156,7 @@ impl Reader {
 
     /// The origin kinds that the tables in force count as recycled; none before there are tables.
     pub fn recycled_kinds(&self) -> Result<OriginKinds, ReadFault> {
-        // Tables have megabytes, and are asked for with each trace. A set that was in force stays as
-        // it is.
+        // Tables are long and asked for with each trace; a set that was in force stays as it is.
         let in_force = self.ledger()?.tables_hash;
         let kept = *self.shared.recycled.read().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, kinds)) = kept.filter(|(hash, _)| *hash == in_force) {

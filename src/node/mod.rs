@@ -33,8 +33,8 @@ mod witnessing;
 pub mod writer;
 
 pub use crate::provenance::{
-    Categories, Detail, Direction, Holding, LotClass, Measure, OriginRange, Origins, Step, Trace, TraceNode,
-    categories,
+    Categories, Detail, Direction, Holding, LotClass, Measure, OriginRange, Origins, Step, Trace,
+    TraceNode, categories,
 };
 pub use crate::store::Page;
 pub use admission::{Admitted, admit};

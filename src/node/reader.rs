@@ -601,8 +601,10 @@ impl Reader {
         if let Some(class) = self.shared.recent.class_of(id) {
             return Ok(Some(class));
         }
-        let class = |Lot { id, origin_kinds, material, .. }: Lot| {
-            LotClass { lot: id, origin_kinds, material }
+        let class = |Lot { id, origin_kinds, material, .. }: Lot| LotClass {
+            lot: id,
+            origin_kinds,
+            material,
         };
         Ok(self.lot(id)?.map(class))
     }

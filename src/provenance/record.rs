@@ -116,7 +116,9 @@ pub(super) fn movement_of(bytes: &[u8], index: EntryIndex) -> Option<Option<Move
     let mut reader = Reader::behind(bytes, links);
     for link in links {
         if link_distance(link)? == 0 {
-            (reader.number()?, reader.number()?);
+            // What it is.
+            reader.number()?;
+            reader.number()?;
         }
     }
     if reader.rest.is_empty() {
@@ -138,11 +140,15 @@ fn link_distance(link: &[u8; LINK_BYTES]) -> Option<u32> {
 }
 
 fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7F) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push(number as u8);
 }
 
 struct Writer<'a> {
