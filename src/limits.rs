@@ -235,7 +235,7 @@ pub const RECENT_FORGET_PARTS: usize = 8;
 /// Entries that are taken over into recent history at a time: who walks waits for no more.
 pub const RECENT_STEP_ENTRIES: usize = 512;
 /// Entries that a walk takes over itself before it begins; when more are missing, it goes by the
-/// database alone. They cost some 3 us each.
+/// database alone. They cost some microseconds each.
 pub const MAX_RECENT_BEHIND: u64 = 8_192;
 /// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so
 /// below 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.

@@ -64,6 +64,10 @@ impl Recent {
             }
             let count = usize::try_from(missing).unwrap_or(usize::MAX).min(RECENT_STEP_ENTRIES);
             let piece = Piece::read(store, next, count)?;
+            if piece.entries.is_empty() {
+                // Only a database that is broken lacks entries that it counts: it may speak itself.
+                return Ok(false);
+            }
             self.take_over(next, piece);
         }
     }
@@ -76,7 +80,7 @@ impl Recent {
 
     /// As what a lot came into being; `None` when that is not in memory.
     pub fn class_of(&self, lot: LotId) -> Option<LotClass> {
-        let kept = self.read();
+        let kept = self.kept.read().ok()?;
         let (origin_kinds, material) = kept.class_of(lot)?;
         Some(LotClass { lot, origin_kinds, material: material.to_owned() })
     }
@@ -204,13 +208,13 @@ impl Graph for StoredGraph<'_> {
     type Fault = StoreFault;
 
     fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        let held = self.recent.and_then(|recent| recent.read().life(lot));
+        let held = self.recent.and_then(|recent| recent.kept.read().ok()?.life(lot));
         let life = held.map_or_else(|| Store::life(self.store, lot), Ok)?;
         Ok(self.counted(life))
     }
 
     fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        let held = self.recent.and_then(|recent| recent.read().movement(index));
+        let held = self.recent.and_then(|recent| recent.kept.read().ok()?.movement(index));
         held.map_or_else(|| self.store.movement(index), Ok)
     }
 

@@ -14,8 +14,8 @@ use crate::domain::vocabulary::OriginKinds;
 use crate::domain::{EntryIndex, LotId};
 use crate::limits::{RECENT_FORGET_PARTS, RECENT_RUN_ENTRIES};
 
-/// What an index or a lot costs in a hash map of it, on average: the pair, a byte of the map's own,
-/// and room for an eighth more.
+/// What the end of a life costs for each that the map has room for: the pair, a byte of the map's
+/// own, and an eighth that stays free.
 const HEAD_BYTES: usize = (size_of::<(LotId, EntryIndex)>() + 1) * 8 / 7;
 
 /// What a lot is from its birth on.
@@ -81,10 +81,11 @@ impl RecentHistory {
         self.first
     }
 
-    /// Bytes in use: records and the ends of lives.
+    /// Bytes in use: records, the ends of lives, and what was amended.
     pub fn bytes(&self) -> usize {
         let runs = self.runs.iter().map(|run| run.bytes.capacity() + run.ends.capacity() * 4);
-        runs.sum::<usize>() + self.heads.capacity() * HEAD_BYTES
+        let amended = self.amended.len() * size_of::<(EntryIndex, Option<Movement>)>();
+        runs.sum::<usize>() + self.heads.capacity() * HEAD_BYTES + amended
     }
 
     /// Takes over the next entry: the lots that it names, ascending; what lots are that came into
