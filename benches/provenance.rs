@@ -8,8 +8,9 @@
 //! goes its own way until the last five events. *Mixed*: all of them feed each other at every step,
 //! so that most lots have all 9,600 origins; that is as far as the caps allow. The same lot is then
 //! asked for in ledgers of 100,000 and (`--ledger`) 1,000,000 entries over the real store, where
-//! the other entries are lots of others, strewn between. Median of the rounds, in time on a
-//! processor and in time that passed; the first round is told by itself.
+//! the other entries are lots of others, strewn between: as a node answers it, with recent history
+//! in memory, and from the database alone. Median of the rounds, in time on a processor and in time
+//! that passed; the first round is told by itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,17 +25,22 @@ use std::convert::Infallible;
 use std::time::Instant;
 
 use bytes::Bytes;
+use urbanmine::domain::effects::LotLink;
 use urbanmine::domain::event::LotDraw;
 use urbanmine::domain::lot::{Content, Contents, EventRecord};
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::{Birth, Movement};
 use urbanmine::domain::vocabulary::{EventKind, Substance};
 use urbanmine::domain::{
-    CampaignId, EntryIndex, EventId, Grams, Hash32, LotId, Origin, PartyId, PublicKey, TimeMs,
+    CampaignId, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, Origin, PartyId,
+    PublicKey, TimeMs,
 };
-use urbanmine::ledger::hash::{ChainValue, leaf_hash};
+use urbanmine::ledger::envelope::EnvelopeSignature;
+use urbanmine::ledger::frame::Group;
+use urbanmine::ledger::{ChainValue, Draft, EntryKind, Envelope, Position, Sealed};
+use urbanmine::node::recent::{Recent, StoredGraph};
 use urbanmine::provenance::{Detail, Graph, Measure, TraceLimits, origins_and_trace};
-use urbanmine::store::{Group, GroupRows, Store, StoreConfig, StoreFault, Trail};
+use urbanmine::store::{GroupRows, Store, StoreConfig, Trail};
 
 const PLANTS: u64 = 10;
 const MERGES: usize = 32;
@@ -70,8 +76,36 @@ fn main() {
         let store = store.unwrap();
         let size = dag.write(&store, entries as u64);
         store.sync().unwrap();
-        row(&format!("apart, store of {size} entries"), &Stored(&store), asked, rounds);
+        let recent = recalled(&store);
+        let all = EntryCount(u64::MAX);
+        let graph = StoredGraph::new(&store, Some(&recent), all);
+        row(&format!("apart, node of {size} entries"), &graph, asked, rounds);
+        let graph = StoredGraph::new(&store, None, all);
+        row("apart, the same, database alone", &graph, asked, rounds);
     }
+}
+
+/// Recent history of all of a store, and what it takes.
+fn recalled(store: &Store) -> Recent {
+    let (begun, resident) = (cpu_ms(), resident_bytes());
+    let recent = Recent::default();
+    assert!(recent.catch_up(store, u64::MAX, || false).unwrap());
+    let ((next, bytes), took) = (recent.held(), cpu_ms() - begun);
+    let entries = next.0 as f64;
+    println!(
+        "  recent history: {:.0} B an entry ({:.0} B resident), {:.2} us each to take over",
+        bytes as f64 / entries,
+        (resident_bytes() - resident) / entries,
+        took * 1_000.0 / entries,
+    );
+    recent
+}
+
+/// Bytes that the process has in memory; the database's cache grows beside, so it is a bound.
+fn resident_bytes() -> f64 {
+    let told = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: Option<u32> = told.split_whitespace().nth(1).and_then(|it| it.parse().ok());
+    f64::from(pages.unwrap_or_default()) * 4_096.0
 }
 
 /// Median times of origins and trace back together, of a lot.
@@ -204,6 +238,7 @@ impl Dag {
         bytes[..8].copy_from_slice(&self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         bytes[8..].copy_from_slice(&self.made.to_be_bytes());
         bytes[6] = 0x70 | (bytes[6] & 0x0F);
+        bytes[8] |= 0x80;
         LotId::from_bytes(bytes)
     }
 
@@ -276,12 +311,12 @@ impl Dag {
         // So many entries of others before each of ours.
         let others = (at_least.max(own) - own).div_ceil(own);
         let size = own * (others + 1);
-        let mut seen: BTreeMap<LotId, u32> = BTreeMap::new();
+        let mut tape = Tape { store, lives: HashMap::new(), chain: ChainValue::START };
         let mut stranger = Self { made: 1 << 40, ..Self::default() };
         let mut next = 0;
         while next < size {
             let end = (next + GROUP).min(size);
-            let mut changes = MemoryState::default();
+            let mut group = Vec::new();
             for index in next..end {
                 let is_own = index % (others + 1) == others;
                 let mut movement = if is_own {
@@ -293,9 +328,9 @@ impl Dag {
                 };
                 movement.index = EntryIndex(index);
                 movement.event = event_of(index);
-                add(&mut changes, &mut seen, movement);
+                group.push(movement);
             }
-            commit(store, next, end, &changes);
+            tape.commit(next, group);
             (stranger.lives, stranger.left) = Default::default();
             next = end;
         }
@@ -309,15 +344,79 @@ fn event_of(index: u64) -> EventId {
     EventId::from_bytes(bytes)
 }
 
-/// What an entry changes that a trace reads.
-fn add(changes: &mut MemoryState, seen: &mut BTreeMap<LotId, u32>, movement: Movement) {
-    let named = movement.draws.iter().map(|draw| draw.lot);
-    for lot in named.chain(movement.births.iter().map(|birth| birth.lot)) {
-        let ordinal = seen.entry(lot).or_default();
-        changes.lives.insert((lot, *ordinal), movement.event);
-        *ordinal += 1;
+/// A store that is written to as a node writes, except judging, signing and syncing.
+struct Tape<'a> {
+    store: &'a Store,
+    /// How often each lot was named, and where last.
+    lives: HashMap<LotId, (u32, EntryIndex)>,
+    chain: ChainValue,
+}
+
+impl Tape<'_> {
+    fn commit(&mut self, first: u64, movements: Vec<Movement>) {
+        let mut changes = MemoryState::default();
+        let sealed: Vec<Sealed> = movements.iter().map(|it| self.seal(it, &mut changes)).collect();
+        for movement in movements {
+            changes.events.insert(movement.event, Box::new(record_of(&movement)));
+            changes.movements.insert(movement.index, movement);
+        }
+        let checkpoint = if first == 0 { Bytes::new() } else { Bytes::from_static(b"before") };
+        let group = Group {
+            first: EntryIndex(first),
+            previous_checkpoint: checkpoint,
+            entries: sealed.iter().map(|it| it.bytes().clone()).collect(),
+        };
+        let leaves: Vec<Hash32> = sealed.iter().map(Sealed::leaf).collect();
+        self.store.journal_append(&group).unwrap();
+        let rows = GroupRows {
+            group: &group,
+            leaves: &leaves,
+            chain: self.chain,
+            changes: &changes,
+            retracted: &[],
+            trail: &Trail::default(),
+            sights: &[],
+            lot_map: None,
+        };
+        self.store.write_group(&rows).unwrap();
     }
-    let record = EventRecord {
+
+    /// The entry of a movement, as large as one of a small event, with its lot links.
+    fn seal(&mut self, movement: &Movement, changes: &mut MemoryState) -> Sealed {
+        let index = movement.index;
+        let born = movement.births.iter().map(|birth| birth.lot);
+        let mut lots: Vec<LotId> = movement.draws.iter().map(|draw| draw.lot).chain(born).collect();
+        lots.sort_unstable();
+        lots.dedup();
+        let mut links = Vec::with_capacity(lots.len());
+        for lot in lots {
+            let before = self.lives.get(&lot).copied();
+            let ordinal = before.map_or(0, |(ordinal, _)| ordinal + 1);
+            links.push(LotLink { lot, ordinal, previous: before.map(|(_, last)| last) });
+            self.lives.insert(lot, (ordinal, index));
+            changes.lives.insert((lot, ordinal), movement.event);
+        }
+        let signature = EnvelopeSignature { key: KeyId([1; 32]), signature: [2; 64] };
+        let envelope =
+            Envelope { signatures: vec![signature], payload: Bytes::from_static(&[3; 170]) };
+        let draft = Draft {
+            kind: EntryKind::Event,
+            recorded_at: TimeMs::of(1_760_000_000_000),
+            rules_version: 1,
+            tables_hash: Hash32([3; 32]),
+            // A ledger's first entry links nothing.
+            links: if index.0 == 0 { Vec::new() } else { links },
+            envelope: envelope.encode(),
+        };
+        let place = Position { index, previous: self.chain, batch_first: index, batch_len: 1 };
+        let sealed = draft.seal(place).unwrap();
+        self.chain = sealed.chain();
+        sealed
+    }
+}
+
+fn record_of(movement: &Movement) -> EventRecord {
+    EventRecord {
         id: movement.event,
         index: movement.index,
         payload_hash: Hash32([0; 32]),
@@ -327,53 +426,5 @@ fn add(changes: &mut MemoryState, seen: &mut BTreeMap<LotId, u32>, movement: Mov
         deltas: Vec::new(),
         flags: Vec::new(),
         corrected_by: None,
-    };
-    changes.events.insert(movement.event, Box::new(record));
-    changes.movements.insert(movement.index, movement);
-}
-
-/// All that a node does with a group, except judging, signing and syncing.
-fn commit(store: &Store, first: u64, end: u64, changes: &MemoryState) {
-    // As many bytes as an entry of a small event.
-    let entry = |index: u64| {
-        let mut bytes = index.to_be_bytes().to_vec();
-        bytes.resize(400, 1);
-        Bytes::from(bytes)
-    };
-    let checkpoint = if first == 0 { Bytes::new() } else { Bytes::from_static(b"before") };
-    let entries: Vec<Bytes> = (first..end).map(entry).collect();
-    let group = Group { first: EntryIndex(first), previous_checkpoint: checkpoint, entries };
-    let leaves: Vec<Hash32> = group.entries.iter().map(|entry| leaf_hash(entry)).collect();
-    let chain = ChainValue::of_entry(group.entries.last().unwrap());
-    store.journal_append(&group).unwrap();
-    let rows = GroupRows {
-        group: &group,
-        leaves: &leaves,
-        chain,
-        changes,
-        retracted: &[],
-        trail: &Trail::default(),
-        sights: &[],
-        lot_map: None,
-    };
-    store.write_group(&rows).unwrap();
-}
-
-/// The store, as the node reads it.
-struct Stored<'a>(&'a Store);
-
-impl Graph for Stored<'_> {
-    type Fault = StoreFault;
-
-    fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        self.0.life(lot)
-    }
-
-    fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        self.0.movement(index)
-    }
-
-    fn campaign(&self, _: CampaignId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Ok(Vec::new())
     }
 }

@@ -252,6 +252,19 @@ pub const MAX_TRACE_ENTRIES_PER_STEP: usize = 8;
 /// Entries of a lot's life that a walk keeps in mind, so that most lives are read once: 20,000 lots
 /// with 16 of 8 bytes are 2.6 MB.
 pub const MAX_KEPT_LIFE_ENTRIES: usize = 16;
+/// Bytes of recent history in memory, of which walks are made without a look at the disk: as many
+/// as the database's own cache. An entry that brings a lot of one known substance takes 116 of
+/// them, so 2.3 million entries; of older ones the database is asked.
+pub const MAX_RECENT_BYTES: usize = 256 * 1024 * 1024;
+/// Entries whose records lie together in memory and are forgotten together.
+pub const RECENT_RUN_ENTRIES: usize = 16_384;
+/// When recent history outgrows its bound, one of so many parts of it is forgotten.
+pub const RECENT_FORGET_PARTS: usize = 8;
+/// Entries that are taken over into recent history at a time: who walks waits for no more.
+pub const RECENT_STEP_ENTRIES: usize = 512;
+/// Entries that a walk takes over itself before it begins; when more are missing, it goes by the
+/// database alone. They cost some microseconds each.
+pub const MAX_RECENT_BEHIND: u64 = 8_192;
 /// Shares (one origin in one draw or birth) that one origin vector may cost: 24 bytes each, so
 /// below 480 MB if none were freed. A chain of 5,000 lots with 300 origins costs 3,000,000.
 pub const MAX_TRACE_SHARES: usize = 20_000_000;
@@ -505,6 +518,8 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;
 /// Lines of a trace's tree on a terminal; JSON has all of it.
 pub const MAX_TREE_LINES: usize = 400;
+/// Parties, and sites, of a list on a terminal whose names a server is asked for: a call each.
+pub const MAX_NAMES_ASKED: usize = 1_000;
 /// Bytes of the name of a small file beside the ledger: two hashes in hexadecimal and a hyphen.
 pub const MAX_CABINET_NAME_BYTES: usize = 64 + 1 + 64;
 /// Bytes of a small file beside the ledger: a draft is an envelope with its parties; an opening has

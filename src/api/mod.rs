@@ -148,7 +148,11 @@ pub async fn serve_at(
 async fn analyse(node: Node, mut stopping: tokio::sync::watch::Receiver<bool>) {
     let mut growth = node.reader().growth();
     loop {
-        let analyst = node.analyst();
+        let (reader, analyst) = (node.reader(), node.analyst());
+        let recalled = tokio::task::spawn_blocking(move || reader.recall()).await;
+        if let Ok(Err(fault)) = recalled {
+            tracing::error!(%fault, "recent history cannot be kept; traces read the database");
+        }
         let caught_up = tokio::task::spawn_blocking(move || analyst.catch_up()).await;
         if let Ok(Err(fault)) = caught_up {
             tracing::error!(%fault, "the book of balances and anomalies cannot be kept");

@@ -97,12 +97,12 @@ impl Kinds<()> {
             if let Some(class) = known.borrow().get(&id) {
                 return Ok(class.clone());
             }
-            let class = match eyes.reader.lot(id)? {
+            let class = match eyes.reader.lot_class(id)? {
                 None => Class::default(),
-                Some(lot) => {
-                    let mut kinds = lot.origin_kinds.iter();
+                Some(found) => {
+                    let mut kinds = found.origin_kinds.iter();
                     let only = kinds.next().filter(|_| kinds.next().is_none());
-                    (only.map_or(0, |kind| kind.number().into()), lot.material)
+                    (only.map_or(0, |kind| kind.number().into()), found.material)
                 }
             };
             known.borrow_mut().insert(id, class.clone());

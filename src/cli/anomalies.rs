@@ -1,5 +1,6 @@
 //! `urbanmine anomalies`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,7 +14,7 @@ use super::runtime;
 use crate::api::anomalies::page;
 use crate::insight::reports::{fraction_text, grams_text};
 use crate::insight::{Book, Rule};
-use crate::limits::MAX_PAGE_SIZE;
+use crate::limits::{MAX_NAMES_ASKED, MAX_PAGE_SIZE};
 use crate::wire::v1;
 
 /// List what cannot be true, or is hard to believe: flags of the rules A1 to A17.
@@ -63,29 +64,93 @@ pub(super) fn run(args: &AnomaliesArgs) -> anyhow::Result<ExitCode> {
         only_open: args.open,
         ..v1::ListAnomaliesRequest::default()
     };
-    let (found, code) = match args.from.fold()? {
+    let (found, names, code) = match args.from.fold()? {
         Some(folded) => {
             let code = folded.tell();
-            (of_book(&folded.book, request)?, code)
+            (of_book(&folded.book, request)?, Names::of_book(&folded.book), code)
         }
-        None => (asked(args, request)?, ExitCode::SUCCESS),
+        None => {
+            let (found, names) = asked(args, request)?;
+            (found, names, ExitCode::SUCCESS)
+        }
     };
     if args.json {
         let all: Vec<Json> = found.iter().map(anomaly_json).collect();
         print_json(&json!({ "anomalies": all }))?;
     } else {
-        print(&found);
+        print(&found, &names);
     }
     Ok(code)
+}
+
+/// Names of parties and sites, by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<Vec<u8>, String>);
+
+impl Names {
+    fn of_book(book: &Book) -> Self {
+        let (registry, size) = (book.registry(), book.size());
+        let mut names = Self::default();
+        for state in registry.parties_as_of(size) {
+            let party = &state.party;
+            names.put(party.id.as_bytes(), &party.name_zh, &party.name_en);
+        }
+        for site in registry.sites_as_of(size) {
+            names.put(site.id.as_bytes(), &site.name_zh, &site.name_en);
+        }
+        names
+    }
+
+    /// Of the parties and sites that flags are about. What the server does not tell has no name
+    /// here; the flags are told all the same.
+    pub(super) async fn of_server(client: &mut Client, found: &[v1::Anomaly]) -> Self {
+        let mut names = Self::default();
+        let parties: BTreeSet<_> = found.iter().map(|it| it.party_id.clone()).collect();
+        for party_id in parties.into_iter().filter(|id| !id.is_empty()).take(MAX_NAMES_ASKED) {
+            let request = v1::GetPartyRequest { party_id, ..v1::GetPartyRequest::default() };
+            let Ok(reply) = client.registry.get_party(request).await else { continue };
+            if let Some(party) = reply.into_inner().party.and_then(|it| it.party) {
+                names.put(&party.party_id, &party.name_zh, &party.name_en);
+            }
+        }
+        let sites: BTreeSet<_> = found.iter().map(|it| it.site_id.clone()).collect();
+        for site_id in sites.into_iter().filter(|id| !id.is_empty()).take(MAX_NAMES_ASKED) {
+            let request = v1::GetSiteRequest { site_id, ..v1::GetSiteRequest::default() };
+            let Ok(reply) = client.registry.get_site(request).await else { continue };
+            if let Some(site) = reply.into_inner().site {
+                names.put(&site.site_id, &site.name_zh, &site.name_en);
+            }
+        }
+        names
+    }
+
+    fn put(&mut self, id: &[u8], name_zh: &str, name_en: &str) {
+        let name = if name_zh.is_empty() { name_en } else { name_zh };
+        if !name.is_empty() {
+            self.0.insert(id.to_vec(), name.to_owned());
+        }
+    }
+
+    /// Whom and where a flag is about, as far as it is known.
+    fn about(&self, it: &v1::Anomaly) -> String {
+        let ids = [&it.party_id, &it.site_id];
+        let names: Vec<&str> =
+            ids.iter().filter_map(|id| self.0.get(&id[..])).map(String::as_str).collect();
+        names.join(", ")
+    }
 }
 
 fn asked(
     args: &AnomaliesArgs,
     request: v1::ListAnomaliesRequest,
-) -> anyhow::Result<Vec<v1::Anomaly>> {
+) -> anyhow::Result<(Vec<v1::Anomaly>, Names)> {
     runtime()?.block_on(async {
         let mut client = args.from.client().await?;
-        of_server(&mut client, request).await
+        let found = of_server(&mut client, request).await?;
+        // Programs take ids.
+        let names =
+            if args.json { Names::default() } else { Names::of_server(&mut client, &found).await };
+        Ok((found, names))
     })
 }
 
@@ -173,18 +238,19 @@ fn anomaly_json(it: &v1::Anomaly) -> Json {
 const SHOWN_ENTRIES: usize = 8;
 
 /// Two lines for each.
-pub(super) fn print(found: &[v1::Anomaly]) {
+pub(super) fn print(found: &[v1::Anomaly], names: &Names) {
     for it in found {
         let about = [&it.lot_id, &it.campaign_id, &it.site_id, &it.party_id];
         let about = about.iter().find(|id| !id.is_empty()).map(|id| id_text(id));
         let seen = if it.acknowledgements.is_empty() { "" } else { "  (acknowledged)" };
         println!(
-            "{:12} {:7} {:24} {}  {}{seen}",
+            "{:12} {:7} {:24} {}  {}  {}{seen}",
             it.anomaly_id,
             severity(it).to_ascii_lowercase(),
             it.variant,
             time(it.occurred_at_ms),
             about.unwrap_or_default(),
+            names.about(it),
         );
         let numbers: Vec<String> = it.numbers.iter().map(number_text).collect();
         let entries: Vec<String> =

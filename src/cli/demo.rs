@@ -125,7 +125,7 @@ async fn show(
     let anomalies =
         super::anomalies::of_server(&mut client, v1::ListAnomaliesRequest::default()).await?;
     if !args.json {
-        show_anomalies(&anomalies);
+        show_anomalies(&mut client, &anomalies).await;
     }
     let public = hex(ledger_key.as_bytes());
     let judge = || -> anyhow::Result<_> {
@@ -168,12 +168,13 @@ async fn show(
 }
 
 /// What somebody should ask about: the last two files of the sample are lawful, and tell of it.
-fn show_anomalies(anomalies: &[v1::Anomaly]) {
+async fn show_anomalies(client: &mut Client, anomalies: &[v1::Anomaly]) {
     let counts = by_severity(anomalies);
     println!("\nWhat cannot be true, or is hard to believe, by the rules A1 to A17: {counts}");
     let graver = |it: &&v1::Anomaly| it.severity() > v1::Severity::Low;
     let graver: Vec<v1::Anomaly> = anomalies.iter().filter(graver).cloned().collect();
-    super::anomalies::print(&graver);
+    let names = super::anomalies::Names::of_server(client, &graver).await;
+    super::anomalies::print(&graver, &names);
 }
 
 fn by_severity(anomalies: &[v1::Anomaly]) -> Json {

@@ -5,6 +5,8 @@
 //! against. What is recorded late changes the past as it is told from then on, and never what had
 //! been told before: a question about an earlier recorded time has the same answer for ever.
 
+use std::sync::PoisonError;
+
 use super::reader::{ReadFault, Reader};
 use crate::domain::effects::View as _;
 use crate::domain::party::{KeyState, PartyState, Site};
@@ -154,11 +156,21 @@ impl Reader {
 
     /// The origin kinds that the tables in force count as recycled; none before there are tables.
     pub fn recycled_kinds(&self) -> Result<OriginKinds, ReadFault> {
-        let text = match self.tables_as_of(self.size())? {
-            Some(tables) if !tables.text.is_empty() => tables.text,
+        // Tables are long and asked for with each trace; a set that was in force stays as it is.
+        let in_force = self.ledger()?.tables_hash;
+        let kept = *self.shared.recycled.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kinds)) = kept.filter(|(hash, _)| *hash == in_force) {
+            return Ok(kinds);
+        }
+        let tables = match self.tables_as_of(self.size())? {
+            Some(tables) if !tables.text.is_empty() => tables,
             _ => return Ok(OriginKinds::default()),
         };
-        Tables::parse_recycled(&text).map_err(|it| ReadFault::Entry(it.to_string()))
+        let kinds = Tables::parse_recycled(&tables.text);
+        let kinds = kinds.map_err(|it| ReadFault::Entry(it.to_string()))?;
+        let mut kept = self.shared.recycled.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((tables.hash, kinds));
+        Ok(kinds)
     }
 
     /// Whether the last chunk of a set was among so many entries. Before that of the set that the

@@ -26,6 +26,7 @@ pub mod measures;
 pub mod open;
 pub mod overlay;
 pub mod reader;
+pub mod recent;
 pub mod statement;
 pub mod vault;
 mod veil;
@@ -33,8 +34,8 @@ mod witnessing;
 pub mod writer;
 
 pub use crate::provenance::{
-    Categories, Detail, Direction, Holding, Measure, OriginRange, Origins, Step, Trace, TraceNode,
-    categories,
+    Categories, Detail, Direction, Holding, LotClass, Measure, OriginRange, Origins, Step, Trace,
+    TraceNode, categories,
 };
 pub use crate::store::Page;
 pub use admission::{Admitted, admit};

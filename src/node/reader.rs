@@ -1,12 +1,14 @@
 //! Reads, as of the last signed checkpoint for entries, as of the last written group for the rest.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::analyst::event_of;
 use super::clock::Clock;
+use super::recent::StoredGraph;
 use super::writer::Shared;
 use crate::domain::audit::{Acknowledgement, Attestation};
 use crate::domain::campaign::{Campaign, CampaignStatus};
@@ -14,7 +16,6 @@ use crate::domain::credit::{Credit, CreditKey};
 use crate::domain::effects::{LedgerState, View};
 use crate::domain::fact::Fact;
 use crate::domain::lot::{EventRecord, Lot, LotStatus, Transfer, TransferStatus};
-use crate::domain::movement::Movement;
 use crate::domain::party::{KeyState, PartyState, Site};
 use crate::domain::sight::Relation;
 use crate::domain::waiver::WaiverState;
@@ -32,9 +33,9 @@ use crate::ledger::tiles::{TILE_HEIGHT, Tile, TileKind};
 use crate::ledger::tree::{
     NodeSource as _, ProofFault, consistency_proof, inclusion_proof, verify_inclusion,
 };
-use crate::limits::{LOT_PROOF_PAUSE_MS, MAX_LOT_PROOF_TRIES};
+use crate::limits::{LOT_PROOF_PAUSE_MS, MAX_LOT_PROOF_TRIES, MAX_RECENT_BEHIND};
 use crate::provenance::{
-    Detail, Direction, Graph, Measure, Origins, Trace, TraceFault, TraceLimits, origins,
+    Detail, Direction, LotClass, Measure, Origins, Trace, TraceFault, TraceLimits, origins,
     origins_and_trace, trace,
 };
 use crate::store::{CampaignQuery, LotQuery, Store, StoreFault, TransferQuery, TreeReader};
@@ -607,7 +608,7 @@ impl Reader {
 
     /// Where a lot's metal came from.
     pub fn origins(&self, lot: LotId, measure: Measure) -> Result<Origins, ReadFault> {
-        let graph = StoredGraph { store: &self.store, size: EntryCount(u64::MAX) };
+        let graph = self.graph(EntryCount(u64::MAX))?;
         origins(&graph, lot, measure, TraceLimits::default()).map_err(trace_fault)
     }
 
@@ -620,7 +621,7 @@ impl Reader {
         detail: Detail,
         size: EntryCount,
     ) -> Result<(Origins, Trace), ReadFault> {
-        let graph = StoredGraph { store: &self.store, size };
+        let graph = self.graph(size)?;
         let limits = TraceLimits::default();
         origins_and_trace(&graph, lot, measure, detail, limits).map_err(trace_fault)
     }
@@ -637,39 +638,35 @@ impl Reader {
         direction: Direction,
         size: EntryCount,
     ) -> Result<Trace, ReadFault> {
-        let graph = StoredGraph { store: &self.store, size };
+        let graph = self.graph(size)?;
         trace(&graph, lot, direction, TraceLimits::default()).map_err(trace_fault)
     }
-}
 
-/// The stored movements of so many entries, as provenance walks them.
-struct StoredGraph<'a> {
-    store: &'a Store,
-    size: EntryCount,
-}
-
-impl StoredGraph<'_> {
-    /// Ascending entries, those that do not count left out.
-    fn counted(&self, mut life: Vec<EntryIndex>) -> Vec<EntryIndex> {
-        life.truncate(life.partition_point(|index| index.0 < self.size.0));
-        life
-    }
-}
-
-impl Graph for StoredGraph<'_> {
-    type Fault = StoreFault;
-
-    fn life(&self, lot: LotId) -> Result<Vec<EntryIndex>, StoreFault> {
-        Ok(self.counted(Store::life(self.store, lot)?))
+    /// What a lot is from its birth on.
+    pub fn lot_class(&self, id: LotId) -> Result<Option<LotClass>, ReadFault> {
+        if let Some(class) = self.shared.recent.class_of(id) {
+            return Ok(Some(class));
+        }
+        let class = |Lot { id, origin_kinds, material, .. }: Lot| LotClass {
+            lot: id,
+            origin_kinds,
+            material,
+        };
+        Ok(self.lot(id)?.map(class))
     }
 
-    fn movement(&self, index: EntryIndex) -> Result<Option<Movement>, StoreFault> {
-        self.store.movement(index)
+    /// Takes over into memory what walks read of entries that are new, until the node closes.
+    pub fn recall(&self) -> Result<(), ReadFault> {
+        let is_closing = || self.shared.is_closing.load(Ordering::Relaxed);
+        self.shared.recent.catch_up(&self.store, u64::MAX, is_closing).map(|_| ())
     }
 
-    fn campaign(&self, id: CampaignId) -> Result<Vec<EntryIndex>, StoreFault> {
-        let life = View::campaign(self.store, id)?.map(|it| it.life).unwrap_or_default();
-        Ok(self.counted(life.into_iter().map(|(index, _)| index).collect()))
+    /// Memory has the say only when it is level with the database: what a correction changed lies
+    /// anywhere in it.
+    fn graph(&self, size: EntryCount) -> Result<StoredGraph<'_>, ReadFault> {
+        let recent = &self.shared.recent;
+        let is_level = recent.catch_up(&self.store, MAX_RECENT_BEHIND, || false)?;
+        Ok(StoredGraph::new(&self.store, is_level.then_some(recent), size))
     }
 }
 

@@ -25,11 +25,13 @@ use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::lot_state::{self, Unstated};
 use super::overlay::Unwritten;
+use super::recent::Recent;
 use super::statement;
 use super::veil::Veil;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::Onlooker;
-use crate::domain::{EntryCount, EntryIndex, Origin, TimeMs};
+use crate::domain::vocabulary::OriginKinds;
+use crate::domain::{EntryCount, EntryIndex, Hash32, Origin, TimeMs};
 use crate::ledger::keys::SigningKey;
 use crate::ledger::lot_map::MapUpdate;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
@@ -92,6 +94,10 @@ pub struct Shared {
     pub size: watch::Sender<EntryCount>,
     /// The newest checkpoint that a quorum of witnesses cosigned. The writer never looks at it.
     pub cosigned: RwLock<Option<Cosigned>>,
+    /// What walks read, in memory. The writer never looks at it either.
+    pub recent: Recent,
+    /// The origin kinds that a table set counts as recycled, of the set that was asked for last.
+    pub recycled: RwLock<Option<(Hash32, OriginKinds)>>,
 }
 
 impl Shared {
@@ -99,8 +105,9 @@ impl Shared {
     pub fn new(size: EntryCount) -> Self {
         let (is_poisoned, is_closing) = (AtomicBool::new(false), AtomicBool::new(false));
         let waiting = AtomicUsize::new(0);
-        let cosigned = RwLock::default();
-        Self { is_poisoned, is_closing, waiting, size: watch::Sender::new(size), cosigned }
+        let (cosigned, recycled) = (RwLock::default(), RwLock::default());
+        let (size, recent) = (watch::Sender::new(size), Recent::default());
+        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, recycled }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every lot holds, of which origin, after each movement: the arithmetic of
 //! `docs/PROVENANCE.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::pools::{Inflow, Mixes};
 use super::range::{Mix, merged_all};
@@ -125,21 +125,21 @@ pub(super) enum Stranger {
 /// The accounts of the followed lots, carried forward in the order of the ledger.
 pub(super) struct Balance<'a, V> {
     measure: Measure,
-    followed: &'a BTreeSet<LotId>,
+    followed: &'a HashSet<LotId>,
     stranger: Stranger,
-    accounts: BTreeMap<LotId, Account<V>>,
+    accounts: HashMap<LotId, Account<V>>,
     pools: BTreeMap<LotId, Inflow<V>>,
     /// Shares handled so far: the work done, and a bound of the memory in use.
     handled: usize,
 }
 
 impl<'a, V: Mix> Balance<'a, V> {
-    pub(super) fn new(measure: Measure, followed: &'a BTreeSet<LotId>, stranger: Stranger) -> Self {
+    pub(super) fn new(measure: Measure, followed: &'a HashSet<LotId>, stranger: Stranger) -> Self {
         Self {
             measure,
             followed,
             stranger,
-            accounts: BTreeMap::new(),
+            accounts: HashMap::with_capacity(followed.len()),
             pools: BTreeMap::new(),
             handled: 0,
         }

@@ -16,6 +16,8 @@ mod memory;
 mod origins;
 mod pools;
 mod range;
+mod recent;
+mod record;
 mod share;
 mod trace;
 mod walk;
@@ -32,6 +34,7 @@ pub use memory::GraphRecorder;
 pub use origins::{
     Detail, Holding, OriginRange, Origins, origins, origins_and_trace, origins_with_ranges,
 };
+pub use recent::{LotClass, RecentHistory};
 pub use trace::{Direction, Step, Trace, TraceNode, trace};
 
 /// What a history is read from.

@@ -1,6 +1,6 @@
 //! Origin vectors: of which origin lots are the grams in a lot?
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::balance::{Account, Balance, Stranger};
 use super::pools::Mixes;
@@ -167,11 +167,12 @@ fn origins_along<G: Graph, V: Mix>(
 /// The reached lots that were drawn from nothing, and stock that a waiver let in.
 fn lineage<G: Graph>(walk: &Walk<'_, G>) -> Vec<LotId> {
     let is_origin = |lot: &LotId| {
-        let born = walk.births.get(lot).and_then(|born| walk.movements.get(born));
         walk.waived.contains(lot)
-            || born.is_some_and(|it| it.draws.is_empty() && it.campaign.is_none())
+            || walk.born(*lot).is_some_and(|it| it.draws.is_empty() && it.campaign.is_none())
     };
-    walk.lots.iter().copied().filter(is_origin).collect()
+    let mut origins: Vec<LotId> = walk.lots.iter().copied().filter(is_origin).collect();
+    origins.sort_unstable();
+    origins
 }
 
 /// At birth and now; `None` when the limits stopped it.
@@ -181,24 +182,29 @@ fn vectors<G: Graph, V: Mix>(
     measure: Measure,
 ) -> Result<Option<(Holding, Holding)>, TraceFault<G::Fault>> {
     let last_uses = last_uses(walk, asked);
-    for (lot, last) in &last_uses {
-        if !walk.load_life(*lot, *last)? {
+    // In the order in which they were reached, so that two walks over one history read the same.
+    for place in 0..walk.reached.len() {
+        let lot = walk.reached[place].lot;
+        if let Some(last) = last_uses.get(&lot)
+            && !walk.load_life(lot, *last)?
+        {
             return Ok(None);
         }
     }
-    let born = walk.births.get(&asked).copied();
+    let born = walk.born(asked).map(|movement| movement.index);
     let mut at_birth = None;
     let mut balance: Balance<'_, V> = Balance::new(measure, &walk.lots, Stranger::Fault);
-    for (index, movement) in &walk.movements {
+    for movement in walk.movements.in_order() {
+        let index = movement.index;
         balance.book(movement)?;
         if balance.handled() > MAX_TRACE_SHARES {
             return Ok(None);
         }
-        if born == Some(*index) {
+        if born == Some(index) {
             at_birth = balance.account(asked).cloned();
         }
         for draw in &movement.draws {
-            if last_uses.get(&draw.lot).is_some_and(|last| last <= index) {
+            if last_uses.get(&draw.lot).is_some_and(|last| *last <= index) {
                 balance.close(draw.lot);
             }
         }
@@ -222,9 +228,9 @@ struct Pools<V> {
 
 /// The last entry up to which each lot's own history matters: the asked lot's to its end, an
 /// ancestor's up to the last draw that went on towards the asked lot.
-fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> BTreeMap<LotId, EntryIndex> {
-    let mut last_uses = BTreeMap::new();
-    let births = walk.births.values().filter_map(|born| walk.movements.get(born));
+fn last_uses<G: Graph>(walk: &Walk<'_, G>, asked: LotId) -> HashMap<LotId, EntryIndex> {
+    let mut last_uses = HashMap::with_capacity(walk.reached.len());
+    let births = walk.births().map(|(_, movement)| movement);
     let is_charge = |movement: &&Movement| {
         movement.campaign.is_some_and(|id| walk.campaigns.contains_key(&LotId::pool(id)))
     };

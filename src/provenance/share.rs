@@ -15,40 +15,81 @@ pub(super) fn largest_remainder<K: Ord>(weights: &[(K, u64)], total: u64) -> Vec
     if sum == u128::from(total) {
         return weights.iter().map(|(_, weight)| *weight).collect();
     }
+    match u64::try_from(sum) {
+        Ok(sum) => share_out(weights, total, |weight| divided(weight, total, sum)),
+        // Only weights of more than all metal there is come here.
+        Err(_) => share_out(weights, total, |weight| {
+            let product = u128::from(weight) * u128::from(total);
+            // The weight is at most the sum, so the quotient is at most the total.
+            (u64::try_from(product / sum).unwrap_or(total), product % sum)
+        }),
+    }
+}
+
+/// `divide` gives the floor and the remainder of a weight's share.
+fn share_out<K: Ord, R: Ord + Copy>(
+    weights: &[(K, u64)],
+    total: u64,
+    divide: impl Fn(u64) -> (u64, R),
+) -> Vec<u64> {
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
-    for (position, (_, weight)) in weights.iter().enumerate() {
-        let (floor, remainder) = divided(u128::from(*weight) * u128::from(total), sum);
-        // The weight is at most the sum, so the quotient is at most the total.
-        let floor = u64::try_from(floor).unwrap_or(total);
+    for (_, weight) in weights {
+        let (floor, remainder) = divide(*weight);
         shares.push(floor);
         left -= floor;
-        remainders.push((remainder, position));
+        remainders.push(remainder);
     }
     // Fewer grams are left than there are remainders above zero, so a zero remainder gets none and
     // no share of a part of the whole exceeds its weight.
     let favoured = usize::try_from(left).unwrap_or(usize::MAX).min(remainders.len());
     if favoured > 0 {
-        // Who is among the favoured matters, and not in which order.
-        remainders.select_nth_unstable_by(favoured - 1, |(one, at), (other, at_other)| {
-            other.cmp(one).then_with(|| weights[*at].0.cmp(&weights[*at_other].0))
-        });
-    }
-    for (_, position) in remainders.into_iter().take(favoured) {
-        shares[position] += 1;
+        favour(weights, &remainders, favoured, &mut shares);
     }
     shares
 }
 
-/// Quotient and remainder. Division of 128 bits takes several times as long as one of 64, and most
-/// products of grams fit these.
-fn divided(product: u128, sum: u128) -> (u128, u128) {
-    if let (Ok(product), Ok(sum)) = (u64::try_from(product), u64::try_from(sum)) {
-        return ((product / sum).into(), (product % sum).into());
+/// One more for each of the largest remainders. Who is among them matters, and not in which order:
+/// the least of them is selected, and only those that are equal to it are held against each other.
+fn favour<K: Ord, R: Ord + Copy>(
+    weights: &[(K, u64)],
+    remainders: &[R],
+    count: usize,
+    shares: &mut [u64],
+) {
+    let mut ranked = remainders.to_vec();
+    let (above, least, _) = ranked.select_nth_unstable_by(count - 1, |one, other| other.cmp(one));
+    let (least, mut left) = (*least, count);
+    // Equal ones may stand before the least.
+    left -= above.iter().filter(|it| **it > least).count();
+    let mut equal = Vec::new();
+    for (position, remainder) in remainders.iter().enumerate() {
+        if *remainder > least {
+            shares[position] += 1;
+        } else if *remainder == least {
+            equal.push(position);
+        }
     }
-    let quotient = product / sum;
-    (quotient, product - quotient * sum)
+    if left < equal.len() {
+        equal.sort_unstable_by(|one, other| weights[*one].0.cmp(&weights[*other].0));
+    }
+    for position in equal.into_iter().take(left) {
+        shares[position] += 1;
+    }
+}
+
+/// Floor and remainder of a share. Division of 128 bits takes several times as long as one of 64,
+/// and most products of grams fit these.
+fn divided(weight: u64, total: u64, sum: u64) -> (u64, u64) {
+    if let Some(product) = weight.checked_mul(total) {
+        return (product / sum, product % sum);
+    }
+    let product = u128::from(weight) * u128::from(total);
+    let floor = product / u128::from(sum);
+    let remainder = product - floor * u128::from(sum);
+    // The weight is at most the sum, so the floor is at most the total; a remainder is below it.
+    (u64::try_from(floor).unwrap_or(total), u64::try_from(remainder).unwrap_or_default())
 }
 
 /// Grams per origin: ascending by origin, none zero.
@@ -84,14 +125,16 @@ impl Vector {
         if grams == self.sum() {
             return std::mem::take(self);
         }
-        let shares = largest_remainder(&self.0, grams);
+        let mut shares = largest_remainder(&self.0, grams).into_iter();
         let mut taken = Self(Vec::with_capacity(self.0.len()));
-        for ((origin, left), share) in self.0.iter_mut().zip(shares) {
-            taken.0.push((*origin, share));
+        self.0.retain_mut(|(origin, left)| {
+            let share = shares.next().unwrap_or_default();
+            if share > 0 {
+                taken.0.push((*origin, share));
+            }
             *left = left.saturating_sub(share);
-        }
-        self.drop_zeros();
-        taken.drop_zeros();
+            *left > 0
+        });
         taken
     }
 

@@ -1,6 +1,7 @@
 //! Traces: every step from a lot back to its origins, or forward to all that was made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::balance::{Balance, Stranger};
 use super::pools::groups;
@@ -108,7 +109,7 @@ pub(super) fn trace_of<G: Graph>(
         is_complete: walk.is_complete,
     };
     let grams = match direction {
-        _ if !walk.is_complete => BTreeMap::new(),
+        _ if !walk.is_complete => HashMap::new(),
         Direction::Back => flow_back(walk, lot, &mut trace.uptake),
         Direction::Forward => flow_forward(walk, lot, &mut trace.lost)?,
     };
@@ -126,8 +127,8 @@ pub(super) fn trace_of<G: Graph>(
 
 /// The edges between reached lots.
 fn steps<G: Graph>(walk: &Walk<'_, G>, limits: TraceLimits) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for movement in walk.movements.values() {
+    let mut steps = Vec::with_capacity(walk.reached.len());
+    for movement in walk.movements.in_order() {
         if let Some(campaign) = movement.campaign {
             steps.extend(campaign_steps(walk, movement, campaign));
             continue;
@@ -183,6 +184,13 @@ fn campaign_steps<G: Graph>(
 /// dropped: by largest remainder of their masses; in a tie a lot comes before the loss, the smaller
 /// id first.
 fn parts(movement: &Movement, mass: Grams) -> Vec<u64> {
+    // A merge has one birth and no loss: all of each draw goes into it.
+    if let [only] = &movement.births[..]
+        && !only.mass.is_zero()
+        && movement.loss.is_zero()
+    {
+        return vec![mass.get()];
+    }
     let births = movement.births.iter();
     let mut weights: Vec<_> =
         births.map(|birth| (Some(birth.lot), birth.mass.get())).map(last_if_none).collect();
@@ -210,52 +218,56 @@ fn flow_back<G: Graph>(
     walk: &Walk<'_, G>,
     asked: LotId,
     uptake: &mut Option<Grams>,
-) -> BTreeMap<LotId, Flow> {
-    let mut feeds: BTreeMap<LotId, Vec<(LotId, u64)>> = BTreeMap::new();
-    for (lot, born) in &walk.births {
-        let Some(movement) = walk.movements.get(born) else { continue };
-        feeds.insert(*lot, feeds_of_birth(movement, *lot));
-    }
-    for (pool, campaign) in &walk.campaigns {
-        let is_closed = walk.is_closed(*campaign);
-        feeds.insert(*pool, if is_closed { feeds_of_pool(walk, *campaign) } else { Vec::new() });
-    }
-    let mut through: BTreeMap<LotId, u64> = BTreeMap::new();
+) -> HashMap<LotId, Flow> {
+    let mut through: HashMap<LotId, u64> = HashMap::with_capacity(walk.reached.len());
     through.insert(asked, mass_at_birth(walk, asked));
-    for group in meeting_order(walk, &feeds) {
-        let members: BTreeSet<LotId> = group.iter().copied().collect();
-        let grams = group.iter().filter_map(|node| through.get(node)).sum();
-        let all = group.iter().filter_map(|node| feeds.get(node)).flatten().copied();
-        let outside: Vec<_> = all.filter(|(from, _)| !members.contains(from)).collect();
-        let shares = largest_remainder(&outside, grams);
-        for ((parent, _), share) in outside.into_iter().zip(shares) {
-            *through.entry(parent).or_default() += share;
+    if walk.campaigns.is_empty() {
+        // A lot is made of earlier ones only: the order of the ledger, backwards.
+        let mut lots: Vec<_> = walk.births().collect();
+        lots.sort_unstable_by_key(|(lot, movement)| Reverse((movement.index, *lot)));
+        for (lot, movement) in lots {
+            let grams = through.get(&lot).copied().unwrap_or_default();
+            spread(&mut through, grams, &feeds_of_birth(movement, lot));
         }
+    } else {
+        flow_through_campaigns(walk, &mut through);
     }
     *uptake = Some(Grams::of(through.remove(&LotId::UPTAKE).unwrap_or_default()));
     let flow = |(lot, grams)| (lot, Flow { through: Grams::of(grams), remaining: None });
     through.into_iter().map(flow).collect()
 }
 
-/// Lots and campaigns in the order in which their grams are complete; those that feed each other
-/// together.
-fn meeting_order<G: Graph>(
-    walk: &Walk<'_, G>,
-    feeds: &BTreeMap<LotId, Vec<(LotId, u64)>>,
-) -> Vec<Vec<LotId>> {
-    if !walk.campaigns.is_empty() {
-        let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
-        return groups(&edges.collect());
+/// Lots and campaigns are met in the order in which their grams are complete; those that feed each
+/// other together.
+fn flow_through_campaigns<G: Graph>(walk: &Walk<'_, G>, through: &mut HashMap<LotId, u64>) {
+    let mut feeds: BTreeMap<LotId, Vec<(LotId, u64)>> = BTreeMap::new();
+    for (lot, movement) in walk.births() {
+        feeds.insert(lot, feeds_of_birth(movement, lot));
     }
-    // Without campaigns a lot is made of earlier ones only: the order of the ledger, backwards.
-    let mut lots: Vec<_> = walk.births.iter().map(|(lot, born)| (*born, *lot)).collect();
-    lots.sort_unstable_by(|one, other| other.cmp(one));
-    lots.into_iter().map(|(_, lot)| vec![lot]).collect()
+    for (pool, campaign) in &walk.campaigns {
+        let is_closed = walk.is_closed(*campaign);
+        feeds.insert(*pool, if is_closed { feeds_of_pool(walk, *campaign) } else { Vec::new() });
+    }
+    let edges = feeds.iter().map(|(node, from)| (*node, from.iter().map(|it| it.0).collect()));
+    for group in groups(&edges.collect()) {
+        let members: BTreeSet<LotId> = group.iter().copied().collect();
+        let grams = group.iter().filter_map(|node| through.get(node)).sum();
+        let all = group.iter().filter_map(|node| feeds.get(node)).flatten().copied();
+        let outside: Vec<_> = all.filter(|(from, _)| !members.contains(from)).collect();
+        spread(through, grams, &outside);
+    }
+}
+
+/// Grams that came through a place came through its feeds.
+fn spread(through: &mut HashMap<LotId, u64>, grams: u64, feeds: &[(LotId, u64)]) {
+    let shares = largest_remainder(feeds, grams);
+    for ((parent, _), share) in feeds.iter().zip(shares) {
+        *through.entry(*parent).or_default() += share;
+    }
 }
 
 fn mass_at_birth<G: Graph>(walk: &Walk<'_, G>, lot: LotId) -> u64 {
-    let movement = walk.births.get(&lot).and_then(|born| walk.movements.get(born));
-    let birth = movement.and_then(|it| it.births.iter().find(|birth| birth.lot == lot));
+    let birth = walk.born(lot).and_then(|it| it.births.iter().find(|birth| birth.lot == lot));
     birth.map_or(0, |birth| birth.mass.get())
 }
 
@@ -306,14 +318,14 @@ fn flow_forward<G: Graph>(
     walk: &Walk<'_, G>,
     asked: LotId,
     lost: &mut Option<Grams>,
-) -> Result<BTreeMap<LotId, Flow>, TraceFault<G::Fault>> {
+) -> Result<HashMap<LotId, Flow>, TraceFault<G::Fault>> {
     let mut balance: Balance<'_, Vector> = Balance::new(Measure::Mass, &walk.lots, Stranger::Rest);
     let vector = |balance: &Balance<'_, Vector>, lot| {
         let shares = balance.account(lot).and_then(|account| account.shares());
         shares.cloned().unwrap_or_default()
     };
-    let mut born: BTreeMap<LotId, Vector> = BTreeMap::new();
-    for movement in walk.movements.values() {
+    let mut born: HashMap<LotId, Vector> = HashMap::new();
+    for movement in walk.movements.in_order() {
         balance.book(movement)?;
         for birth in movement.births.iter().filter(|birth| walk.lots.contains(&birth.lot)) {
             if birth.lot == asked {
@@ -324,7 +336,7 @@ fn flow_forward<G: Graph>(
     }
     let mixes = balance.mixes();
     let grams = |vector: &Vector| mixes.resolved(vector).map_or(0, |it| it.grams_of(asked));
-    let mut flows = BTreeMap::new();
+    let mut flows = HashMap::with_capacity(born.len());
     for (lot, at_birth) in &born {
         let through = Grams::of(grams(at_birth));
         let remaining = Some(Grams::of(grams(&vector(&balance, *lot))));

@@ -1,6 +1,7 @@
 //! The walk: which lots, which movements. A frontier and counters, never recursion.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use super::{Graph, TraceFault, TraceLimits};
 use crate::domain::movement::Movement;
@@ -15,6 +16,44 @@ pub(super) struct Reached {
     pub(super) depth: u32,
 }
 
+/// The movements that were read.
+#[derive(Default)]
+pub(super) struct Movements {
+    read: Vec<Movement>,
+    places: HashMap<EntryIndex, usize>,
+}
+
+impl Movements {
+    /// In no order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Movement> {
+        self.read.iter()
+    }
+
+    /// In the order of the ledger.
+    pub(super) fn in_order(&self) -> Vec<&Movement> {
+        let mut all: Vec<&Movement> = self.read.iter().collect();
+        all.sort_unstable_by_key(|movement| movement.index);
+        all
+    }
+
+    fn insert(&mut self, index: EntryIndex, movement: Movement) -> usize {
+        let place = self.read.len();
+        self.places.insert(index, place);
+        self.read.push(movement);
+        place
+    }
+}
+
+/// What reading an entry came to.
+enum Look {
+    /// The limits stopped it.
+    Stopped,
+    /// It did nothing to metal.
+    Nothing,
+    /// Its movement is at this place.
+    At(usize),
+}
+
 /// Lots and movements, as far as the limits allow.
 pub(super) struct Walk<'g, G: Graph> {
     graph: &'g G,
@@ -23,12 +62,13 @@ pub(super) struct Walk<'g, G: Graph> {
     steps: usize,
     /// In the order in which they were reached; the asked lot first.
     pub(super) reached: Vec<Reached>,
-    pub(super) lots: BTreeSet<LotId>,
+    /// The same. In no order, like all that is looked up for each lot: who walks over many sorts.
+    pub(super) lots: HashSet<LotId>,
     /// Short lives that were read: they are looked at for the birth, and again for the grams.
-    lives: BTreeMap<LotId, Vec<EntryIndex>>,
-    /// The entry each lot was born in, as far as it was looked up.
-    pub(super) births: BTreeMap<LotId, EntryIndex>,
-    pub(super) movements: BTreeMap<EntryIndex, Movement>,
+    lives: HashMap<LotId, Rc<[EntryIndex]>>,
+    /// The place of the movement that each lot was born in, as far as it was looked up.
+    births: HashMap<LotId, usize>,
+    pub(super) movements: Movements,
     /// The campaigns that were reached, by their pools.
     pub(super) campaigns: BTreeMap<LotId, CampaignId>,
     /// Opening stock that a waiver let in: an origin of its own.
@@ -44,10 +84,10 @@ impl<'g, G: Graph> Walk<'g, G> {
             entries_left: limits.steps.saturating_mul(MAX_TRACE_ENTRIES_PER_STEP).max(1),
             steps: 0,
             reached: Vec::new(),
-            lots: BTreeSet::new(),
-            lives: BTreeMap::new(),
-            births: BTreeMap::new(),
-            movements: BTreeMap::new(),
+            lots: HashSet::new(),
+            lives: HashMap::new(),
+            births: HashMap::new(),
+            movements: Movements::default(),
             campaigns: BTreeMap::new(),
             waived: BTreeSet::new(),
             is_complete: true,
@@ -78,10 +118,10 @@ impl<'g, G: Graph> Walk<'g, G> {
                 }
                 return Ok(());
             };
-            let movement = self.movements.get(&born);
-            let parents: Vec<LotId> = match movement.and_then(|it| it.campaign) {
+            let movement = &self.movements.read[born];
+            let parents: Vec<LotId> = match movement.campaign {
                 Some(campaign) => vec![self.pool(campaign)],
-                None => movement.iter().flat_map(|it| &it.draws).map(|draw| draw.lot).collect(),
+                None => movement.draws.iter().map(|draw| draw.lot).collect(),
             };
             if !self.step_to(&parents, at.depth, &mut frontier) {
                 return Ok(());
@@ -104,13 +144,15 @@ impl<'g, G: Graph> Walk<'g, G> {
                 }
                 continue;
             }
-            for index in self.life(at.lot)? {
-                if !self.load(index)? {
-                    return Ok(());
-                }
-                let Some(movement) = self.movements.get(&index) else { continue };
+            for &index in self.life(at.lot)?.iter() {
+                let place = match self.load(index)? {
+                    Look::Stopped => return Ok(()),
+                    Look::Nothing => continue,
+                    Look::At(place) => place,
+                };
+                let movement = &self.movements.read[place];
                 if movement.births.iter().any(|birth| birth.lot == at.lot) {
-                    self.births.insert(at.lot, index);
+                    self.births.insert(at.lot, place);
                 }
                 if !movement.draws.iter().any(|draw| draw.lot == at.lot) {
                     continue;
@@ -133,15 +175,25 @@ impl<'g, G: Graph> Walk<'g, G> {
         lot: LotId,
         last: EntryIndex,
     ) -> Result<bool, TraceFault<G::Fault>> {
-        for index in self.life(lot)? {
+        for &index in self.life(lot)?.iter() {
             if index > last {
                 break;
             }
-            if !self.load(index)? {
+            if matches!(self.load(index)?, Look::Stopped) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The movement that a lot was born in, as far as it was looked up.
+    pub(super) fn born(&self, lot: LotId) -> Option<&Movement> {
+        self.births.get(&lot).map(|place| &self.movements.read[*place])
+    }
+
+    /// All lots of which it was looked up, with it; in no order.
+    pub(super) fn births(&self) -> impl Iterator<Item = (LotId, &Movement)> {
+        self.births.iter().map(|(lot, place)| (*lot, &self.movements.read[*place]))
     }
 
     /// Whether a campaign that was reached is closed.
@@ -171,10 +223,11 @@ impl<'g, G: Graph> Walk<'g, G> {
     ) -> Result<Option<Vec<Movement>>, TraceFault<G::Fault>> {
         let mut movements = Vec::new();
         for index in self.graph.campaign(campaign).map_err(TraceFault::Unreadable)? {
-            if !self.load(index)? {
-                return Ok(None);
+            match self.load(index)? {
+                Look::Stopped => return Ok(None),
+                Look::Nothing => {}
+                Look::At(place) => movements.push(self.movements.read[place].clone()),
             }
-            movements.extend(self.movements.get(&index).cloned());
         }
         Ok(Some(movements))
     }
@@ -245,14 +298,13 @@ impl<'g, G: Graph> Walk<'g, G> {
                 return false;
             }
             self.steps += 1;
-            if self.lots.contains(lot) {
-                continue;
-            }
             if self.lots.len() >= self.limits.lots {
-                self.is_complete = false;
+                self.is_complete &= self.lots.contains(lot);
                 continue;
             }
-            self.lots.insert(*lot);
+            if !self.lots.insert(*lot) {
+                continue;
+            }
             let next = Reached { lot: *lot, depth: depth.saturating_add(1) };
             self.reached.push(next);
             frontier.push_back(next);
@@ -260,46 +312,45 @@ impl<'g, G: Graph> Walk<'g, G> {
         true
     }
 
-    /// The entry a lot was born in; `None` when no counting event bore it, or the limits stopped.
-    fn birth_of(&mut self, lot: LotId) -> Result<Option<EntryIndex>, TraceFault<G::Fault>> {
-        for index in self.life(lot)? {
-            if !self.load(index)? {
-                return Ok(None);
-            }
-            let births = self.movements.get(&index).map(|movement| &movement.births);
-            if births.is_some_and(|births| births.iter().any(|birth| birth.lot == lot)) {
-                self.births.insert(lot, index);
-                return Ok(Some(index));
+    /// The place of the movement a lot was born in; `None` when no counting event bore it, or the
+    /// limits stopped.
+    fn birth_of(&mut self, lot: LotId) -> Result<Option<usize>, TraceFault<G::Fault>> {
+        for &index in self.life(lot)?.iter() {
+            let place = match self.load(index)? {
+                Look::Stopped => return Ok(None),
+                Look::Nothing => continue,
+                Look::At(place) => place,
+            };
+            if self.movements.read[place].births.iter().any(|birth| birth.lot == lot) {
+                self.births.insert(lot, place);
+                return Ok(Some(place));
             }
         }
         Ok(None)
     }
 
-    fn life(&mut self, lot: LotId) -> Result<Vec<EntryIndex>, TraceFault<G::Fault>> {
+    fn life(&mut self, lot: LotId) -> Result<Rc<[EntryIndex]>, TraceFault<G::Fault>> {
         if let Some(life) = self.lives.get(&lot) {
-            return Ok(life.clone());
+            return Ok(Rc::clone(life));
         }
-        let life = self.graph.life(lot).map_err(TraceFault::Unreadable)?;
+        let life: Rc<[_]> = self.graph.life(lot).map_err(TraceFault::Unreadable)?.into();
         if life.len() <= MAX_KEPT_LIFE_ENTRIES {
-            self.lives.insert(lot, life.clone());
+            self.lives.insert(lot, Rc::clone(&life));
         }
         Ok(life)
     }
 
-    /// Reads one entry's movement, once; `false` when the limits stopped it.
-    fn load(&mut self, index: EntryIndex) -> Result<bool, TraceFault<G::Fault>> {
-        if self.movements.contains_key(&index) {
-            return Ok(true);
+    /// Reads one entry's movement, once.
+    fn load(&mut self, index: EntryIndex) -> Result<Look, TraceFault<G::Fault>> {
+        if let Some(place) = self.movements.places.get(&index) {
+            return Ok(Look::At(*place));
         }
         let Some(left) = self.entries_left.checked_sub(1) else {
             self.is_complete = false;
-            return Ok(false);
+            return Ok(Look::Stopped);
         };
         self.entries_left = left;
         let movement = self.graph.movement(index).map_err(TraceFault::Unreadable)?;
-        if let Some(movement) = movement {
-            self.movements.insert(index, movement);
-        }
-        Ok(true)
+        Ok(movement.map_or(Look::Nothing, |it| Look::At(self.movements.insert(index, it))))
     }
 }

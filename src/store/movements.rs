@@ -13,7 +13,7 @@ use super::codec;
 use super::database::{Database, decoded};
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
-use crate::domain::EntryIndex;
+use crate::domain::{EntryCount, EntryIndex};
 use crate::domain::movement::Movement;
 use crate::limits::{MAX_GROUP_ENTRIES, MAX_PACK_BYTES, MAX_PACK_ENTRIES};
 
@@ -132,5 +132,28 @@ impl Store {
         let pack = unpacked(&key, &row)?;
         let found = pack.into_iter().find(|(at, _)| *at == index);
         found.map(|(_, bytes)| decoded(&key, bytes)).transpose()
+    }
+
+    /// The movements of entries from one on and below a size, by entry; none of an entry that did
+    /// nothing to metal or was retracted.
+    pub fn movements(
+        &self,
+        from: EntryIndex,
+        size: EntryCount,
+    ) -> Result<BTreeMap<EntryIndex, Movement>, StoreFault> {
+        let mut movements = BTreeMap::new();
+        for item in self.database.walk(Tag::Movements, Key::Movements(from).bytes()) {
+            let (key, row) = item?;
+            let pack = unpacked(&key, &row)?;
+            let is_over = pack.iter().any(|(index, _)| index.0 >= size.0);
+            let is_asked = |(index, _): &(EntryIndex, &[u8])| *index >= from && index.0 < size.0;
+            for (index, bytes) in pack.into_iter().filter(is_asked) {
+                movements.insert(index, decoded(&key, bytes)?);
+            }
+            if is_over {
+                break;
+            }
+        }
+        Ok(movements)
     }
 }

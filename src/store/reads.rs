@@ -120,6 +120,12 @@ impl Store {
         TreeReader::new(&self.database)
     }
 
+    /// How many entries are in the database, by what stands in it: who sees a row that an entry
+    /// wrote finds the entry counted here.
+    pub fn head(&self) -> Result<EntryCount, StoreFault> {
+        self.database.head().map(|(size, _)| size)
+    }
+
     /// What entries changed, from one on and below a size, ascending: at most so many. Entries that
     /// changed nothing beside what their events say have none.
     pub fn facts(
