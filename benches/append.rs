@@ -31,10 +31,6 @@ use urbanmine::ledger::Envelope;
 use urbanmine::ledger::envelope::{EVENT_PAYLOAD_TYPE, pae};
 use urbanmine::node::Node;
 
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BATCH: usize = 256;
 const FIRST_SIGNER: u8 = 10;
 

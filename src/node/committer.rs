@@ -15,8 +15,8 @@
 //! An error in 1 to 5 poisons the node: the group's callers are told `Indeterminate`, everybody
 //! after `Poisoned`, until a restart finds out what is on disk.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -25,10 +25,11 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
+use super::fresh::FreshGroup;
 use super::group::{PendingGroup, Placed};
 use super::measures;
 use super::writer::Shared;
-use crate::domain::{EntryCount, EntryIndex, Hash32, Origin};
+use crate::domain::{EntryIndex, Hash32, Origin};
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::leaf_hash;
@@ -39,8 +40,17 @@ use crate::store::{FaultPoint, GroupRows, Store, StoreFault};
 
 /// A request that has its place in a group.
 pub(super) struct Waiting {
-    pub(super) reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
+    pub(super) reply: oneshot::Sender<Result<Answer, BatchError>>,
     pub(super) placed: Vec<Placed>,
+}
+
+/// What a request is told.
+#[derive(Debug)]
+pub struct Answer {
+    /// Where its events lie.
+    pub placed: Vec<Placed>,
+    /// The group that the new ones are in.
+    pub fresh: Option<Arc<FreshGroup>>,
 }
 
 /// What the committer is to do.
@@ -141,8 +151,11 @@ impl Committer {
         guardian: &Guardian,
     ) -> Result<(), NodeFault> {
         let begun = Instant::now();
-        let committed =
-            if group.entries.is_empty() { Ok(None) } else { self.commit(group).map(Some) };
+        let committed = if group.entries.is_empty() {
+            Ok(None)
+        } else {
+            self.commit(group).map(|it| Some(Arc::new(it)))
+        };
         match committed {
             Ok(committed) => guardian.guard(Committed { committed, waiting, begun }),
             Err(fault) => {
@@ -155,10 +168,7 @@ impl Committer {
 
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
-    fn commit(
-        &mut self,
-        pending: PendingGroup,
-    ) -> Result<(EntryCount, SignedCheckpoint), NodeFault> {
+    fn commit(&mut self, pending: PendingGroup) -> Result<FreshGroup, NodeFault> {
         let PendingGroup { first, head, entries, leaves, bytes, .. } = pending;
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
@@ -195,14 +205,16 @@ impl Committer {
         self.checkpoint = Some(signed.clone());
         self.unsynced_bytes += bytes;
         debug!(entries = leaves.len(), size = size.0, "committed a group");
-        Ok((size, signed))
+        let entries = group.entries;
+        let proofs = Mutex::default();
+        Ok(FreshGroup { first, size, root, checkpoint: signed, entries, leaves, proofs })
     }
 
     /// Commits a group and guards it, where no thread is at work yet.
     pub(super) fn commit_alone(&mut self, group: PendingGroup) -> Result<(), NodeFault> {
         let guarded = self.checkpoint.clone();
-        let (size, signed) = self.commit(group)?;
-        guard(&self.store, &self.shared, guarded.as_ref(), size, &signed)
+        let fresh = self.commit(group)?;
+        guard(&self.store, &self.shared, guarded.as_ref(), &fresh)
     }
 
     /// What is signed was read back from where it will be read from now on.
@@ -233,19 +245,18 @@ fn guard(
     store: &Store,
     shared: &Shared,
     guarded: Option<&SignedCheckpoint>,
-    size: EntryCount,
-    signed: &SignedCheckpoint,
+    fresh: &FreshGroup,
 ) -> Result<(), NodeFault> {
-    store.guard_advance(guarded.map(SignedCheckpoint::as_bytes), signed.as_bytes())?;
+    store.guard_advance(guarded.map(SignedCheckpoint::as_bytes), fresh.checkpoint.as_bytes())?;
     store.fault(FaultPoint::BeforeReply)?;
     // Whoever follows the ledger wakes up.
-    shared.size.send_replace(size);
+    shared.size.send_replace(fresh.size);
     Ok(())
 }
 
 /// A group that is in journal and database, under a checkpoint (none when it was empty).
 struct Committed {
-    committed: Option<(EntryCount, SignedCheckpoint)>,
+    committed: Option<Arc<FreshGroup>>,
     waiting: Vec<Waiting>,
     begun: Instant,
 }
@@ -293,8 +304,7 @@ fn watch_over(
     while let Ok(first) = committed.recv() {
         let groups: Vec<Committed> = std::iter::once(first).chain(committed.try_iter()).collect();
         let newest = groups.iter().rev().find_map(|group| group.committed.as_ref());
-        let outcome = newest
-            .map_or(Ok(()), |(size, signed)| guard(store, shared, guarded.as_ref(), *size, signed));
+        let outcome = newest.map_or(Ok(()), |fresh| guard(store, shared, guarded.as_ref(), fresh));
         if let Err(fault) = outcome {
             let fault = chain_of(&fault);
             error!(fault, "the head guard does not move; restart to find out what is on disk");
@@ -304,13 +314,14 @@ fn watch_over(
             committed.iter().for_each(|group| tell_unclear(group.waiting));
             return;
         }
-        guarded = newest.map(|(_, signed)| signed.clone()).or(guarded);
+        guarded = newest.map(|fresh| fresh.checkpoint.clone()).or(guarded);
         for group in groups {
             metrics::histogram!(measures::COMMIT_SECONDS).record(group.begun.elapsed());
             for caller in group.waiting {
                 // A crash before this line: recorded, and the client gets its receipt when it asks
                 // again.
-                let _ = caller.reply.send(Ok(caller.placed));
+                let fresh = group.committed.clone();
+                let _ = caller.reply.send(Ok(Answer { placed: caller.placed, fresh }));
             }
         }
     }

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::admission::{Admitted, Refused, admit_all};
 use super::analyst::Analyst;
 use super::clock::Clock;
+use super::committer::Answer;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
@@ -108,9 +109,9 @@ impl Node {
         batch: Vec<Bytes>,
     ) -> Result<Vec<Appended>, BatchError> {
         let begun = Instant::now();
-        let placed = self.submit(onlooker, batch, Purpose::Record).await?;
+        let answer = self.submit(onlooker, batch, Purpose::Record).await?;
         let reader = self.reader();
-        let receipts = self.in_background(move || receipts(&reader, &placed)).await;
+        let receipts = self.in_background(move || receipts(&reader, &answer)).await;
         metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
         // The events are recorded; only the reading of their receipts went wrong.
         receipts.unwrap_or(Err(AppendError::Indeterminate)).map_err(BatchError::whole)
@@ -229,7 +230,7 @@ impl Node {
         onlooker: Onlooker,
         batch: Vec<Bytes>,
         purpose: Purpose,
-    ) -> Result<Vec<Placed>, BatchError> {
+    ) -> Result<Answer, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
         let (store, signers) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.signers));
@@ -244,7 +245,7 @@ impl Node {
         onlooker: Onlooker,
         batch: Vec<Admitted>,
         purpose: Purpose,
-    ) -> Result<Vec<Placed>, BatchError> {
+    ) -> Result<Answer, BatchError> {
         self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
         let place = MailboxPlace::take(Arc::clone(&self.inner.shared));
@@ -323,17 +324,30 @@ fn admitted(
     })
 }
 
-fn receipts(reader: &Reader, placed: &[Placed]) -> Result<Vec<Appended>, AppendError> {
-    let whereabouts = |place: &Placed| match place {
-        Placed::New(index) => (*index, false),
-        Placed::Before(index) => (*index, true),
-    };
-    let found: Vec<(EntryIndex, bool)> = placed.iter().map(whereabouts).collect();
-    let indexes: Vec<EntryIndex> = found.iter().map(|(index, _)| *index).collect();
-    let receipts = reader.receipts(&indexes).map_err(|_| AppendError::Indeterminate)?;
-    let appended = found.into_iter().zip(receipts).map(|((index, before), receipt)| {
+fn receipts(reader: &Reader, answer: &Answer) -> Result<Vec<Appended>, AppendError> {
+    let unclear = |_| AppendError::Indeterminate;
+    let mut appended = Vec::with_capacity(answer.placed.len());
+    let mut before = Vec::new();
+    for place in &answer.placed {
+        let (index, receipt) = match *place {
+            Placed::New(index) => {
+                let fresh = answer.fresh.as_ref();
+                let made = fresh.map(|fresh| fresh.receipt(&reader.store, index)).transpose();
+                (index, made.map_err(unclear)?.flatten())
+            }
+            Placed::Before(index) => (index, None),
+        };
+        if receipt.is_none() {
+            before.push(index);
+        }
+        appended.push((index, receipt, matches!(place, Placed::Before(_))));
+    }
+    // What was recorded before this call is read.
+    let mut read = reader.receipts(&before).map_err(unclear)?.into_iter();
+    let appended = appended.into_iter().map(|(index, receipt, was_recorded_before)| {
+        let receipt = receipt.or_else(|| read.next().flatten());
         let receipt = receipt.ok_or(AppendError::Indeterminate)?;
-        Ok(Appended { index, receipt, was_recorded_before: before })
+        Ok(Appended { index, receipt, was_recorded_before })
     });
     appended.collect()
 }

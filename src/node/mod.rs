@@ -19,6 +19,7 @@ mod compare;
 pub mod drafts;
 pub mod error;
 pub mod follow;
+mod fresh;
 pub mod group;
 pub mod handle;
 mod lot_state;

@@ -677,7 +677,8 @@ fn trace_fault(fault: TraceFault<StoreFault>) -> ReadFault {
     }
 }
 
-fn tree_fault(fault: ProofFault<StoreFault>) -> ReadFault {
+/// A tree that gives no proof.
+pub(super) fn tree_fault(fault: ProofFault<StoreFault>) -> ReadFault {
     match fault {
         ProofFault::Node(fault) => ReadFault::Store(fault),
         other => ReadFault::Tree(other.to_string()),

@@ -20,7 +20,7 @@ use tracing::{debug, error, info};
 use super::admission::Admitted;
 use super::clock::Clock;
 use super::collector::Cosigned;
-use super::committer::{Committer, Line, Waiting, Work};
+use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::lot_state::{self, Unstated};
@@ -61,7 +61,7 @@ pub struct Request {
     /// Its place in the mailbox, for as long as it waits.
     pub place: MailboxPlace,
     /// Where the answer goes; a caller that hung up is not missed.
-    pub reply: oneshot::Sender<Result<Vec<Placed>, BatchError>>,
+    pub reply: oneshot::Sender<Result<Answer, BatchError>>,
 }
 
 /// One more that waits for the writer, until it is dropped.
@@ -384,7 +384,9 @@ impl Sequencer {
         };
         match (verdict, purpose) {
             (Ok(placed), Purpose::Record) => waiting.push(Waiting { reply, placed }),
-            (Ok(placed), Purpose::Validate) => drop(reply.send(Ok(placed))),
+            (Ok(placed), Purpose::Validate) => {
+                drop(reply.send(Ok(Answer { placed, fresh: None })));
+            }
             (Err(Refused::Caller(error)), _) => drop(reply.send(Err(error))),
             (Err(Refused::Unreadable(fault)), _) => {
                 let _ = reply.send(Err(BatchError::whole(AppendError::Unreadable)));

@@ -13,8 +13,8 @@ use super::codec;
 use super::database::{Database, decoded};
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
-use crate::domain::{EntryCount, EntryIndex};
 use crate::domain::movement::Movement;
+use crate::domain::{EntryCount, EntryIndex};
 use crate::limits::{MAX_GROUP_ENTRIES, MAX_PACK_BYTES, MAX_PACK_ENTRIES};
 
 /// Bytes of a movement's place.
