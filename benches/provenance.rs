@@ -27,13 +27,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use urbanmine::domain::effects::LotLink;
 use urbanmine::domain::event::LotDraw;
-use urbanmine::domain::lot::{Content, Contents, EventRecord};
+use urbanmine::domain::lot::{Content, Contents, EventRecord, Life, Lot, Tally};
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::movement::{Birth, Movement};
-use urbanmine::domain::vocabulary::{EventKind, Substance};
+use urbanmine::domain::vocabulary::{CustodyModel, EventKind, OriginKind, OriginKinds, Substance};
 use urbanmine::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Grams, Hash32, KeyId, LotId, Origin, PartyId,
-    PublicKey, TimeMs,
+    PublicKey, SiteId, TimeMs,
 };
 use urbanmine::ledger::envelope::EnvelopeSignature;
 use urbanmine::ledger::frame::Group;
@@ -347,8 +347,8 @@ fn event_of(index: u64) -> EventId {
 /// A store that is written to as a node writes, except judging, signing and syncing.
 struct Tape<'a> {
     store: &'a Store,
-    /// How often each lot was named, and where last.
-    lives: HashMap<LotId, (u32, EntryIndex)>,
+    /// How often each lot was named, where last, and where first.
+    lives: HashMap<LotId, (u32, EntryIndex, EntryIndex)>,
     chain: ChainValue,
 }
 
@@ -391,10 +391,13 @@ impl Tape<'_> {
         let mut links = Vec::with_capacity(lots.len());
         for lot in lots {
             let before = self.lives.get(&lot).copied();
-            let ordinal = before.map_or(0, |(ordinal, _)| ordinal + 1);
-            links.push(LotLink { lot, ordinal, previous: before.map(|(_, last)| last) });
-            self.lives.insert(lot, (ordinal, index));
+            let ordinal = before.map_or(0, |(ordinal, ..)| ordinal + 1);
+            links.push(LotLink { lot, ordinal, previous: before.map(|(_, last, _)| last) });
+            let born_at = before.map_or(index, |(.., first)| first);
+            self.lives.insert(lot, (ordinal, index, born_at));
             changes.lives.insert((lot, ordinal), movement.event);
+            let life = Life { count: ordinal + 1, last: index };
+            changes.lots.insert(lot, Box::new(lot_of(lot, born_at, life)));
         }
         let signature = EnvelopeSignature { key: KeyId([1; 32]), signature: [2; 64] };
         let envelope =
@@ -412,6 +415,41 @@ impl Tape<'_> {
         let sealed = draft.seal(place).unwrap();
         self.chain = sealed.chain();
         sealed
+    }
+}
+
+/// A lot as small as one can be.
+fn lot_of(id: LotId, born_at: EntryIndex, life: Life) -> Lot {
+    Lot {
+        id,
+        material: "CU_SCRAP_NO2".to_owned(),
+        form: "BULK".to_owned(),
+        origin_kinds: OriginKinds::of(OriginKind::PostConsumer),
+        custody_model: CustodyModel::Segregated,
+        grades: Vec::new(),
+        owner: PartyId::from_bytes([1; 16]),
+        possessor: PartyId::from_bytes([1; 16]),
+        site: SiteId::from_bytes([1; 16]),
+        origin_region: String::new(),
+        invoice_class: None,
+        born_at,
+        born_by: event_of(born_at.0),
+        born_occurred_at: TimeMs::of(1),
+        moved_at: born_at,
+        initial_mass: Grams::of(1_000),
+        remaining: Grams::of(1_000),
+        reserved: Grams::ZERO,
+        contents: Contents::default(),
+        assayed_by: None,
+        holds: Vec::new(),
+        ended: None,
+        tally: Tally::default(),
+        has_earned: false,
+        approvals: Vec::new(),
+        grants: Vec::new(),
+        retracted_by: None,
+        last_occurred_at: TimeMs::of(1),
+        life,
     }
 }
 

@@ -122,7 +122,7 @@ impl Tape {
         let effects = taken.unwrap_or_else(|it| panic!("{it}: {:?}", attempt.event));
         let sealed = self.seal(index, &effects.links);
         let mut changes = MemoryState::default();
-        changes.absorb(&effects, attempt.event.id);
+        changes.absorb(effects.clone(), attempt.event.id);
         let mut trail = Trail::default();
         let event = (attempt.event.id, attempt.event.body.kind());
         trail.note(EntryIndex(index), TimeMs::of(START_MS), event, &effects);
