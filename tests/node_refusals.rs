@@ -10,7 +10,10 @@ mod common {
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::node_kit::{Kit, START_MS, copy_directory, ledger_key, secret, signed, told};
+use bytes::Bytes;
+use common::node_kit::{
+    Kit, START_MS, copy_directory, ledger_key, secret, signed, signed_by, told,
+};
 use urbanmine::domain::EntryIndex;
 use urbanmine::limits::{
     MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
@@ -471,4 +474,49 @@ async fn opens_after(node: Node, kit: &Kit) {
     node.shutdown().await;
     drop(node);
     opens_whole(kit).shutdown().await;
+}
+
+/// The signatures of a batch are checked together, and what is told is what taking one event after
+/// the other meets first.
+#[tokio::test]
+async fn the_first_of_several_faults_of_a_batch_is_told() {
+    let (mut kit, node) = Kit::new().await;
+    // A byte of R, behind the count, the key's id and the algorithm.
+    let bent = |envelope: &Bytes| {
+        let mut bytes = envelope.to_vec();
+        bytes[1 + 32 + 2 + 5] ^= 1;
+        Bytes::from(bytes)
+    };
+    for kinds in 0..4_u32.pow(4) {
+        let (mut batch, mut expected) = (Vec::new(), None);
+        for position in 0..4 {
+            let event = kit.copper();
+            let (envelope, fault) = match kinds / 4_u32.pow(position) % 4 {
+                0 => (signed(&event), None),
+                1 => (bent(&signed(&event)), Some("signature")),
+                2 => (Bytes::from_static(b"no envelope"), Some("envelope")),
+                _ => (signed_by(&event, 77), Some("rule")),
+            };
+            batch.push(envelope);
+            // A key that nobody knows is left for the writer, who comes after all of admission.
+            let is_later = fault == Some("rule");
+            let told = fault.map(|fault| (usize::try_from(position).unwrap(), fault));
+            expected = match expected {
+                Some((_, "rule")) if !is_later && told.is_some() => told,
+                None => told,
+                first => first,
+            };
+        }
+        let found = node.validate(batch).await.err().map(|refused| {
+            let fault = match refused.error {
+                AppendError::Signature { .. } => "signature",
+                AppendError::Envelope(_) => "envelope",
+                AppendError::Rejected(_) => "rule",
+                other => panic!("{other:?}"),
+            };
+            (refused.position.unwrap(), fault)
+        });
+        assert_eq!(found, expected, "{kinds}");
+    }
+    node.shutdown().await;
 }

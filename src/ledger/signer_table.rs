@@ -120,7 +120,7 @@ fn spell<'a>(scalar: &Scalar, width: usize, digits: impl Iterator<Item = &'a mut
         let found = (window >> (bit % 8) & (2 * half - 1)) + carry;
         carry = u32::from(found >= half);
         // Both parts are at most 2^10.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
+        #[expect(clippy::cast_possible_truncation, reason = "small")]
         let signed = found as i16 - ((carry * 2 * half) as i16);
         *digit = signed;
     }
