@@ -55,7 +55,7 @@ impl Specimen {
     fn new() -> Self {
         let mut world = World::new();
         let lot = lot(world.fresh());
-        let body = domain_kit::collect(new_lot(lot, "CU_SCRAP_NO2", 9_876_000));
+        let body = domain_kit::collect(new_lot(lot, "CU", 9_876_000));
         let event = Event {
             documents: vec![Document {
                 kind: DocumentKind::WeighbridgeTicket,
@@ -134,7 +134,7 @@ fn rules(criterion: &mut Criterion) {
         world.copper(COLLECTOR, 1_000_000);
     }
     let id = lot(world.fresh());
-    let collect = world.attempt(COLLECTOR, domain_kit::collect(new_lot(id, "CU_SCRAP_NO2", 5_000)));
+    let collect = world.attempt(COLLECTOR, domain_kit::collect(new_lot(id, "CU", 5_000)));
     let parent = world.copper(COLLECTOR, 10_000);
     let (left, right) = (lot(world.fresh()), lot(world.fresh()));
     let children = [domain_kit::draw(left, 6_000), domain_kit::draw(right, 4_000)];
