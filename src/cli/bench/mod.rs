@@ -168,7 +168,10 @@ impl<'a> Bench<'a> {
             (made(&origin)?.registered_by(args.target.coordinator()?), None, lines)
         } else {
             let (place, load) = (Place::make(args.data.as_deref())?, made(ORIGIN)?);
-            runtime.block_on(place.found(&load, ORIGIN))?;
+            runtime.block_on(async {
+                place.clear_when_interrupted();
+                place.found(&load, ORIGIN).await
+            })?;
             let service = Service::start(&place)?;
             let lines = runtime.block_on(Lines::open(&service.url, &AccessArgs::default()))?;
             (load, Some(Own { place, service: Some(service) }), lines)

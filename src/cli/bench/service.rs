@@ -3,22 +3,32 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 use pkcs8::{EncodePrivateKey as _, LineEnding};
 
 use super::super::init::{Founding, uuid_v7};
 use super::super::output::write_private;
+use super::super::serve::interrupted;
 use super::load::Load;
 use super::process;
 use crate::ledger::keys::SigningKey;
 use crate::node::NodeConfig;
+
+/// Exit code of what somebody interrupted (128 and the number of the signal).
+const INTERRUPTED: i32 = 130;
+
+/// The process of a node, for all who may have to end it.
+type Running = Arc<Mutex<Option<Child>>>;
 
 /// Where the ledger of a run lies.
 pub(super) struct Place {
     folder: PathBuf,
     /// Whether it goes when the run ends.
     is_ours: bool,
+    /// The node that has it open.
+    running: Running,
 }
 
 impl Place {
@@ -39,7 +49,7 @@ impl Place {
                 folder.display()
             );
         }
-        Ok(Self { folder, is_ours: given.is_none() })
+        Ok(Self { folder, is_ours: given.is_none(), running: Running::default() })
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -75,11 +85,38 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Ends the node and leaves nothing behind when somebody interrupts us; within a runtime.
+    pub(super) fn clear_when_interrupted(&self) {
+        let (running, interrupted) = (self.running.clone(), interrupted());
+        let folder = self.is_ours.then(|| self.folder.clone());
+        tokio::spawn(async move {
+            interrupted.await;
+            end(&running);
+            remove(folder.as_deref());
+            std::process::exit(INTERRUPTED);
+        });
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.is_ours {
-            let _ = std::fs::remove_dir_all(&self.folder); // it lies among the temporary files
-        }
+        remove(self.is_ours.then_some(self.folder.as_path()));
+    }
+}
+
+fn remove(folder: Option<&Path>) {
+    if let Some(folder) = folder {
+        let _ = std::fs::remove_dir_all(folder); // it lies among the temporary files
+    }
+}
+
+/// kill -9.
+fn end(running: &Running) {
+    let child = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mut child) = child {
+        let _ = child.kill(); // it may have ended by itself
+        let _ = child.wait();
     }
 }
 
@@ -97,7 +134,8 @@ fn pkcs8_of(key: &SigningKey) -> ed25519_dalek::pkcs8::KeypairBytes {
 
 /// A running node; killed (kill -9) when it is dropped.
 pub(super) struct Service {
-    child: Child,
+    running: Running,
+    process: u32,
     /// Where it listens.
     pub(super) url: String,
 }
@@ -124,9 +162,12 @@ impl Service {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        let mut service =
-            Self { child: command.spawn().context("the node does not start")?, url: String::new() };
-        if let Some(stdout) = service.child.stdout.take() {
+        let mut child = command.spawn().context("the node does not start")?;
+        let (stdout, process) = (child.stdout.take(), child.id());
+        let running = place.running.clone();
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        let mut service = Self { running, process, url: String::new() };
+        if let Some(stdout) = stdout {
             BufReader::new(stdout).read_line(&mut service.url)?;
         }
         service.url = service.url.trim_end().to_owned();
@@ -139,13 +180,12 @@ impl Service {
 
     /// Its process.
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        self.process
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.child.kill(); // it may have ended by itself
-        let _ = self.child.wait();
+        end(&self.running);
     }
 }
