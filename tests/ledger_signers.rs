@@ -431,7 +431,7 @@ fn threads_that_share_it_get_the_same_answers() {
                     let of = |number: u32| {
                         let who = (thread + round * number) % 10;
                         let mut said = said(&signer(who), &number.to_be_bytes());
-                        said.signature[7] ^= u8::from(number % 5 == 0);
+                        said.signature[7] ^= u8::from(number.is_multiple_of(5));
                         said
                     };
                     is_alike(&signers, &(0..12).map(of).collect::<Vec<_>>());

@@ -184,11 +184,11 @@ impl Tape {
                 for lot in self.world.state.lots.keys().copied() {
                     for direction in [Direction::Back, Direction::Forward] {
                         let told = |graph| trace(graph, lot, direction, limits);
-                        assert_eq!(shown(told(&stored)), shown(told(&held)), "{lot} of {size}");
+                        assert_eq!(shown(&told(&stored)), shown(&told(&held)), "{lot} of {size}");
                     }
                     for measure in [Measure::Mass, CU] {
                         let told = |graph| origins_with_ranges(graph, lot, measure, limits);
-                        assert_eq!(shown(told(&stored)), shown(told(&held)), "{lot} of {size}");
+                        assert_eq!(shown(&told(&stored)), shown(&told(&held)), "{lot} of {size}");
                     }
                 }
             }
@@ -204,7 +204,7 @@ impl Tape {
 }
 
 /// Answers and refusals alike.
-fn shown<T: std::fmt::Debug, F: std::fmt::Debug>(answer: Result<T, F>) -> String {
+fn shown<T: std::fmt::Debug, F: std::fmt::Debug>(answer: &Result<T, F>) -> String {
     format!("{answer:?}")
 }
 

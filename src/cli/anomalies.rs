@@ -64,15 +64,12 @@ pub(super) fn run(args: &AnomaliesArgs) -> anyhow::Result<ExitCode> {
         only_open: args.open,
         ..v1::ListAnomaliesRequest::default()
     };
-    let (found, names, code) = match args.from.fold()? {
-        Some(folded) => {
-            let code = folded.tell();
-            (of_book(&folded.book, request)?, Names::of_book(&folded.book), code)
-        }
-        None => {
-            let (found, names) = asked(args, request)?;
-            (found, names, ExitCode::SUCCESS)
-        }
+    let (found, names, code) = if let Some(folded) = args.from.fold()? {
+        let code = folded.tell();
+        (of_book(&folded.book, request)?, Names::of_book(&folded.book), code)
+    } else {
+        let (found, names) = asked(args, request)?;
+        (found, names, ExitCode::SUCCESS)
     };
     if args.json {
         let all: Vec<Json> = found.iter().map(anomaly_json).collect();

@@ -157,7 +157,7 @@ impl Committer {
             self.commit(group).map(|it| Some(Arc::new(it)))
         };
         match committed {
-            Ok(committed) => guardian.guard(Committed { committed, waiting, begun }),
+            Ok(group) => guardian.guard(Committed { group, waiting, begun }),
             Err(fault) => {
                 self.shared.is_poisoned.store(true, Ordering::SeqCst);
                 tell_unclear(waiting);
@@ -256,7 +256,7 @@ fn guard(
 
 /// A group that is in journal and database, under a checkpoint (none when it was empty).
 struct Committed {
-    committed: Option<Arc<FreshGroup>>,
+    group: Option<Arc<FreshGroup>>,
     waiting: Vec<Waiting>,
     begun: Instant,
 }
@@ -303,15 +303,16 @@ fn watch_over(
 ) {
     while let Ok(first) = committed.recv() {
         let groups: Vec<Committed> = std::iter::once(first).chain(committed.try_iter()).collect();
-        let newest = groups.iter().rev().find_map(|group| group.committed.as_ref());
+        let newest = groups.iter().rev().find_map(|it| it.group.as_ref());
         let outcome = newest.map_or(Ok(()), |fresh| guard(store, shared, guarded.as_ref(), fresh));
         if let Err(fault) = outcome {
             let fault = chain_of(&fault);
             error!(fault, "the head guard does not move; restart to find out what is on disk");
             shared.is_poisoned.store(true, Ordering::SeqCst);
-            groups.into_iter().for_each(|group| tell_unclear(group.waiting));
-            // What comes now is in the journal and under no guard.
-            committed.iter().for_each(|group| tell_unclear(group.waiting));
+            // What comes later is in the journal and under no guard.
+            for group in groups.into_iter().chain(committed) {
+                tell_unclear(group.waiting);
+            }
             return;
         }
         guarded = newest.map(|fresh| fresh.checkpoint.clone()).or(guarded);
@@ -320,7 +321,7 @@ fn watch_over(
             for caller in group.waiting {
                 // A crash before this line: recorded, and the client gets its receipt when it asks
                 // again.
-                let fresh = group.committed.clone();
+                let fresh = group.group.clone();
                 let _ = caller.reply.send(Ok(Answer { placed: caller.placed, fresh }));
             }
         }

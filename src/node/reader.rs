@@ -288,8 +288,8 @@ impl Reader {
             let follows = |(at, index): (u64, &EntryIndex)| index.0 == first.0 + at;
             let run = (0..).zip(rest).take_while(|it| follows(*it)).count();
             let entries = self.entries(first, run)?;
-            for position in 0..run {
-                let index = rest[position];
+            let (these, others) = rest.split_at(run);
+            for (position, &index) in these.iter().enumerate() {
                 let Some((_, entry)) = entries.get(position) else {
                     found.push(None);
                     continue;
@@ -304,7 +304,7 @@ impl Reader {
                 });
                 covering = group;
             }
-            rest = &rest[run..];
+            rest = others;
         }
         Ok(found)
     }

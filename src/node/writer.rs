@@ -292,12 +292,12 @@ impl Sequencer {
             return Ok(Turn::GoesOn);
         }
         crossbeam_channel::select! {
-            recv(mailbox) -> request => match request {
-                Ok(request) => *carried = Some(request),
-                Err(_) => {
+            recv(mailbox) -> request => {
+                let Ok(request) = request else {
                     self.hand_over(forming.take())?;
                     return Ok(Turn::IsClosed);
-                }
+                };
+                *carried = Some(request);
             },
             recv(self.line.done) -> told => self.settle(told)?,
             default(Duration::from_millis(IDLE_SYNC_MS)) => drop(self.line.hand_over(Work::Sync)),

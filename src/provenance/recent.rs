@@ -145,7 +145,6 @@ impl RecentHistory {
     }
 
     /// What the event of an entry did to metal, as it counts now; `None` when it is not held.
-    #[expect(clippy::option_option, reason = "not held, and held but nothing, are two answers")]
     pub fn movement(&self, index: EntryIndex) -> Option<Option<Movement>> {
         let bytes = self.record(index)?;
         if let Some(amended) = self.amended.get(&index) {
@@ -180,12 +179,11 @@ impl RecentHistory {
         // All runs but the last are full, unless their bytes were.
         let guess = (place / RECENT_RUN_ENTRIES).min(self.runs.len() - 1);
         let found = self.runs.get(guess).filter(|run| run.has(index));
-        let run = match found {
-            Some(run) => run,
-            None => {
-                let after = self.runs.partition_point(|run| run.first <= index);
-                self.runs.get(after.checked_sub(1)?)?
-            }
+        let run = if let Some(run) = found {
+            run
+        } else {
+            let after = self.runs.partition_point(|run| run.first <= index);
+            self.runs.get(after.checked_sub(1)?)?
         };
         run.record(index)
     }

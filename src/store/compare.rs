@@ -430,7 +430,6 @@ fn row_of(key: &Key) -> String {
     match key {
         Key::Meta | Key::Head | Key::Ledger | Key::LotState => "its one row".to_owned(),
         Key::LotTile(path) => format!("tile {path:?}"),
-        Key::Pack(last) => format!("the pack that ends with entry {last}"),
         Key::Row(level, number) => format!("row {number} of tree level {}", u16::from(*level) * 8),
         Key::Checkpoint(size) => format!("at {size} entries"),
         Key::Party(id) | Key::PublicParty(id) => format!("party {id}"),
@@ -442,7 +441,9 @@ fn row_of(key: &Key) -> String {
         Key::Event(id) => format!("event {id}"),
         Key::Life(lot, ordinal) => format!("lot {lot}, from ordinal {ordinal} on"),
         Key::Attestation(index) => format!("entry {index}"),
-        Key::Facts(last) | Key::Movements(last) => format!("the pack that ends with entry {last}"),
+        Key::Pack(last) | Key::Facts(last) | Key::Movements(last) => {
+            format!("the pack that ends with entry {last}")
+        }
         Key::TableChunk(set, chunk) => format!("set {set}, chunk {chunk}"),
         Key::Campaign(id) => format!("campaign {id}"),
         Key::Line(site, process) => format!("site {site}, process {process:?}"),

@@ -59,13 +59,13 @@ fn entries_of(key: &Key, last: EntryIndex, row: &[u8]) -> Result<Vec<EntryIndex>
 
 /// The entries under one heading, ascending, from one on and below a size. `last_of` says which
 /// keys are of the heading, and gives their last entry.
-pub(super) fn entries_under(
-    database: &Database,
+pub(super) fn entries_under<'a, F: Fn(&Key) -> Option<EntryIndex> + 'a>(
+    database: &'a Database,
     tag: Tag,
-    from: Key,
-    last_of: impl Fn(&Key) -> Option<EntryIndex>,
-) -> impl Iterator<Item = Result<EntryIndex, StoreFault>> {
-    let begin = last_of(&from).unwrap_or(EntryIndex(0));
+    from: &Key,
+    last_of: F,
+) -> impl Iterator<Item = Result<EntryIndex, StoreFault>> + use<'a, F> {
+    let begin = last_of(from).unwrap_or(EntryIndex(0));
     let rows = database.walk(tag, from.bytes()).map_while(move |row| {
         let unpacked = |(key, value): (Key, IVec)| {
             let last = last_of(&key)?;

@@ -39,13 +39,13 @@ pub(super) fn put_movements(
     for (index, movement) in movements.range(first..).filter(|(index, _)| is_left(index)) {
         let movement = codec::encode(movement);
         if pack.len() == MAX_PACK_ENTRIES || bytes + movement.len() > MAX_PACK_BYTES {
-            put_pack(batch, std::mem::take(&mut pack));
+            put_pack(batch, &std::mem::take(&mut pack));
             bytes = 0;
         }
         bytes += movement.len();
         pack.insert(*index, movement);
     }
-    put_pack(batch, pack);
+    put_pack(batch, &pack);
 
     // Entries before the group: their packs are written again, each once.
     let mut changed: BTreeMap<EntryIndex, Pack> = BTreeMap::new();
@@ -73,9 +73,9 @@ pub(super) fn put_movements(
     Ok(())
 }
 
-fn put_pack(batch: &mut Batch, pack: Pack) {
+fn put_pack(batch: &mut Batch, pack: &Pack) {
     if let Some((last, _)) = pack.last_key_value() {
-        batch.insert(Key::Movements(*last).bytes(), packed(*last, &pack));
+        batch.insert(Key::Movements(*last).bytes(), packed(*last, pack));
     }
 }
 
@@ -87,7 +87,9 @@ fn packed(last: EntryIndex, pack: &Pack) -> Vec<u8> {
         row.extend(u16::try_from(last.0 - index.0).unwrap_or(u16::MAX).to_be_bytes());
         row.extend(u32::try_from(movement.len()).unwrap_or(u32::MAX).to_be_bytes());
     }
-    pack.values().for_each(|movement| row.extend(movement));
+    for movement in pack.values() {
+        row.extend(movement);
+    }
     row
 }
 

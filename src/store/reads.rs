@@ -304,7 +304,7 @@ impl Store {
             _ => None,
         };
         let from = Key::KindEntry(kind.number(), from);
-        first_under(entries_under(&self.database, Tag::KindEntry, from, last_of), size)
+        first_under(entries_under(&self.database, Tag::KindEntry, &from, last_of), size)
     }
 
     /// A party's keys in order of registration; none for a party that is not known.

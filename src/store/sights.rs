@@ -43,7 +43,7 @@ impl Store {
             Key::Concerned(of, last) if *of == party => Some(*last),
             _ => None,
         };
-        entries_under(&self.database, Tag::Concerned, Key::Concerned(party, from), last_of)
+        entries_under(&self.database, Tag::Concerned, &Key::Concerned(party, from), last_of)
     }
 
     /// Whether two parties share an entry.

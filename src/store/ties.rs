@@ -203,10 +203,9 @@ fn next_of(
 ) -> Result<Option<(LotId, Option<Relation>)>, StoreFault> {
     let is_first = match (one.peek(), other.peek()) {
         (Some(Ok((lot, _))), Some(Ok((rival, _)))) => lot <= rival,
-        (None, _) => false,
         // A fault comes first, whichever walk it is of.
+        (None, _) | (Some(Ok(_)), Some(Err(_))) => false,
         (Some(Err(_)), _) | (Some(_), None) => true,
-        (Some(Ok(_)), Some(Err(_))) => false,
     };
     if is_first { one.next().transpose() } else { other.next().transpose() }
 }
