@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::Plan;
 use crate::load::{Book, Load, send_again};
-use crate::promise::{Doctored, Shown, TRACED, Watched, check, watched};
+use crate::promise::{Doctored, Shown, TRACED, Watched, check, concerning, watched};
 use crate::report::Seen;
 use crate::strace::{self, Call, Tracer};
 use crate::world::{Place, Shared};
@@ -62,7 +62,7 @@ async fn trace(
     }
     let left = load.end().await?;
     ensure!(left.refusals.is_empty(), "refused: {:?}", left.refusals);
-    let calls = tracer.detach()?;
+    let calls = concerning(tracer.detach()?, &watched);
     let receipts = book.read()?.into_iter().map(|(_, receipt)| receipt).collect();
     send_again(server.address, &left.unclear, &book).await?;
     server.stop()?;

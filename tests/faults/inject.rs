@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::Plan;
 use crate::load::{Answer, Book, append, check_served, ledger_at, send_again};
 use crate::node_kit::{ledger_key, origin};
 use crate::report::Seen;
 use crate::strace::{self, Call, Tracer, calls};
 use crate::world::{Place, Sent, Server, Shared, hex, own_settings, text_of};
+use crate::{Plan, progress};
 
 /// Calls that change what is on disk. An `openat` counts when it may write.
 const CHANGES: &str = "openat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,\
@@ -84,7 +84,8 @@ async fn deed_under_faults(world: &Shared, plan: &Plan, deed: Deed) -> Result<Ta
     let found = points_of(world, deed).await?;
     ensure!(!found.is_empty(), "{deed:?} writes nothing");
     let chosen = if plan.is_long() { found } else { thinned(found) };
-    for point in &chosen {
+    for (number, point) in chosen.iter().enumerate() {
+        progress(&format!("{deed:?}, calls"), number, chosen.len());
         tally.points.insert(format!("{} {}", point.call, point.file.display()));
         for fault in FAULTS {
             trial(world, deed, point, fault, &mut tally)
@@ -329,7 +330,8 @@ async fn backup_under_faults(world: &Shared, plan: &Plan) -> Result<Tally> {
     let mut tally = Tally::default();
     // Each call on each file is met; of a hundred alike writes some.
     let chosen = if plan.is_long() && found.len() < 100 { found } else { thinned(found) };
-    for point in &chosen {
+    for (number, point) in chosen.iter().enumerate() {
+        progress("backup, calls", number, chosen.len());
         tally.points.insert(format!("{} {}", point.call, point.file.display()));
         for fault in FAULTS {
             backup_trial(world, &place, &to, point, fault, &mut tally)

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use urbanmine::domain::EventId;
 
-use crate::Plan;
 use crate::dice::Dice;
 use crate::load::{Book, Left, Load, check_served, check_whole, send_again};
 use crate::report::Seen;
 use crate::world::{Place, Server, Shared};
+use crate::{Plan, progress};
 
 /// Kills of one ledger; then a new one begins, so that starts stay fast.
 const KILLS_PER_LEDGER: usize = 50;
@@ -37,6 +37,7 @@ pub async fn run(world: &Shared, plan: &Plan) -> Result<Seen> {
     let mut dice = Dice::new(plan.seed);
     let mut tally = Tally::default();
     while tally.kills < trials {
+        progress("kills", tally.kills, trials);
         let kills = KILLS_PER_LEDGER.min(trials - tally.kills);
         let place = world.place("killed")?;
         let done = tally.kills;

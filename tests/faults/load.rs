@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Answer {
     Receipt(String),
     /// Nothing was recorded, and why; after how long to come again, if at all.
     Refused { reason: String, wait: Option<Duration> },
-    /// It may be recorded or not.
+    /// It may be recorded or not, and what was said.
     Unclear(String),
 }
 
@@ -98,10 +98,6 @@ impl Book {
             order.push((id, receipt));
         }
         Ok(order)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 

@@ -87,6 +87,14 @@ enum Campaign {
     Callers,
 }
 
+/// Says how far a campaign is, to whoever waits.
+pub fn progress(what: &str, done: usize, all: usize) {
+    let every = (all / 20).max(1);
+    if done.is_multiple_of(every) {
+        eprintln!("{what}: {done} of {all}");
+    }
+}
+
 /// How much is done.
 #[derive(Debug, Clone)]
 pub struct Plan {

@@ -1,21 +1,25 @@
 //! (d) A power cut: the node is stopped at a random moment under load, the disk is copied as it
 //! is, and the copy is mounted and opened. Nothing acknowledged may be lost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::Plan;
+use urbanmine::domain::EventId;
+
 use crate::dice::Dice;
 use crate::disk::{self, Disk};
 use crate::load::{Book, Load, check_served, send_again};
 use crate::report::Seen;
 use crate::strace;
-use crate::world::{Place, Server, Shared, copy_tree, own_settings};
+use crate::world::{Place, Server, Shared, copy_tree, own_settings, text_of};
+use crate::{Plan, progress};
 
-const IMAGE_MIB: u64 = 192;
+/// A start makes a broken database anew only where there is room.
+const IMAGE_MIB: u64 = 640;
 const CALLERS: usize = 6;
 /// Latest moment of the cut after the first acknowledgement.
 const MAX_LIFE_MS: u64 = 400;
@@ -44,9 +48,10 @@ pub async fn run(world: &Shared, plan: &Plan) -> Result<Seen> {
     disk.unmount()?;
 
     let mut dice = Dice::new(plan.seed);
-    let (trials, mut receipts) = (plan.trials(8, 100), 0);
+    let (trials, mut receipts, mut ends) = (plan.trials(8, 100), 0, Ends::new());
     for trial in 0..trials {
-        receipts += cut(world, &folder, &mut dice, Syncs::Real)
+        progress("cuts", trial, trials);
+        receipts += cut(world, &folder, &mut dice, Syncs::Real, &mut ends)
             .await
             .with_context(|| format!("seed {}, cut {trial}", plan.seed))?;
     }
@@ -54,7 +59,7 @@ pub async fn run(world: &Shared, plan: &Plan) -> Result<Seen> {
     fs::remove_dir_all(&folder)?;
     Ok(Seen::done(
         trials,
-        format!("{receipts} receipts, none lost, every disk mounted and opened; {noticed}"),
+        format!("{receipts} receipts, none lost; databases: {ends:?}; {noticed}"),
     ))
 }
 
@@ -64,7 +69,7 @@ async fn notice_faked(world: &Shared, folder: &Path, dice: &mut Dice) -> Result<
         return Ok("not tried with syncs that do nothing (no strace)".to_owned());
     }
     for _ in 0..FAKED {
-        match cut(world, folder, dice, Syncs::Faked).await {
+        match cut(world, folder, dice, Syncs::Faked, &mut Ends::new()).await {
             Ok(_) => {}
             Err(fault) => {
                 let told = format!("{fault:#}");
@@ -76,7 +81,39 @@ async fn notice_faked(world: &Shared, folder: &Path, dice: &mut Dice) -> Result<
     bail!("syncs that do nothing are not noticed: the campaign shows nothing")
 }
 
-async fn cut(world: &Shared, folder: &Path, dice: &mut Dice, syncs: Syncs) -> Result<usize> {
+type Ends = BTreeMap<&'static str, usize>;
+
+/// Opens what the cut left. Where the database did not come through, the journal makes it again.
+async fn open_after(
+    world: &Shared,
+    place: &Place,
+    receipts: &[(EventId, String)],
+) -> Result<(Server, &'static str)> {
+    let end = match world.try_start(place)? {
+        Ok(server) if check_served(server.address, receipts).await.is_ok() => {
+            return Ok((server, "opened"));
+        }
+        Ok(server) => {
+            server.kill()?;
+            "opened, unreadable until a rebuild"
+        }
+        Err(refused) => {
+            eprintln!("{}", refused.0);
+            "refused until a rebuild"
+        }
+    };
+    let output = world.rebuild(place)?;
+    ensure!(output.status.success(), "rebuild after the cut: {}", text_of(&output));
+    Ok((world.start(place).context("after the cut and a rebuild")?, end))
+}
+
+async fn cut(
+    world: &Shared,
+    folder: &Path,
+    dice: &mut Dice,
+    syncs: Syncs,
+    ends: &mut Ends,
+) -> Result<usize> {
     let (image, cut_image) = (folder.join("live.img"), folder.join("cut.img"));
     for old in [&image, &cut_image] {
         let _ = fs::remove_file(old);
@@ -102,7 +139,8 @@ async fn cut(world: &Shared, folder: &Path, dice: &mut Dice, syncs: Syncs) -> Re
 
     let disk = Disk::mount(&cut_image).context("the disk after the cut")?;
     let place = Place { root: disk.root().to_owned() };
-    let server = world.start(&place).context("after the cut")?;
+    let (server, end) = open_after(world, &place, &receipts).await?;
+    *ends.entry(end).or_default() += 1;
     check_served(server.address, &receipts).await?;
     send_again(server.address, &left.unclear, &book).await?;
     server.stop()?;

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use prost::Message as _;
 use urbanmine::ledger::frame;
+use urbanmine::limits::MAX_CHECKPOINT_TEXT_BYTES;
 use urbanmine::wire::v1;
 
 use crate::node_kit::origin;
@@ -79,6 +80,19 @@ struct Durable {
     first: u64,
     end: u64,
     from: usize,
+}
+
+/// Leaves out what concerns neither a promise nor an acknowledgement: most of it is the database's.
+pub fn concerning(calls: Vec<Call>, watched: &Watched) -> Vec<Call> {
+    let is_ours = |file: &str| {
+        [&watched.journal, &watched.guard].iter().any(|dir| is_in(file, dir) || file == **dir)
+    };
+    let concerns = |call: &Call| {
+        call.name.starts_with("rename")
+            || call.connection().is_some()
+            || call.file().is_some_and(|file| is_ours(&file))
+    };
+    calls.into_iter().filter(concerns).collect()
 }
 
 /// Reads a trace.
@@ -236,8 +250,8 @@ fn sizes(bytes: &[u8]) -> Vec<(u64, u64, usize, usize)> {
     while let Some(next) = find(&bytes[at..], head.as_bytes()) {
         let from = at + next;
         at = from + head.len();
-        // The end of its signature lines, as far as it goes.
-        let rest = text(&bytes[at..]);
+        // To the end of its first signature line.
+        let rest = text(&bytes[at..bytes.len().min(at + MAX_CHECKPOINT_TEXT_BYTES)]);
         let size = rest.lines().next().and_then(|line| line.parse().ok());
         let signed = rest.find("\n\n\u{2014} ").and_then(|mark| {
             let line = rest.get(mark + 2..)?.find('\n')?;

@@ -31,6 +31,7 @@ pub struct Call {
 pub struct Tracer {
     child: Child,
     log: PathBuf,
+    is_attached: bool,
 }
 
 /// Whether there is a strace that may look at what we start.
@@ -48,7 +49,7 @@ impl Tracer {
         let mut command = Command::new("strace");
         command.args(["-f", "-p", &pid.to_string(), "-o"]).arg(log).args(options);
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut tracer = Self { child, log: log.to_owned() };
+        let mut tracer = Self { child, log: log.to_owned(), is_attached: true };
         let begun = Instant::now();
         while !is_traced(pid)? {
             ensure!(tracer.child.try_wait()?.is_none(), "strace ended while it attached");
@@ -63,20 +64,29 @@ impl Tracer {
         fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
     }
 
+    /// On the signal it detaches from every thread and writes what it has; killed, it would leave
+    /// what it traces stopped. Where that is gone it is, too.
+    fn let_go(&mut self) {
+        if !self.is_attached {
+            return;
+        }
+        self.is_attached = false;
+        let mut kill = Command::new("kill");
+        kill.args(["-INT", &self.child.id().to_string()]).stderr(Stdio::null());
+        let _ = kill.status();
+        let _ = self.child.wait();
+    }
+
     /// Lets go; what was seen.
     pub fn detach(mut self) -> Result<Vec<Call>> {
-        // On the signal it detaches from every thread and writes what it has.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        self.child.wait()?;
+        self.let_go();
         calls(&fs::read_to_string(&self.log)?)
     }
 }
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // Killed, it would leave what it traces stopped.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        self.let_go();
     }
 }
 

@@ -18,7 +18,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey as _, KeypairBytes};
 use urbanmine::domain::event::Document;
 use urbanmine::domain::vocabulary::DocumentKind;
-use urbanmine::domain::{Body, Event, EventId, Hash32};
+use urbanmine::domain::{Event, EventId, Hash32};
 use urbanmine::ledger::receipt::Receipt;
 use urbanmine::limits::MAX_DOCUMENTS;
 use urbanmine::node::Node;
@@ -71,6 +71,7 @@ impl World {
         node.shutdown().await;
         drop(node);
         let founded = scratch.join("founded");
+        let _ = fs::remove_dir_all(&founded);
         fs::create_dir_all(&founded)?;
         copy_tree(&kit.data(), &founded.join("data"))?;
         copy_tree(&kit.guard(), &founded.join("guard"))?;
@@ -121,16 +122,6 @@ impl World {
         drop(kit);
         event.documents = (0..MAX_DOCUMENTS).map(document).collect();
         sent(&event)
-    }
-
-    /// An event that the rules refuse: the same lot again.
-    pub fn refused_event(&self) -> (Sent, Sent) {
-        let mut kit = self.kit.lock().unwrap();
-        let (first, mut second) = (kit.copper(), kit.copper());
-        drop(kit);
-        let Body::CollectLot(lot) = &first.body else { unreachable!("copper is collected") };
-        second.body = Body::CollectLot(lot.clone());
-        (sent(&first), sent(&second))
     }
 
     /// A command of the binary, without anything of the machine's own settings.
@@ -371,16 +362,6 @@ impl Server {
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kilobytes: u64 = kilobytes.context("no VmRSS")?.trim().parse()?;
         Ok(kilobytes * 1024)
-    }
-
-    /// Seconds on a processor so far.
-    pub fn processor_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let mut ticks = fields.split_whitespace().skip(11).take(2);
-        let mut next = || ticks.next().and_then(|text| text.parse::<u32>().ok());
-        let (user, system) = (next().context("utime")?, next().context("stime")?);
-        Ok((f64::from(user) + f64::from(system)) / 100.0)
     }
 }
 
