@@ -28,7 +28,7 @@ const FAULTS: [Fault; 3] = [Fault::Error("EIO"), Fault::Error("ENOSPC"), Fault::
 const ANSWER: Duration = Duration::from_secs(10);
 /// The writer syncs its database when nothing came for half a second.
 const IDLE: Duration = Duration::from_millis(900);
-/// Of one call on one file, how many places are tried in the short form.
+/// Of one call on one file, how many places are tried where not all are.
 const PLACES: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +83,11 @@ async fn deed_under_faults(world: &Shared, plan: &Plan, deed: Deed) -> Result<Ta
     let mut tally = Tally::default();
     let found = points_of(world, deed).await?;
     ensure!(!found.is_empty(), "{deed:?} writes nothing");
-    let chosen = if plan.is_long() { found } else { thinned(found) };
+    let chosen = if plan.is_long() { found } else { thinned(found, 1) };
     for (number, point) in chosen.iter().enumerate() {
         progress(&format!("{deed:?}, calls"), number, chosen.len());
         tally.points.insert(format!("{} {}", point.call, point.file.display()));
-        for fault in FAULTS {
+        for fault in faults_at(point, number, plan) {
             trial(world, deed, point, fault, &mut tally)
                 .await
                 .with_context(|| format!("{deed:?}, {fault:?} at {point:?}"))?;
@@ -178,21 +178,30 @@ fn file_of(call: &Call) -> Result<Option<String>> {
     Ok(call.file())
 }
 
-/// Of many places of the same call on the same file the first, the last, and some between.
-fn thinned(points: Vec<Point>) -> Vec<Point> {
+/// All faults where a promise hangs on the call; elsewhere, in the short form, they take turns.
+fn faults_at(point: &Point, number: usize, plan: &Plan) -> Vec<Fault> {
+    if plan.is_long() || is_promise(point) {
+        return FAULTS.to_vec();
+    }
+    vec![FAULTS[number % FAULTS.len()]]
+}
+
+/// Of many places of the same call on the same file the first, some between, and, where there are
+/// several, the last.
+fn thinned(points: Vec<Point>, places: usize) -> Vec<Point> {
     let mut groups = BTreeMap::<(PathBuf, String), Vec<Point>>::new();
     for point in points {
         groups.entry((point.file.clone(), point.call.clone())).or_default().push(point);
     }
     let thin = |group: Vec<Point>| {
-        let step = group.len().div_ceil(PLACES).max(1);
-        let last = group.last().cloned();
+        let step = group.len().div_ceil(places).max(1);
+        let last = group.last().cloned().filter(|_| places > 1);
         let mut kept: Vec<Point> = group.into_iter().step_by(step).collect();
         kept.extend(last);
         kept.dedup();
         kept
     };
-    groups.into_values().flat_map(thin).collect()
+    groups.into_values().flat_map(|group| thin(group)).collect()
 }
 
 async fn warm_up(world: &Shared, server: &Server, book: &Book) -> Result<()> {
@@ -329,11 +338,12 @@ async fn backup_under_faults(world: &Shared, plan: &Plan) -> Result<Tally> {
     ensure!(!found.is_empty(), "a backup writes nothing");
     let mut tally = Tally::default();
     // Each call on each file is met; of a hundred alike writes some.
-    let chosen = if plan.is_long() && found.len() < 100 { found } else { thinned(found) };
+    let places = if plan.is_long() { PLACES } else { 1 };
+    let chosen = thinned(found, places);
     for (number, point) in chosen.iter().enumerate() {
         progress("backup, calls", number, chosen.len());
         tally.points.insert(format!("{} {}", point.call, point.file.display()));
-        for fault in FAULTS {
+        for fault in faults_at(point, number, plan) {
             backup_trial(world, &place, &to, point, fault, &mut tally)
                 .with_context(|| format!("backup, {fault:?} at {point:?}"))?;
         }

@@ -181,6 +181,8 @@ async fn run(args: Args) -> Result<ExitCode> {
         }
     };
     std::fs::create_dir_all(&scratch)?;
+    // Names in a trace are compared with it.
+    let scratch = scratch.canonicalize()?;
     let binary = args.binary.canonicalize().context("the binary under test")?;
     let world = Arc::new(World::found(binary, &scratch).await?);
     let is_long = args.campaigns.contains(&Campaign::Long);

@@ -175,6 +175,7 @@ impl Disk {
         let names = call.strings()?;
         let [.., from, to] = names.as_slice() else { return Ok(()) };
         let (from, to) = (text(from), text(to));
+        ensure!(to.starts_with('/'), "a name that is not absolute: {to}");
         let Some(moved) = self.files.remove(&from) else { return Ok(()) };
         // What was under the new name is gone, but had the promise kept until then.
         let before = self.files.remove(&to);
