@@ -71,7 +71,10 @@ impl World {
         node.shutdown().await;
         drop(node);
         let founded = scratch.join("founded");
-        let _ = fs::remove_dir_all(&founded);
+        // What another run left has this run's ids in it.
+        for old in ["founded", "filled"] {
+            let _ = fs::remove_dir_all(scratch.join(old));
+        }
         fs::create_dir_all(&founded)?;
         copy_tree(&kit.data(), &founded.join("data"))?;
         copy_tree(&kit.guard(), &founded.join("guard"))?;
