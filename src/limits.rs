@@ -325,6 +325,11 @@ pub const MAX_SCANNED_ROWS: usize = 10_000;
 pub const MAX_FORMAT_FILE_BYTES: u64 = 1_024;
 /// Databases and torn tails set aside beside the living ones; an operator clears them away.
 pub const MAX_SET_ASIDE: u32 = 1_000;
+/// Databases that a start makes anew by itself before it asks for the operator: each one set aside
+/// takes as much of the disk as the living one, and so many power cuts have a cause.
+pub const MAX_REBUILDS_UNASKED: u32 = 4;
+
+const _: () = assert!(MAX_REBUILDS_UNASKED <= MAX_SET_ASIDE);
 /// Attempts to open the database while sled's threads still let go of an instance that was closed
 /// just now.
 pub const MAX_DATABASE_OPEN_ATTEMPTS: u32 = 400;
@@ -390,8 +395,8 @@ pub const CALLER_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of one request of a caller that is not known. Questions about what is public have 100.
 pub const MAX_STRANGER_REQUEST_BYTES: usize = 16 * 1024;
 /// Bytes of all replies to identified callers in hand: from before a handler begins (as many as
-/// its call may answer) until the last of them is on the wire. A call waits for its share within
-/// its deadline.
+/// its call may answer) until the last of them is on the wire. A call waits for its share for half
+/// of its time; the other half is for the answer.
 pub const REPLY_BUDGET_BYTES: usize = 512 * 1024 * 1024;
 /// Of these, one caller's; it is never less than the longest reply.
 pub const CALLER_REPLY_BYTES: usize = 128 * 1024 * 1024;

@@ -17,6 +17,7 @@ use common::node_kit::{
 use urbanmine::domain::EntryIndex;
 use urbanmine::limits::{
     MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
+    MAX_REBUILDS_UNASKED,
 };
 use urbanmine::node::{AppendError, Node, NodeFault};
 use urbanmine::store::faults::FaultPoint;
@@ -313,6 +314,34 @@ async fn a_database_that_was_cut_opens_whole_or_is_refused() {
         kit.rebuild().unwrap();
         opens_whole(&kit).shutdown().await;
     }
+}
+
+/// Lets sled's files be such that it does not open them: a blob is gone, as a power cut leaves it.
+fn lose_blobs(kit: &Kit) -> usize {
+    let blobs: Vec<_> = std::fs::read_dir(kit.data().join("sled/blobs")).unwrap().collect();
+    for blob in &blobs {
+        std::fs::remove_file(blob.as_ref().unwrap().path()).unwrap();
+    }
+    blobs.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_open_is_made_anew_by_the_start() {
+    let kit = closed(40).await;
+    for number in 1..=MAX_REBUILDS_UNASKED {
+        assert!(lose_blobs(&kit) > 0, "sled keeps no blobs any more: break it otherwise");
+        let node = opens_whole(&kit);
+        node.shutdown().await;
+        assert!(kit.data().join(format!("sled.lost-{number}")).exists(), "it was not needed");
+    }
+    // So many have a cause: somebody should look.
+    lose_blobs(&kit);
+    match refused(&kit) {
+        NodeFault::Store(fault) => assert!(fault.is_broken_database(), "{}", told(&fault)),
+        other => panic!("{}", told(&other)),
+    }
+    kit.rebuild().unwrap();
+    opens_whole(&kit).shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -278,8 +278,10 @@ impl Entrance {
             Load::Free => 0,
             Load::Counted | Load::Streaming => method.reply_bytes(),
         };
-        // Nothing has begun yet, so a caller whose time is over here may come again.
-        let reserved = timeout_at(ends_at, account.reserve(reply_bytes)).await;
+        // Nothing has begun yet, so a caller that finds no room may come again. It is told so while
+        // half of its time is left: whoever gets room at the end of it is answered too late, and
+        // under load that would be everybody.
+        let reserved = timeout_at(half_way_to(ends_at), account.reserve(reply_bytes)).await;
         let reserved = reserved.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(caller);
@@ -313,6 +315,12 @@ impl Entrance {
 
 fn is_ours(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|name| name.starts_with(DOMAIN))
+}
+
+/// The middle of the time that a call has left.
+fn half_way_to(ends_at: Instant) -> Instant {
+    let now = Instant::now();
+    now + ends_at.saturating_duration_since(now) / 2
 }
 
 /// How long a call may take. Answers a little before the transport's own timer, which knows no
@@ -396,6 +404,16 @@ mod tests {
         for (text, millis) in rows {
             assert_eq!(parse_timeout(text).map(|it| it.as_millis()), millis, "{text}");
         }
+    }
+
+    #[test]
+    fn who_waits_for_room_keeps_half_of_its_time() {
+        let now = Instant::now();
+        let ends_at = now + Duration::from_secs(10);
+        let half = half_way_to(ends_at);
+        assert!(half >= now + Duration::from_secs(5) && half < now + Duration::from_secs(6));
+        // Nothing is left: it does not wait.
+        assert!(half_way_to(now) <= Instant::now());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - the head guard is behind the journal: a crash came between journal and guard; it is advanced;
 //! - the journal is behind the guard, or says something else at the guard's size: an old copy or a
 //!   second history. Refused, because going on would fork the ledger;
+//! - the database does not open, as a power cut may leave it: made anew from the journal;
 //! - the database says something else than the journal: refused, with the entry. `rebuild` makes it
 //!   anew.
 
@@ -41,7 +42,8 @@ use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
 use crate::store::{
-    GroupRows, JournalCause, Opened, Store, StoreConfig, StoreFault, read_guard, read_journal,
+    GroupRows, JournalCause, Opened, Store, StoreConfig, StoreFault, has_room_to_rebuild,
+    read_guard, read_journal,
 };
 use tracing::warn;
 
@@ -141,10 +143,24 @@ impl Node {
     }
 
     /// Opens a ledger: replays what the database lacks, checks what it must not differ in, and
-    /// starts.
+    /// starts. A database whose files do not open is set aside and made anew from the journal: a
+    /// power cut may leave one, and nobody is to be called for that.
     pub fn open(config: &NodeConfig, ledger_key: SigningKey) -> Result<Self, NodeFault> {
-        let opened = Store::open(&config.store())?;
-        Self::start(ready(opened, config, Keys::only(ledger_key))?)
+        let again = SigningKey::from_seed(*ledger_key.seed());
+        let opened = Store::open(&config.store()).map_err(NodeFault::from);
+        let writer = opened.and_then(|opened| ready(opened, config, Keys::only(ledger_key)));
+        match writer {
+            Err(NodeFault::Store(fault))
+                if fault.is_broken_database() && has_room_to_rebuild(&config.store()) =>
+            {
+                let fault: &dyn std::error::Error = &fault;
+                warn!(fault, "the database does not open: it is made anew from the journal");
+                // A crash from here on leaves a database that lacks something, or none: the next
+                // start goes on.
+                Self::start(rebuilt(config, again)?)
+            }
+            other => Self::start(other?),
+        }
     }
 
     /// Gives the ledger its next key, on a stopped node. Calling it again with the same two keys
@@ -188,11 +204,7 @@ impl Node {
     /// Throws the database away (it is moved aside) and makes it anew from the journal. Returns how
     /// many entries it holds afterwards.
     pub fn rebuild(config: &NodeConfig, ledger_key: SigningKey) -> Result<EntryCount, NodeFault> {
-        check_rebuildable(config, &ledger_key)?;
-        let opened = Store::open_rebuilding(&config.store())?;
-        let mut writer = ready(opened, config, Keys::only(ledger_key))?;
-        writer.sync()?;
-        Ok(writer.size())
+        Ok(rebuilt(config, ledger_key)?.size())
     }
 }
 
@@ -261,6 +273,15 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
     };
     let clock = Arc::clone(&config.clock);
     Ok(Writer { store, clock, head, shared, unstated, committer })
+}
+
+/// A writer whose database was made anew from the journal, and is durable.
+fn rebuilt(config: &NodeConfig, ledger_key: SigningKey) -> Result<Writer, NodeFault> {
+    check_rebuildable(config, &ledger_key)?;
+    let opened = Store::open_rebuilding(&config.store())?;
+    let mut writer = ready(opened, config, Keys::only(ledger_key))?;
+    writer.sync()?;
+    Ok(writer)
 }
 
 /// Before a database is moved aside: the key is the ledger's, every frame of the journal is whole,

@@ -226,8 +226,7 @@ fn open_patiently(dir: &Path, config: &sled::Config) -> Result<sled::Db, StoreFa
         // A damaged file makes sled return an error or panic; both mean the same to us.
         let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()));
         let Ok(opened) = opened else {
-            let rule = "the database panicked while it was opened; rebuild it".to_owned();
-            return Err(StoreFault::Format { path: dir.to_owned(), rule });
+            return Err(StoreFault::DatabasePanicked(dir.to_owned()));
         };
         match opened {
             Err(sled::Error::Io(held)) if held.to_string().starts_with(LOCK_HELD) => {

@@ -50,6 +50,9 @@ pub enum StoreFault {
         /// What sled said.
         source: sled::Error,
     },
+    /// The database panicked over what it found in its files.
+    #[error("{0:?}: the database panicked while it was opened; rebuild it")]
+    DatabasePanicked(PathBuf),
     /// A value of the database is not what its key says.
     #[error("database value {key}: {rule}")]
     Database {
@@ -92,6 +95,7 @@ impl StoreFault {
             | Self::NotEmpty(_)
             | Self::Format { .. }
             | Self::Frame(_)
+            | Self::DatabasePanicked(_)
             | Self::Order { .. }
             | Self::Poisoned => true,
             Self::Io { .. }
@@ -100,6 +104,34 @@ impl StoreFault {
             | Self::Database { .. }
             | Self::Guard(_)
             | Self::Disagreement { .. } => false,
+        }
+    }
+
+    /// Whether the database's files are not such that they can be read: damaged, or not all there.
+    /// A power cut leaves that now and then, and the journal makes them again. A database that
+    /// tells another story is something else, and so is a disk that fails.
+    pub fn is_broken_database(&self) -> bool {
+        use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        match self {
+            Self::DatabasePanicked(_) => true,
+            Self::Sled { source, .. } => match source {
+                sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => true,
+                sled::Error::Io(fault) => {
+                    matches!(fault.kind(), InvalidData | NotFound | UnexpectedEof)
+                }
+                sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) => false,
+            },
+            Self::Io { .. }
+            | Self::InUse(_)
+            | Self::NotEmpty(_)
+            | Self::Format { .. }
+            | Self::Journal(_)
+            | Self::Frame(_)
+            | Self::Database { .. }
+            | Self::Guard(_)
+            | Self::Order { .. }
+            | Self::Disagreement { .. }
+            | Self::Poisoned => false,
         }
     }
 

@@ -80,7 +80,9 @@ pub use lock::DirectoryLock;
 
 use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::SignedCheckpoint;
-use crate::limits::{JOURNAL_SEGMENT_BYTES, MAX_CHECKPOINT_BYTES};
+use crate::limits::{
+    JOURNAL_SEGMENT_BYTES, MAX_CHECKPOINT_BYTES, MAX_REBUILDS_UNASKED, MIN_FREE_BYTES,
+};
 
 const FORMAT_NAME: &str = "FORMAT";
 const JOURNAL_NAME: &str = "journal";
@@ -491,6 +493,15 @@ pub fn read_guard(directory: &Path) -> Result<Option<Bytes>, StoreFault> {
 pub fn read_cosigned(data: &Path) -> Result<Option<Vec<u8>>, StoreFault> {
     let path = data.join(COSIGNED_NAME).join(COSIGNED_FILE);
     files::read_small(&path, MAX_CHECKPOINT_BYTES as u64)
+}
+
+/// Whether a start may make a broken database anew by itself: there is room for another one, and
+/// not so many were set aside before that somebody should look.
+pub fn has_room_to_rebuild(config: &StoreConfig) -> bool {
+    let free = files::free_bytes(&config.data);
+    let is_roomy = free.is_none_or(|free| free >= MIN_FREE_BYTES);
+    let lost = format!("{DATABASE_LOST_STEM}{MAX_REBUILDS_UNASKED}");
+    is_roomy && !config.data.join(lost).exists()
 }
 
 /// Moves the database out of the way; `None` when there is none.
