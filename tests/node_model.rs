@@ -146,9 +146,14 @@ impl Play {
                 tokio::spawn(async move { node.append(envelope).await })
             })
             .collect();
+        let mut answers = Vec::new();
         for (event, call) in events.into_iter().zip(calls) {
-            let appended = call.await.unwrap().unwrap();
-            self.acknowledge(&event, &appended);
+            answers.push((event, call.await.unwrap().unwrap()));
+        }
+        // Of twins either may come first.
+        answers.sort_by_key(|(_, appended)| appended.was_recorded_before);
+        for (event, appended) in &answers {
+            self.acknowledge(event, appended);
         }
         "at once"
     }

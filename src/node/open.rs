@@ -150,9 +150,7 @@ impl Node {
         let opened = Store::open(&config.store()).map_err(NodeFault::from);
         let writer = opened.and_then(|opened| ready(opened, config, Keys::only(ledger_key)));
         match writer {
-            Err(NodeFault::Store(fault))
-                if fault.is_broken_database() && has_room_to_rebuild(&config.store()) =>
-            {
+            Err(fault) if is_database_broken(&fault) && has_room_to_rebuild(&config.store()) => {
                 let fault: &dyn std::error::Error = &fault;
                 warn!(fault, "the database does not open: it is made anew from the journal");
                 // A crash from here on leaves a database that lacks something, or none: the next
@@ -273,6 +271,17 @@ fn ready(opened: Opened, config: &NodeConfig, keys: Keys) -> Result<Writer, Node
     };
     let clock = Arc::clone(&config.clock);
     Ok(Writer { store, clock, head, shared, unstated, committer })
+}
+
+/// Whether a database that is made anew may help: its files do not open, or its rows are ahead of
+/// its own head, of which a power cut let only a part through. Where the journal is to blame after
+/// all, the rebuild says so in the same words.
+fn is_database_broken(fault: &NodeFault) -> bool {
+    match fault {
+        NodeFault::Store(fault) => fault.is_broken_database(),
+        NodeFault::Replay { .. } => true,
+        _ => false,
+    }
 }
 
 /// A writer whose database was made anew from the journal, and is durable.

@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// How long attaching may take.
 const ATTACH: Duration = Duration::from_secs(20);
 
+/// How long detaching may take.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// A call as the kernel saw it. It began when its line was written, and ended when the line with
 /// its result was: what ended before another began was done by then.
 #[derive(Debug, Clone)]
@@ -74,6 +77,15 @@ impl Tracer {
         let mut kill = Command::new("kill");
         kill.args(["-INT", &self.child.id().to_string()]).stderr(Stdio::null());
         let _ = kill.status();
+        let begun = Instant::now();
+        while begun.elapsed() < LET_GO {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Of a process that was killed it waits now and then for a thread that never comes.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
