@@ -316,9 +316,10 @@ async fn a_database_that_was_cut_opens_whole_or_is_refused() {
     }
 }
 
-/// Lets sled's files be such that it does not open them.
+/// Lets sled's files be such that it does not open them. (It takes a settings file of up to eight
+/// bytes for none, and writes another.)
 fn break_database(kit: &Kit) {
-    std::fs::write(kit.data().join("sled/conf"), "broken").unwrap();
+    std::fs::write(kit.data().join("sled/conf"), "no settings of any database").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,7 +329,10 @@ async fn a_database_that_does_not_open_is_made_anew_by_the_start() {
         break_database(&kit);
         let node = opens_whole(&kit);
         node.shutdown().await;
-        assert!(kit.data().join(format!("sled.lost-{number}")).exists(), "it was not needed");
+        assert!(
+            kit.data().join(format!("sled.lost-{number}")).exists(),
+            "{number}: it was not needed"
+        );
     }
     // So many have a cause: somebody should look.
     break_database(&kit);
