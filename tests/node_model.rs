@@ -313,7 +313,7 @@ impl Play {
         self.model.events.insert(event.id, (event.clone(), Fate::Acknowledged(receipt)));
     }
 
-    /// The ledger is the model: every entry is one of its events, once, and none of them is missing.
+    /// The ledger is the model: every entry is one of its events, once, and none is missing.
     fn check(&self) {
         let (reader, model) = (self.node().reader(), &self.model);
         let mut there = BTreeMap::new();

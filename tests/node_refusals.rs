@@ -319,7 +319,8 @@ async fn a_database_that_was_cut_opens_whole_or_is_refused() {
 /// Lets sled's files be such that it does not open them. (It takes a settings file of up to eight
 /// bytes for none, and writes another.)
 fn break_database(kit: &Kit) {
-    std::fs::write(kit.data().join("sled/conf"), "no settings of any database").unwrap();
+    let settings = "segment_size: many\nuse_compression: false\nversion: 0.34\n0000";
+    std::fs::write(kit.data().join("sled/conf"), settings).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

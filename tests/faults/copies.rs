@@ -102,11 +102,11 @@ fn race(world: &Shared, place: &Place) -> Result<usize> {
     Ok(1)
 }
 
-fn refused(world: &Shared, place: &Place, word: &str) -> Result<()> {
+fn refused(world: &Shared, place: &Place, told: &str) -> Result<()> {
     match world.try_start(place)? {
-        Ok(_) => bail!("it starts; it should be refused: {word}"),
+        Ok(_) => bail!("it starts; it should be refused: {told}"),
         Err(refused) => {
-            ensure!(refused.0.contains(word), "refused without {word:?}: {}", refused.0);
+            ensure!(refused.0.contains(told), "refused without {told:?}: {}", refused.0);
             Ok(())
         }
     }

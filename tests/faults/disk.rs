@@ -20,7 +20,7 @@ pub struct Disk {
 /// Why loop mounts are not to be had here; `None` when they are.
 pub fn missing(scratch: &Path) -> Option<String> {
     let image = scratch.join("probe.img");
-    let found = Disk::make(&image, 16).and_then(|disk| disk.unmount());
+    let found = Disk::make(&image, 16).and_then(Disk::unmount);
     let _ = fs::remove_file(&image);
     found.err().map(|fault| format!("loop mounts are not allowed here ({fault:#})"))
 }
@@ -128,7 +128,7 @@ pub fn fill(disk: &Disk, balloon: &Path, leave_bytes: u64) -> Result<()> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{:?}", command.get_program()))?;
+    let output = command.output().context("a tool of file systems")?;
     if !output.status.success() {
         bail!(
             "{} says: {}",

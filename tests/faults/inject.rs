@@ -201,7 +201,7 @@ fn thinned(points: Vec<Point>, places: usize) -> Vec<Point> {
         kept.dedup();
         kept
     };
-    groups.into_values().flat_map(|group| thin(group)).collect()
+    groups.into_values().flat_map(thin).collect()
 }
 
 async fn warm_up(world: &Shared, server: &Server, book: &Book) -> Result<()> {

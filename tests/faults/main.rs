@@ -7,6 +7,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 #![allow(clippy::float_arithmetic, reason = "rates of load; no mass is near")]
 #![allow(missing_docs, reason = "a program of tests")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates of load, far below 2^52"
+)]
+#![allow(clippy::single_match_else, reason = "both ways read alike")]
+#![allow(dead_code, reason = "answers are told when a trial fails, by their Debug")]
 
 #[path = "../common/node_kit.rs"]
 mod node_kit;

@@ -74,6 +74,9 @@ struct Disk {
     files: BTreeMap<String, Traced>,
 }
 
+/// First entry, the one after the last, and where the bytes that say so begin and end.
+type Place = (u64, u64, usize, usize);
+
 /// Something that is durable from a line on.
 #[derive(Debug)]
 struct Durable {
@@ -187,11 +190,7 @@ impl Disk {
     }
 
     /// What becomes durable in the files of a directory.
-    fn durable_in(
-        &self,
-        dir: &str,
-        read: fn(&[u8]) -> Vec<(u64, u64, usize, usize)>,
-    ) -> Vec<Durable> {
+    fn durable_in(&self, dir: &str, read: fn(&[u8]) -> Vec<Place>) -> Vec<Durable> {
         let mut found = Vec::new();
         for (_, traced) in self.files.iter().filter(|(file, _)| is_in(file, dir)) {
             let bytes: Vec<u8> = traced.writes.iter().flat_map(|it| it.1.clone()).collect();
@@ -222,7 +221,7 @@ impl Traced {
 
 /// The frames in what was written to a segment: first entry, the one after the last, and where its
 /// bytes lie.
-fn frames(bytes: &[u8]) -> Vec<(u64, u64, usize, usize)> {
+fn frames(bytes: &[u8]) -> Vec<Place> {
     let mut found = Vec::new();
     let all = Bytes::copy_from_slice(bytes);
     let mut at = 0;
@@ -244,7 +243,7 @@ fn frames(bytes: &[u8]) -> Vec<(u64, u64, usize, usize)> {
 }
 
 /// The checkpoints in what was written to the guard: each covers every entry below its size.
-fn sizes(bytes: &[u8]) -> Vec<(u64, u64, usize, usize)> {
+fn sizes(bytes: &[u8]) -> Vec<Place> {
     let head = format!("{}\n", origin().as_str());
     let mut found = Vec::new();
     let mut at = 0;

@@ -290,7 +290,7 @@ impl Server {
             String::from_utf8_lossy(&talk).into_owned()
         });
         let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let mut line = String::new();
             let _ = stdout.read_line(&mut line);
