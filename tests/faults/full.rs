@@ -124,8 +124,8 @@ async fn one(world: &Shared, folder: &Path, full: Full, tally: &mut Tally) -> Re
     if server.is_alive() {
         // It goes on to serve what it told.
         let receipts = book.read()?;
-        let served = check_served(server.address, &receipts).await;
-        if let Err(fault) = served {
+        let read = check_served(server.address, &receipts).await;
+        if let Err(fault) = read {
             // sled answers nothing any more once a write of its own failed. That is told as what it
             // is, and a restart with space mends it, which is looked at below.
             ensure!(is_unreadable(&fault), "while the disk is full: {fault:#}");
