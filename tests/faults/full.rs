@@ -172,7 +172,5 @@ async fn start_while_full(
 
 /// Whether a node said that it cannot read its own store.
 fn is_unreadable(fault: &anyhow::Error) -> bool {
-    fault.chain().filter_map(|it| it.downcast_ref::<tonic::Status>()).any(|status| {
-        status.code() == tonic::Code::Internal && status.message().contains("its own store")
-    })
+    format!("{fault:#}").contains("the service could not read its own store")
 }
