@@ -375,7 +375,11 @@ impl Doctored {
             SYNCS.contains(&call.name.as_str())
                 && call.file().is_some_and(|file| file == watched.guard)
         };
-        let syncs = calls.iter().enumerate().filter(|(_, call)| is_sync(call, &watched.journal));
+        // Of a segment that has its name: before, there are no frames in it.
+        let is_of_frames = |call: &Call| {
+            is_sync(call, &watched.journal) && call.file().is_some_and(|it| it.ends_with(".umj"))
+        };
+        let syncs = calls.iter().enumerate().filter(|(_, call)| is_of_frames(call));
         let syncs: Vec<usize> = syncs.map(|(place, _)| place).collect();
         let at = *syncs.get(syncs.len().checked_sub(1 + back)?)?;
         let mut doctored = calls.to_vec();
