@@ -30,6 +30,9 @@ const DEADLINES: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(
 const HELD_FROM: Duration = Duration::from_secs(1);
 /// What has to be left of the peak.
 const GOODPUT: f64 = 0.9;
+/// The same in the short form: five seconds on a machine with neighbours, whose callers take the
+/// node's own cores. What it has to notice is a collapse.
+const SHORT_GOODPUT: f64 = 0.5;
 /// Memory that may come on top of what entries need.
 const MAX_GROWTH_BYTES: u64 = 64 << 20;
 
@@ -72,9 +75,10 @@ pub async fn run(world: &Shared, plan: &Plan) -> Result<Seen> {
             phase.growth_bytes >> 20,
         ));
         let told = told.join("; ");
-        ensure!(phase.offered > 2.0 * peak, "the callers were too slow: {told}");
+        let (load, left) = if plan.is_long() { (2.0, GOODPUT) } else { (1.0, SHORT_GOODPUT) };
+        ensure!(phase.offered > load * peak, "the callers were too slow: {told}");
         let is_held = deadline >= HELD_FROM;
-        ensure!(!is_held || phase.rate >= GOODPUT * peak, "goodput fell: {told}");
+        ensure!(!is_held || phase.rate >= left * peak, "goodput fell: {told}");
         ensure!(phase.growth_bytes < MAX_GROWTH_BYTES, "memory grew: {told}");
     }
     server.stop()?;
