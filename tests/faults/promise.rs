@@ -377,7 +377,7 @@ impl Doctored {
         };
         // Of a segment that has its name: before, there are no frames in it.
         let is_of_frames = |call: &Call| {
-            is_sync(call, &watched.journal) && call.file().is_some_and(|it| it.ends_with(".umj"))
+            is_sync(call, &watched.journal) && call.file().is_some_and(|it| is_segment(&it))
         };
         let syncs = calls.iter().enumerate().filter(|(_, call)| is_of_frames(call));
         let syncs: Vec<usize> = syncs.map(|(place, _)| place).collect();
@@ -398,6 +398,11 @@ impl Doctored {
         }
         Some(doctored)
     }
+}
+
+/// Whether a file is a segment of the journal.
+fn is_segment(file: &str) -> bool {
+    std::path::Path::new(file).extension().is_some_and(|it| it == "umj")
 }
 
 /// Whether a file lies in a directory.
