@@ -28,6 +28,7 @@ use urbanmine::ledger::lot_map::{
     update_map,
 };
 use urbanmine::ledger::{Entry, EntryKind, Envelope, LotFile, ProvenEntry};
+use urbanmine::limits::MAX_GROUP_ENTRIES;
 use urbanmine::node::{AppendError, LotStatePolicy, Node, NodeConfig, NodeFault};
 use urbanmine::store::faults::FaultPoint;
 use urbanmine::store::{Group, Store, StoreConfig, StoreFault};
@@ -282,6 +283,39 @@ async fn a_rebuilt_database_has_the_same_map() {
 }
 
 /// Wherever a statement is interrupted, the next start finds it whole or makes it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_is_never_empty_does_not_put_statements_off() {
+    let mut kit = Kit::empty();
+    kit.lot_state = EVERY_8;
+    let node = kit.init().unwrap();
+    let founding = kit.founding();
+    kit.append_batch(&node, &founding).await;
+    wait_until(|| statements(&node).len() == 1, "the founding is never stated").await;
+    // One is being committed, a group forms behind it, and half as many wait behind that.
+    kit.plan.shut();
+    let waiting = MAX_GROUP_ENTRIES / 2;
+    let mut calls = Vec::new();
+    for number in 0..=MAX_GROUP_ENTRIES + waiting {
+        let (other, envelope) = (node.clone(), signed(&kit.copper()));
+        calls.push(tokio::spawn(async move { other.append(envelope).await }));
+        if number == 0 {
+            wait_until(|| kit.plan.is_waiting(), "nothing is committed").await;
+        }
+    }
+    wait_until(|| node.mailbox_depth() >= waiting - 1, "they do not wait").await;
+    kit.plan.open();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let stated = |size: u64| statements(&node).last().is_some_and(|it| it.0 + 1 == size);
+    wait_until(|| stated(node.reader().size().0), "the end is never stated").await;
+    let places: Vec<u64> = statements(&node).iter().map(|it| it.0).collect();
+    let longest = places.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest <= MAX_GROUP_ENTRIES as u64 + 2, "{places:?}");
+    kit.verify_all(&node);
+    node.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_was_cut_off_is_there_or_is_made_again() {
     let is_sync = |point: &FaultPoint| {

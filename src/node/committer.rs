@@ -36,7 +36,7 @@ use crate::ledger::hash::leaf_hash;
 use crate::ledger::keys::SigningKey;
 use crate::ledger::tree::Frontier;
 use crate::limits::{MAX_UNGUARDED_GROUPS, MAX_UNSYNCED_BYTES};
-use crate::store::{FaultPoint, GroupRows, Store, StoreFault};
+use crate::store::{FaultPoint, Store, StoreFault};
 
 /// A request that has its place in a group.
 pub(super) struct Waiting {
@@ -168,25 +168,16 @@ impl Committer {
 
     /// The one function that makes entries last. See the module's list for what a crash in it
     /// means.
-    fn commit(&mut self, pending: PendingGroup) -> Result<FreshGroup, NodeFault> {
-        let PendingGroup { first, head, entries, leaves, bytes, .. } = pending;
+    fn commit(&mut self, mut pending: PendingGroup) -> Result<FreshGroup, NodeFault> {
         let previous = self.checkpoint.as_ref().map(|it| it.as_bytes().to_vec());
         let group = Group {
-            first,
-            previous_checkpoint: previous.clone().unwrap_or_default().into(),
-            entries,
+            first: pending.first,
+            previous_checkpoint: previous.unwrap_or_default().into(),
+            entries: std::mem::take(&mut pending.entries),
         };
         self.store.journal_append(&group)?;
-        self.store.write_group(&GroupRows {
-            group: &group,
-            leaves: &leaves,
-            chain: head.chain,
-            changes: &pending.changes,
-            retracted: &pending.retracted,
-            trail: &pending.trail,
-            sights: &pending.sights,
-            lot_map: pending.lot_map.as_ref(),
-        })?;
+        self.store.write_group(&pending.rows(&group))?;
+        let PendingGroup { first, leaves, bytes, .. } = pending;
         self.read_back(&group, &leaves)?;
 
         for leaf in &leaves {
@@ -231,9 +222,10 @@ impl Committer {
     }
 
     /// Has the database made durable, beside the groups that follow, when more than so many bytes
-    /// of entries are not. When the one before takes so long that twice as many came, it waits.
+    /// of entries are not. When the sync before takes so long that twice the limit came, it waits.
     fn sync_soon(&mut self, syncer: &Syncer, more_than: usize) {
-        if self.unsynced_bytes > more_than && syncer.ask(self.unsynced_bytes > 2 * more_than) {
+        let must_wait = self.unsynced_bytes > 2 * MAX_UNSYNCED_BYTES;
+        if self.unsynced_bytes > more_than && syncer.ask(must_wait) {
             self.unsynced_bytes = 0;
         }
     }
@@ -360,7 +352,8 @@ impl Syncer {
         Ok(Self { ask, thread })
     }
 
-    /// Whether it will begin after this.
+    /// Whether this sync, which begins after now, was taken. One that waits already begins after
+    /// now, too.
     fn ask(&self, must: bool) -> bool {
         match self.ask.try_send(()) {
             Ok(()) => true,

@@ -205,8 +205,8 @@ pub enum NodeFault {
     },
 }
 
-/// A fault with its causes, for the log.
-pub(super) fn chain_of(fault: &dyn std::error::Error) -> String {
+/// A fault with its causes, on one line.
+pub fn chain_of(fault: &dyn std::error::Error) -> String {
     let mut text = fault.to_string();
     let mut source = fault.source();
     while let Some(inner) = source {

@@ -18,7 +18,7 @@ use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
 use crate::ledger::lot_map::{EMPTY_MAP, MapUpdate};
-use crate::store::Trail;
+use crate::store::{Group, GroupRows, Trail};
 use crate::wire::statement::StatementBody;
 
 /// Where the ledger ends, and what judges there.
@@ -106,6 +106,20 @@ impl PendingGroup {
             sights: Vec::new(),
             lot_map: None,
             bytes: 0,
+        }
+    }
+
+    /// What the store writes of it. `group`: its entries as they go into the journal.
+    pub fn rows<'a>(&'a self, group: &'a Group) -> GroupRows<'a> {
+        GroupRows {
+            group,
+            leaves: &self.leaves,
+            chain: self.head.chain,
+            changes: &self.changes,
+            retracted: &self.retracted,
+            trail: &self.trail,
+            sights: &self.sights,
+            lot_map: self.lot_map.as_ref(),
         }
     }
 

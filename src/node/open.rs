@@ -42,8 +42,8 @@ use crate::ledger::tree::Frontier;
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
 use crate::store::{
-    GroupRows, JournalCause, Opened, Store, StoreConfig, StoreFault, has_room_to_rebuild,
-    read_guard, read_journal,
+    JournalCause, Opened, Store, StoreConfig, StoreFault, has_room_to_rebuild, read_guard,
+    read_journal,
 };
 use tracing::warn;
 
@@ -517,16 +517,7 @@ impl<'a> Tail<'a> {
             return Err(NodeFault::Replay { index: group.first, rule });
         }
         check_same_bytes(group, &pending)?;
-        self.store.write_group(&GroupRows {
-            group,
-            leaves: &pending.leaves,
-            chain: pending.head.chain,
-            changes: &pending.changes,
-            retracted: &pending.retracted,
-            trail: &pending.trail,
-            sights: &pending.sights,
-            lot_map: pending.lot_map.as_ref(),
-        })?;
+        self.store.write_group(&pending.rows(group))?;
         for leaf in &pending.leaves {
             self.frontier.push(*leaf);
         }

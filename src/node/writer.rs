@@ -272,6 +272,11 @@ impl Sequencer {
         while let Ok(told) = self.line.done.try_recv() {
             self.settle(Ok(told))?;
         }
+        // Between two groups, so that a mailbox which is never empty does not put it off for ever.
+        if forming.is_none() && self.unstated.is_due(self.head.next) {
+            self.state_lots()?;
+            return Ok(Turn::GoesOn);
+        }
         if let Some(request) = carried.take().or_else(|| mailbox.try_recv().ok()) {
             let group = forming.get_or_insert_with(|| Forming::at(self.head.clone()));
             if group.takes(&request) {
@@ -284,11 +289,6 @@ impl Sequencer {
         }
         if self.unwritten.is_empty() && forming.is_some() {
             self.hand_over(forming.take())?;
-            return Ok(Turn::GoesOn);
-        }
-        // Behind the replies: nobody waits for it but who is served next.
-        if forming.is_none() && self.unstated.is_due(self.head.next) {
-            self.state_lots()?;
             return Ok(Turn::GoesOn);
         }
         crossbeam_channel::select! {

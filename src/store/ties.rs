@@ -42,13 +42,21 @@ impl Tie {
         self.has.0 || self.has.1
     }
 
+    /// A group may move the pair from one row to the other between two readings: where neither was
+    /// found it came among the holdings meanwhile, or there is none.
     fn read(database: &Database, party: PartyId, lot: LotId) -> Result<Self, StoreFault> {
-        if let Some(holding) = database.value::<Holding>(&Key::Holding(party, lot))? {
+        let of = |holding: Holding| {
             let has = (holding.is_owned, holding.is_held);
-            return Ok(Self { has, relation: holding.relation });
+            Self { has, relation: holding.relation }
+        };
+        let holding = Key::Holding(party, lot);
+        if let Some(found) = database.value(&holding)? {
+            return Ok(of(found));
         }
-        let relation = database.value(&Key::RelatedLot(party, lot))?;
-        Ok(Self { has: (false, false), relation })
+        if let Some(relation) = database.value(&Key::RelatedLot(party, lot))? {
+            return Ok(Self { has: (false, false), relation: Some(relation) });
+        }
+        Ok(database.value(&holding)?.map_or_else(Self::default, of))
     }
 
     fn put(self, before: &Self, batch: &mut Batch, party: PartyId, lot: LotId) {
@@ -196,7 +204,8 @@ fn rows_of<T: codec::Codec>(
     })
 }
 
-/// The next of two ascending walks.
+/// The next of two ascending walks. A lot that moved from one to the other meanwhile, and is in
+/// both, comes once.
 fn next_of(
     one: &mut Peekable<impl Iterator<Item = Tied>>,
     other: &mut Peekable<impl Iterator<Item = Tied>>,
@@ -207,5 +216,50 @@ fn next_of(
         (None, _) | (Some(Ok(_)), Some(Err(_))) => false,
         (Some(Err(_)), _) | (Some(_), None) => true,
     };
-    if is_first { one.next().transpose() } else { other.next().transpose() }
+    if !is_first {
+        return other.next().transpose();
+    }
+    let found = one.next().transpose()?;
+    let is_same = |rival: &Tied| {
+        let lot = rival.as_ref().ok().map(|(lot, _)| *lot);
+        lot.is_some() && lot == found.as_ref().map(|(lot, _)| *lot)
+    };
+    if other.peek().is_some_and(is_same) {
+        other.next();
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+    use super::*;
+    use crate::domain::Grams;
+
+    fn walk(lots: &[u8]) -> Peekable<std::vec::IntoIter<Tied>> {
+        let relation = Relation { arrived: Some(Grams::of(1)), ..Relation::default() };
+        let row = |lot: &u8| Ok((LotId::from_bytes([*lot; 16]), Some(relation.clone())));
+        lots.iter().map(row).collect::<Vec<Tied>>().into_iter().peekable()
+    }
+
+    #[test]
+    fn two_walks_are_one_and_a_lot_in_both_comes_once() {
+        let (mut one, mut other) = (walk(&[1, 4, 5, 9]), walk(&[2, 4, 8, 9]));
+        let mut lots = Vec::new();
+        while let Some((lot, _)) = next_of(&mut one, &mut other).unwrap() {
+            lots.push(lot.as_bytes()[0]);
+        }
+        assert_eq!(lots, [1, 2, 4, 5, 8, 9]);
+    }
+
+    #[test]
+    fn a_fault_of_either_walk_is_told() {
+        let broken = || -> Tied { Err(StoreFault::Poisoned) };
+        let mut sound = walk(&[1, 2]);
+        let mut bad = vec![broken()].into_iter().peekable();
+        assert!(next_of(&mut sound, &mut bad).is_err());
+        let mut bad = vec![broken()].into_iter().peekable();
+        assert!(next_of(&mut bad, &mut walk(&[1])).is_err());
+    }
 }

@@ -13,6 +13,7 @@ use crate::ledger::entry::Entry;
 use crate::ledger::hash::leaf_hash;
 use crate::ledger::tree::Frontier;
 use crate::limits::MAX_DOCTOR_COPY_BYTES;
+use crate::node::error::chain_of;
 use crate::node::statement::named_key;
 use crate::store::{JournalCause, Store, StoreConfig, read_guard};
 
@@ -61,7 +62,7 @@ pub(super) fn journal(data: &Path, guard: &Path) -> (Option<Found>, Check) {
     let (groups, store) = match opened {
         Ok(opened) => opened,
         Err(fault) => {
-            let told = told(&fault);
+            let told = chain_of(&fault);
             return unread(format!("no ledger here: {told}"), format!("此处没有账本：{told}"));
         }
     };
@@ -89,7 +90,7 @@ pub(super) fn journal(data: &Path, guard: &Path) -> (Option<Found>, Check) {
             }
             Err(fault) => {
                 let (segment, offset) = (&fault.segment, fault.offset);
-                let told = told(&fault);
+                let told = chain_of(&fault);
                 return unread(
                     format!("damaged in {segment} at byte {offset}: {told}; restore a copy"),
                     format!("{segment} 第 {offset} 字节处损坏：{told}；请恢复副本"),
@@ -161,7 +162,7 @@ pub(super) fn guard(guard: &Path, found: &Found) -> Check {
             );
         }
         Err(fault) => {
-            let told = told(&fault);
+            let told = chain_of(&fault);
             return problem(format!("cannot be read: {told}"), format!("无法读取：{told}"));
         }
     };
@@ -323,15 +324,4 @@ pub(super) fn key(settings: &KeySettings, found: Option<&Found>) -> Check {
             )
         }
     }
-}
-
-fn told(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
