@@ -518,6 +518,9 @@ pub const MAX_PART_ENTRIES: usize = 512;
 pub const MONITOR_SECONDS: u64 = 30;
 /// Findings that one verification tells; more are counted, not told.
 pub const MAX_FINDINGS: usize = 1_000;
+/// Of those, findings of one kind: a thousand checkpoints by a wrong key do not crowd out the one
+/// line that names the entry.
+pub const MAX_FINDINGS_OF_A_KIND: usize = MAX_FINDINGS / 2;
 /// Checkpoints that a verification holds until their entries have come: the latest, and a few
 /// pinned ones.
 pub const MAX_PENDING_CHECKPOINTS: usize = 16;

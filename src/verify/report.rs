@@ -1,5 +1,6 @@
 //! What the judge says: findings, and one verdict.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::explain::Step;
@@ -7,7 +8,7 @@ use super::replay::Identity;
 use super::verifier::Progress;
 use crate::domain::{EntryCount, EntryIndex, Hash32, PublicKey};
 use crate::ledger::{Checkpoint, SignedCheckpoint};
-use crate::limits::MAX_FINDINGS;
+use crate::limits::{MAX_FINDINGS, MAX_FINDINGS_OF_A_KIND};
 
 /// What a finding weighs. Ordered: the heaviest decides the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -247,7 +248,8 @@ pub struct Report {
     /// The first entry with which something is wrong. `None` when nothing is, or when only a
     /// checkpoint tells: then its finding says between which entries the change lies.
     pub first_bad: Option<EntryIndex>,
-    /// What was found, in the order of the entries, at most [`MAX_FINDINGS`].
+    /// What was found, in the order of the entries, at most [`MAX_FINDINGS`],
+    /// of one kind at most [`MAX_FINDINGS_OF_A_KIND`].
     pub findings: Vec<Finding>,
     /// Findings beyond that; they count in the verdict.
     pub findings_left_out: u64,
@@ -286,10 +288,11 @@ pub struct Fork {
     pub newer: Option<SignedCheckpoint>,
 }
 
-/// Findings as they gather, bounded; the verdict counts all of them.
+/// Findings as they gather, bounded in all and by kind; the verdict counts all of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
+    kept_of: BTreeMap<FindingKind, usize>,
     left_out: u64,
     heaviest: Option<Weight>,
     first_bad: Option<EntryIndex>,
@@ -319,7 +322,9 @@ impl Findings {
 
     fn keep(&mut self, finding: Finding) {
         self.heaviest = self.heaviest.max(Some(finding.kind.weight()));
-        if self.kept.len() < MAX_FINDINGS {
+        let of_kind = self.kept_of.entry(finding.kind).or_default();
+        if self.kept.len() < MAX_FINDINGS && *of_kind < MAX_FINDINGS_OF_A_KIND {
+            *of_kind += 1;
             self.kept.push(finding);
         } else {
             self.left_out = self.left_out.saturating_add(1);
@@ -370,6 +375,9 @@ mod tests {
         assert_eq!(findings.verdict(), Verdict::Tampered);
         assert_eq!(findings.first_bad(), Some(EntryIndex(7)));
         let (kept, left_out) = findings.into_kept();
-        assert_eq!((kept.len(), left_out), (MAX_FINDINGS, 2));
+        let told: Vec<_> = kept.iter().filter_map(|it| it.index).collect();
+        assert_eq!(told, [EntryIndex(7), EntryIndex(5)], "not crowded out by what names no entry");
+        assert_eq!(kept.len(), MAX_FINDINGS_OF_A_KIND + 2);
+        assert_eq!(left_out as usize, MAX_FINDINGS - MAX_FINDINGS_OF_A_KIND);
     }
 }

@@ -78,7 +78,10 @@ def damaged_files(world: World, draw: random.Random, flips: int) -> Iterator[Cas
 
     def case(name: str, changed: dict[str, bytes | None], verdicts=bad) -> Case:
         whole = {key: data for key, data in {**files, **changed}.items() if data is not None}
-        return Case(f"export/{name}", "export", lambda: whole, verdicts, world.origin, pin)
+        # A flip can land in the links of an entry, which follow from the rules.
+        in_entries = any("entries" in key for key in changed)
+        return Case(f"export/{name}", "export", lambda: whole, verdicts, world.origin, pin,
+                    rules_may_refuse=in_entries)
 
     for name, data in files.items():
         label = name.replace("/", "-")
@@ -293,13 +296,19 @@ def damaged_rotation(world: World, made) -> Iterator[Case]:
         ("gone", None, (UNDETERMINED,)), ("empty", b"", bad), ("cut", text[:-2], bad),
         ("of-the-head", files["checkpoint"], bad),
         ("of-another-size", world.copy.groups[0][1], bad),
-        ("flipped", text.replace(b"A", b"B", 1), bad),
+        ("flipped", other_letter(text), bad),
         ("by-a-stranger", write_checkpoint(world.origin, index + 1, bytes(32),
                                            seeded_key("a stranger")), bad),
     ):
         changed = {key: value for key, value in {**files, name: data}.items() if value is not None}
         yield Case(f"export/rotation-{label}", "export", lambda changed=changed: changed, verdicts,
                    world.origin, pin)
+
+
+def other_letter(text: bytes) -> bytes:
+    """Another root: its first letter is another one, whatever it was."""
+    at = text.index(b"\n", text.index(b"\n") + 1) + 1
+    return text[:at] + (b"B" if text[at : at + 1] == b"A" else b"A") + text[at + 1 :]
 
 
 # --- Receipts ------------------------------------------------------------------------------------
