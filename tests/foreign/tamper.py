@@ -132,8 +132,8 @@ def laundered(world: World, name: str, entries: list, stranger) -> Iterator[Case
     """One wrong ledger at every depth of effort."""
     head = world.copy.groups[-1][1]
     as_is = [[entry.raw if entry in world.entries else write_entry(entry)] for entry in entries]
-    # With an entry less the last bundle has another name than the checkpoint asks for.
-    bad = (TAMPERED, UNDETERMINED) if len(entries) < len(world.entries) else (TAMPERED,)
+    # With another count the last bundle has another name than the checkpoint asks for.
+    bad = (TAMPERED, UNDETERMINED) if len(entries) != len(world.entries) else (TAMPERED,)
     yield from both(world, f"{name}-as-is", kept_points(world, as_is, head), bad)
     sealed = seal(entries)
     groups = group_by_batch(sealed)
