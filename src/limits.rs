@@ -64,6 +64,9 @@ pub const MAX_MAILBOX_REQUESTS: usize = 1_024;
 /// Groups that are in journal and database and wait for the head guard. It takes all that wait at
 /// once, so more would only hide a disk that is too slow.
 pub const MAX_UNGUARDED_GROUPS: usize = 4;
+/// Milliseconds from one group to the next at least, while more than one call at a time comes: a
+/// group costs a sync, a signature and a dozen wake-ups, whatever is in it.
+pub const GROUP_PACE_MS: u64 = 3;
 /// Entry bytes that the database may lag behind on disk before it is synced under load: what a
 /// start after a crash replays from the journal.
 pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
@@ -71,6 +74,8 @@ pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
 pub const IDLE_SYNC_MS: u64 = 500;
 /// Requests whose signatures are checked, and reads that run, at one time.
 pub const MAX_PARALLEL_JOBS: usize = 64;
+/// Bytes of an event that is checked where its call is, not in a thread of its own.
+pub const SMALL_EVENT_BYTES: usize = 4 * 1024;
 
 /// Signers whose parsed keys are kept: about 450 bytes each with their place in the map, 1.8 MB.
 pub const MAX_KNOWN_SIGNERS: usize = 4_096;

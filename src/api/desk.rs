@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
@@ -61,8 +65,8 @@ impl Desk {
         seated(&self.seats, move || analyst.ask(|book| question(book, &reader))?).await
     }
 
-    /// Runs an append in a task of its own: a caller that hangs up drops its call and not the
-    /// append. The mailbox of the node bounds how many run.
+    /// Runs an append to its end: a caller that hangs up drops its call and not the append. The
+    /// mailbox of the node bounds how many run.
     pub async fn write<T, E, W, A>(&self, work: W) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -102,7 +106,42 @@ async fn outliving<T: Send + 'static>(
         drop(call);
         done
     };
-    tokio::spawn(work).await.map_err(|_| Failure::WorkerLost)
+    GoesOn { work: Some(Box::pin(work)) }.await
+}
+
+/// Work that runs where it was called, and in a task of its own once its caller drops it: a task
+/// for each call would be a detour for nearly all of them.
+struct GoesOn<T: Send + 'static> {
+    /// `None` once it ended.
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+}
+
+impl<T: Send + 'static> Future for GoesOn<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.work else { return Poll::Ready(Err(Failure::WorkerLost)) };
+        // A panic in it is not one of the connection that brought it, with other calls on it.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        let ended = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(done)) => Ok(done),
+            Err(_) => Err(Failure::WorkerLost),
+        };
+        self.work = None;
+        Poll::Ready(ended)
+    }
+}
+
+impl<T: Send + 'static> Drop for GoesOn<T> {
+    fn drop(&mut self) {
+        // Where there is no runtime any more, the node has stopped.
+        if let Some(work) = self.work.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
 }
 
 impl fmt::Debug for Desk {

@@ -15,8 +15,8 @@
 //! An error in 1 to 5 poisons the node: the group's callers are told `Indeterminate`, everybody
 //! after `Poisoned`, until a restart finds out what is on disk.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -151,11 +151,8 @@ impl Committer {
         guardian: &Guardian,
     ) -> Result<(), NodeFault> {
         let begun = Instant::now();
-        let committed = if group.entries.is_empty() {
-            Ok(None)
-        } else {
-            self.commit(group).map(|it| Some(Arc::new(it)))
-        };
+        let committed =
+            if group.entries.is_empty() { Ok(None) } else { self.commit(group).map(Some) };
         match committed {
             Ok(group) => guardian.guard(Committed { group, waiting, begun }),
             Err(fault) => {
@@ -197,7 +194,7 @@ impl Committer {
         self.unsynced_bytes += bytes;
         debug!(entries = leaves.len(), size = size.0, "committed a group");
         let entries = group.entries;
-        let proofs = Mutex::default();
+        let proofs = Vec::new();
         Ok(FreshGroup { first, size, root, checkpoint: signed, entries, leaves, proofs })
     }
 
@@ -248,7 +245,7 @@ fn guard(
 
 /// A group that is in journal and database, under a checkpoint (none when it was empty).
 struct Committed {
-    group: Option<Arc<FreshGroup>>,
+    group: Option<FreshGroup>,
     waiting: Vec<Waiting>,
     begun: Instant,
 }
@@ -294,7 +291,14 @@ fn watch_over(
     committed: &Receiver<Committed>,
 ) {
     while let Ok(first) = committed.recv() {
-        let groups: Vec<Committed> = std::iter::once(first).chain(committed.try_iter()).collect();
+        let mut groups: Vec<Committed> =
+            std::iter::once(first).chain(committed.try_iter()).collect();
+        for fresh in groups.iter_mut().filter_map(|it| it.group.as_mut()) {
+            // Here, where nobody but the disk waits, and once for all callers of the group.
+            if let Err(fault) = fresh.prove(store) {
+                error!(fault = chain_of(&fault), "the proofs of a group cannot be made");
+            }
+        }
         let newest = groups.iter().rev().find_map(|it| it.group.as_ref());
         let outcome = newest.map_or(Ok(()), |fresh| guard(store, shared, guarded.as_ref(), fresh));
         if let Err(fault) = outcome {
@@ -309,11 +313,12 @@ fn watch_over(
         }
         guarded = newest.map(|fresh| fresh.checkpoint.clone()).or(guarded);
         for group in groups {
+            let fresh = group.group.map(Arc::new);
             metrics::histogram!(measures::COMMIT_SECONDS).record(group.begun.elapsed());
             for caller in group.waiting {
                 // A crash before this line: recorded, and the client gets its receipt when it asks
                 // again.
-                let fresh = group.group.clone();
+                let fresh = fresh.clone();
                 let _ = caller.reply.send(Ok(Answer { placed: caller.placed, fresh }));
             }
         }

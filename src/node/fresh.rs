@@ -1,8 +1,6 @@
 //! A group that was committed just now, for the receipts of its callers: entries and proofs are at
 //! hand, so nobody reads them from the database one by one.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use bytes::Bytes;
 
 use super::reader::{ReadFault, tree_fault};
@@ -27,30 +25,22 @@ pub struct FreshGroup {
     pub entries: Vec<Bytes>,
     /// Their leaf hashes, with which the entries were read back.
     pub leaves: Vec<Hash32>,
-    /// A proof for each, once somebody asked.
-    pub proofs: Mutex<Option<Arc<Vec<Vec<Hash32>>>>>,
+    /// A proof for each; none where they could not be made: then who wants one reads it, and hears
+    /// why not.
+    pub proofs: Vec<Vec<Hash32>>,
 }
 
 impl FreshGroup {
-    /// The receipt of an entry; `None` for one that is not of the group. It is the one that the
-    /// reader gives at any later time.
-    pub fn receipt(&self, store: &Store, index: EntryIndex) -> Result<Option<Receipt>, ReadFault> {
-        let place = index.0.checked_sub(self.first.0).and_then(|it| usize::try_from(it).ok());
-        let Some((place, entry)) = place.and_then(|it| Some((it, self.entries.get(it)?))) else {
-            return Ok(None);
-        };
-        let proof = self.proofs(store)?.get(place).cloned().unwrap_or_default();
-        let (entry, checkpoint) = (entry.clone(), self.checkpoint.clone());
-        Ok(Some(Receipt { entry, index, proof, checkpoint }))
+    /// The receipt of an entry; `None` for one that is not of the group, or has no proof. It is the
+    /// one that the reader gives at any later time.
+    pub fn receipt(&self, index: EntryIndex) -> Option<Receipt> {
+        let place = usize::try_from(index.0.checked_sub(self.first.0)?).ok()?;
+        let (entry, proof) = (self.entries.get(place)?.clone(), self.proofs.get(place)?.clone());
+        Some(Receipt { entry, index, proof, checkpoint: self.checkpoint.clone() })
     }
 
-    /// All proofs of the group, made by the first who asks: they share most of the tree.
-    fn proofs(&self, store: &Store) -> Result<Arc<Vec<Vec<Hash32>>>, ReadFault> {
-        // Set whole or not at all, so a panic of another thread left nothing half.
-        let mut made = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(proofs) = &*made {
-            return Ok(Arc::clone(proofs));
-        }
+    /// Makes the proofs of all its entries at once: they share most of the tree.
+    pub fn prove(&mut self, store: &Store) -> Result<(), ReadFault> {
         let tree = store.tree();
         let mut proofs = Vec::with_capacity(self.leaves.len());
         for (index, leaf) in (self.first.0..).map(EntryIndex).zip(&self.leaves) {
@@ -60,8 +50,7 @@ impl FreshGroup {
                 .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
             proofs.push(proof);
         }
-        let proofs = Arc::new(proofs);
-        *made = Some(Arc::clone(&proofs));
-        Ok(proofs)
+        self.proofs = proofs;
+        Ok(())
     }
 }

@@ -26,7 +26,9 @@ use crate::domain::{EntryIndex, EventId};
 use crate::ledger::SignerTables;
 use crate::ledger::envelope::EnvelopeSignature;
 use crate::ledger::receipt::Receipt;
-use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS};
+use crate::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS, SMALL_EVENT_BYTES,
+};
 use crate::store::{Shelf, Store, StoreFault};
 
 /// A running ledger.
@@ -110,8 +112,13 @@ impl Node {
     ) -> Result<Vec<Appended>, BatchError> {
         let begun = Instant::now();
         let answer = self.submit(onlooker, batch, Purpose::Record).await?;
-        let reader = self.reader();
-        let receipts = self.in_background(move || receipts(&reader, &answer)).await;
+        let receipts = match at_hand(&answer) {
+            Some(receipts) => Some(Ok(receipts)),
+            None => {
+                let reader = self.reader();
+                self.in_background(move || receipts(&reader, &answer)).await
+            }
+        };
         metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
         // The events are recorded; only the reading of their receipts went wrong.
         receipts.unwrap_or(Err(AppendError::Indeterminate)).map_err(BatchError::whole)
@@ -234,8 +241,11 @@ impl Node {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
         let (store, signers) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.signers));
-        let admitted = self.in_background(move || admitted(&store, &signers, onlooker, batch));
-        let admitted = admitted.await;
+        // To wake another thread costs about as much as to check a small event; what takes longer
+        // would keep the calls waiting that share this one.
+        let is_small = batch.len() == 1 && batch.iter().all(|it| it.len() <= SMALL_EVENT_BYTES);
+        let admit = move || admitted(&store, &signers, onlooker, batch);
+        let admitted = if is_small { Some(admit()) } else { self.in_background(admit).await };
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
         self.send_admitted(onlooker, batch, purpose).await
     }
@@ -324,28 +334,31 @@ fn admitted(
     })
 }
 
-fn receipts(reader: &Reader, answer: &Answer) -> Result<Vec<Appended>, AppendError> {
-    let unclear = |_| AppendError::Indeterminate;
-    let mut appended = Vec::with_capacity(answer.placed.len());
-    let mut before = Vec::new();
-    for place in &answer.placed {
-        let (index, receipt) = match *place {
-            Placed::New(index) => {
-                let fresh = answer.fresh.as_ref();
-                let made = fresh.map(|fresh| fresh.receipt(&reader.store, index)).transpose();
-                (index, made.map_err(unclear)?.flatten())
-            }
-            Placed::Before(index) => (index, None),
-        };
-        if receipt.is_none() {
-            before.push(index);
+/// Receipts of events that are all new: they were made with the group.
+fn at_hand(answer: &Answer) -> Option<Vec<Appended>> {
+    let fresh = answer.fresh.as_ref()?;
+    let made = answer.placed.iter().map(|place| match *place {
+        Placed::New(index) => {
+            let receipt = fresh.receipt(index)?;
+            Some(Appended { index, receipt, was_recorded_before: false })
         }
-        appended.push((index, receipt, matches!(place, Placed::Before(_))));
-    }
-    // What was recorded before this call is read.
-    let mut read = reader.receipts(&before).map_err(unclear)?.into_iter();
-    let appended = appended.into_iter().map(|(index, receipt, was_recorded_before)| {
-        let receipt = receipt.or_else(|| read.next().flatten());
+        Placed::Before(_) => None,
+    });
+    made.collect()
+}
+
+/// Receipts of which some have to be read.
+fn receipts(reader: &Reader, answer: &Answer) -> Result<Vec<Appended>, AppendError> {
+    let indexes: Vec<EntryIndex> = answer
+        .placed
+        .iter()
+        .map(|place| match *place {
+            Placed::New(index) | Placed::Before(index) => index,
+        })
+        .collect();
+    let read = reader.receipts(&indexes).map_err(|_| AppendError::Indeterminate)?;
+    let appended = answer.placed.iter().zip(indexes).zip(read).map(|((place, index), receipt)| {
+        let was_recorded_before = matches!(place, Placed::Before(_));
         let receipt = receipt.ok_or(AppendError::Indeterminate)?;
         Ok(Appended { index, receipt, was_recorded_before })
     });

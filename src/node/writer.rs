@@ -3,7 +3,9 @@
 //! A request waits in a bounded mailbox. The writer takes what is there, judges it over the state
 //! as all before has left it, and seals it into a [`PendingGroup`]. The group goes to the committer
 //! (`node/committer.rs`), which makes it last and answers, while the next one is judged over it.
-//! The group grows for as long as the committer is busy: that is how it adapts to load.
+//! The group grows for as long as the committer is busy: that is how it adapts to load. Where calls
+//! come together (the last group had several), groups keep a distance besides, in which the writer
+//! sleeps and is not woken for each call; a caller who is alone is never kept waiting.
 //!
 //! *A crash here:* nothing of what is judged is on disk, and nobody was told of it.
 
@@ -36,8 +38,8 @@ use crate::ledger::keys::SigningKey;
 use crate::ledger::lot_map::MapUpdate;
 use crate::limits::{ENTRY_HEADER_BYTES, LOT_LINK_BYTES};
 use crate::limits::{
-    IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES, MAX_GROUP_ENTRIES,
-    MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS,
+    GROUP_PACE_MS, IDLE_SYNC_MS, MAX_CLOCK_STEP_BACK_MS, MAX_ENTRY_BYTES, MAX_GROUP_BYTES,
+    MAX_GROUP_ENTRIES, MAX_LOTS_PER_EVENT, MAX_MAILBOX_REQUESTS,
 };
 use crate::store::{Store, StoreFault};
 
@@ -132,6 +134,8 @@ struct Sequencer {
     line: Line,
     /// What groups change that the committer has, oldest first.
     unwritten: VecDeque<Arc<MemoryState>>,
+    /// Until when the next group gathers calls; `None` after one with a single call.
+    gathers_until: Option<Instant>,
 }
 
 /// How a turn of the writer ended.
@@ -158,8 +162,18 @@ impl Writer {
         let (origin, ledger_key) = (committer.origin.clone(), Arc::clone(&committer.ledger_key));
         let ended = Line::start(committer).and_then(|line| {
             let unwritten = VecDeque::new();
-            let mut sequencer =
-                Sequencer { store, origin, ledger_key, clock, head, unstated, line, unwritten };
+            let gathers_until = None;
+            let mut sequencer = Sequencer {
+                store,
+                origin,
+                ledger_key,
+                clock,
+                head,
+                unstated,
+                line,
+                unwritten,
+                gathers_until,
+            };
             let ended = sequencer.work(mailbox);
             // What it has, it finishes.
             sequencer.line.finish();
@@ -287,6 +301,10 @@ impl Sequencer {
             }
             return Ok(Turn::GoesOn);
         }
+        if let Some(until) = self.gathers_until.take() {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            return Ok(Turn::GoesOn);
+        }
         if self.unwritten.is_empty() && forming.is_some() {
             self.hand_over(forming.take())?;
             return Ok(Turn::GoesOn);
@@ -329,6 +347,8 @@ impl Sequencer {
             return Ok(());
         }
         self.head = group.head.clone();
+        let pace = Duration::from_millis(GROUP_PACE_MS);
+        self.gathers_until = (waiting.len() > 1).then(|| Instant::now() + pace);
         let changes = Arc::clone(&group.changes);
         match self.line.hand_over(Work::Commit(Box::new(group), waiting)) {
             Ok(()) => {
