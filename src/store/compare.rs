@@ -169,6 +169,7 @@ impl Found {
     /// the next start writes it.
     pub fn compare(&self, shadow: &Shadow) -> Result<Compared, FoundFault> {
         let expected = &shadow.store.database;
+        shadow.store.keep_newest().map_err(FoundFault::Store)?;
         guarded(|| {
             if let Some(tree) = self.database.strange_tree() {
                 let rule = format!("it has a tree {tree:?}, which no database of ours has");

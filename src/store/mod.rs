@@ -113,6 +113,8 @@ pub struct Store {
     journal: Mutex<Journal>,
     database: Database,
     known: Known,
+    /// The checkpoint at the head, until the next group or a sync brings it into the database.
+    newest: Mutex<Option<(EntryCount, Bytes)>>,
     guard: Guard,
     applied: AtomicU64,
     is_poisoned: AtomicBool,
@@ -282,15 +284,25 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeDatabaseWrite, &place)?;
+            let first = EntryCount(rows.group.first.0);
+            let newest = self.newest().clone();
+            if newest
+                .is_some_and(|(size, it)| size == first && it != rows.group.previous_checkpoint)
+            {
+                return Err(write::other_checkpoint(first));
+            }
             let applied = write::write_group(&self.database, rows)?;
             self.known.forget(rows.changes);
+            self.is_kept(first);
             self.applied.store(applied.0, Ordering::Release);
             self.config.faults.at(FaultPoint::AfterDatabaseWrite, &place)
         })
     }
 
-    /// Stores the signed checkpoint of a group's end. Writing the same again changes nothing;
-    /// another one of the same size is refused.
+    /// Takes the signed checkpoint of a group's end. It is read from now on, and comes into the
+    /// database with the group behind it, which repeats it, or with the next sync: a batch of its
+    /// own for each group was a twenty-fifth of all that sled wrote. Writing the same again changes
+    /// nothing; another one of the same size is refused.
     pub fn write_checkpoint(&self, size: EntryCount, signed: &[u8]) -> Result<(), StoreFault> {
         let applied = self.applied();
         if size.0 == 0 || size > applied {
@@ -300,11 +312,37 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeCheckpointWrite, &place)?;
-            let mut batch = Batch::default();
-            write::put_checkpoint(&self.database, &mut batch, size, signed)?;
-            self.database.apply(batch)?;
+            let kept = self.checkpoint_at(size)?;
+            if kept.as_ref().is_some_and(|kept| kept != signed) {
+                return Err(write::other_checkpoint(size));
+            }
+            if kept.is_none() {
+                // One of another size, before a group brought it in.
+                self.keep_newest()?;
+                *self.newest() = Some((size, Bytes::copy_from_slice(signed)));
+            }
             self.config.faults.at(FaultPoint::AfterCheckpointWrite, &place)
         })
+    }
+
+    /// Brings the checkpoint at the head into the database.
+    fn keep_newest(&self) -> Result<(), StoreFault> {
+        let Some((size, signed)) = self.newest().clone() else { return Ok(()) };
+        let mut batch = Batch::default();
+        write::put_checkpoint(&self.database, &mut batch, size, &signed)?;
+        self.database.apply(batch)?;
+        self.is_kept(size);
+        Ok(())
+    }
+
+    /// The checkpoint of a size is in the database.
+    fn is_kept(&self, size: EntryCount) {
+        self.newest().take_if(|(newest, _)| *newest <= size);
+    }
+
+    /// It is set whole, so a panic of another thread left nothing half.
+    fn newest(&self) -> MutexGuard<'_, Option<(EntryCount, Bytes)>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the database durable. Blocks.
@@ -312,6 +350,7 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeDatabaseSync, &place)?;
+            self.keep_newest()?;
             self.database.sync()?;
             self.config.faults.at(FaultPoint::AfterDatabaseSync, &place)
         })
@@ -388,6 +427,7 @@ impl Store {
             journal: Mutex::new(journal),
             database,
             known: Known::default(),
+            newest: Mutex::default(),
             guard,
             applied: AtomicU64::new(applied.0),
             is_poisoned: AtomicBool::new(false),

@@ -105,14 +105,17 @@ pub(super) fn put_checkpoint(
     let key = Key::Checkpoint(size);
     match database.get(&key)? {
         Some(found) if found == signed => {}
-        Some(_) => {
-            let index = EntryIndex(size.0.saturating_sub(1));
-            let detail = format!("another checkpoint of size {size} is stored");
-            return Err(StoreFault::Disagreement { index, detail });
-        }
+        Some(_) => return Err(other_checkpoint(size)),
         None => batch.insert(key.bytes(), signed),
     }
     Ok(())
+}
+
+/// Two checkpoints of one size are a fork.
+pub(super) fn other_checkpoint(size: EntryCount) -> StoreFault {
+    let index = EntryIndex(size.0.saturating_sub(1));
+    let detail = format!("another checkpoint of size {size} is stored");
+    StoreFault::Disagreement { index, detail }
 }
 
 fn put_packs(batch: &mut Batch, group: &Group) {
