@@ -304,13 +304,15 @@ const _: () = assert!(
     "the largest group fits a segment"
 );
 
-/// Entries packed in one value of the database. 64 of 600 B measured three times cheaper than one
-/// by one.
+/// Segments of the journal that are kept open for reading.
+pub const MAX_OPEN_SEGMENTS: usize = 64;
+/// Facts or movements packed in one value of the database. 64 of 600 B measured three times cheaper
+/// than one by one.
 pub const MAX_PACK_ENTRIES: usize = 64;
 /// Places of a lot's life in one row; so many at most lie in the row of the lot itself, 24 bytes
 /// each.
 pub const LIFE_CHUNK: usize = 16;
-/// Bytes of entries in one value of the database, unless a single entry is larger. With its lengths
+/// Bytes of facts or movements in one value of the database, unless a single one is larger. With its lengths
 /// it stays far below sled's segment of 512 KiB, above which a value becomes a file of its own.
 pub const MAX_PACK_BYTES: usize = 64 * 1024;
 /// Hashes in one row of the tree (C2SP tlog-tiles: tiles of height 8).
@@ -756,6 +758,9 @@ pub const MAX_LOT_PROOF_HASHES: usize = 256;
 /// Places of one tile of the map of lot states as it is stored: four bits of the way. A tile has at
 /// most 16 x 50 B.
 pub const LOT_TILE_SLOTS: usize = 16;
+/// Levels of such tiles that the writer keeps in memory once it made them, from the top: 4,369
+/// tiles at most, of 0.9 kB.
+pub const OWN_LOT_TILE_LEVELS: u8 = 4;
 /// Entries after which the ledger states its lots' root, unless the operator says otherwise. A
 /// statement is an entry of 300 B and a commit group with two syncs: below 0.1 % of 1,024 entries
 /// of 600 B, and a busy ledger is stated every few seconds.

@@ -239,17 +239,13 @@ fn the_first_difference_is_told_in_words_with_its_entry() {
     let rows = copy.with_sled(rows);
     let last = |len: usize| len - 1;
     let first = |_: usize| 0;
-    // An entry in the middle of a pack: where the second one of it begins.
-    let pack = rows[&0x10].iter().position(|(_, value)| {
-        let len = u32::from_be_bytes(value[8..12].try_into().unwrap()) as usize;
-        value.len() > 12 + len
-    });
-    let (_, value) = &rows[&0x10][pack.unwrap()];
+    // A group of several entries: three numbers of eight bytes, then two for each length.
+    let several = rows[&0x10].iter().position(|(_, value)| value.len() > 24 + 2);
+    let (_, value) = &rows[&0x10][several.unwrap()];
     let begins = u64::from_be_bytes(value[..8].try_into().unwrap());
-    let len = u32::from_be_bytes(value[8..12].try_into().unwrap()) as usize;
     let second = Box::new(move |db: &sled::Db, rows: &Rows| {
-        let (key, mut value) = rows[&0x10][pack.unwrap()].clone();
-        value[12 + len + 4 + 60] ^= 1;
+        let (key, mut value) = rows[&0x10][several.unwrap()].clone();
+        value[24 + 2] ^= 1;
         db.insert(key, value).unwrap();
     });
     // The last entry of a lot's life, with which its row ends.
@@ -261,7 +257,7 @@ fn the_first_difference_is_told_in_words_with_its_entry() {
     let size = u64::from_be_bytes(rows[&0x12][0].0[1..].try_into().unwrap());
     let index = |it: u64| Some(EntryIndex(it));
     let table: Vec<Change<'_>> = vec![
-        ("entries: the pack", 0x10, index(begins + 1), false, second),
+        ("places of entries: the group", 0x10, index(begins + 1), false, second),
         ("hashes of the tree: row 0 of tree level 0", 0x11, index(1), false, bend(0x11, first, 33)),
         ("checkpoints: at", 0x12, index(size - 1), false, bend(0x12, first, 9)),
         ("lots: lot", 0x24, index(of_lot), true, bend(0x24, first, 20)),

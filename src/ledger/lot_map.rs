@@ -217,6 +217,13 @@ pub trait TileSource {
     /// The tile at a place. The top one is empty while no lot was ever stated; any other is there
     /// when the one above says so, or cannot be read.
     fn tile(&self, path: &TilePath) -> Result<MapTile, Self::Fault>;
+
+    /// Whether the tile at a place was made here and never left this process's memory: then it needs
+    /// no check against the hash above it.
+    fn is_own(&self, path: &TilePath) -> bool {
+        let _ = path;
+        false
+    }
 }
 
 /// Why the map cannot be changed.
@@ -247,6 +254,11 @@ pub struct MapUpdate {
 impl TilePath {
     /// The top.
     pub const TOP: Self = Self { level: 0, prefix: [0; 32] };
+
+    /// Nibbles of the way to it.
+    pub const fn level(&self) -> u8 {
+        self.level
+    }
 
     /// The place of some bytes that [`TilePath::bytes`] gave.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
@@ -349,6 +361,9 @@ fn sound_tile<S: TileSource>(
     expected: &Hash32,
 ) -> Result<MapTile, MapFault<S::Fault>> {
     let tile = source.tile(path).map_err(MapFault::Tile)?;
+    if source.is_own(path) {
+        return Ok(tile);
+    }
     let found = Folded::of(&tile.slots).hash();
     if found == *expected { Ok(tile) } else { Err(MapFault::Broken { expected: *expected, found }) }
 }

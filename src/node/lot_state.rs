@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::statement;
-use crate::domain::{EntryIndex, Hash32};
+use crate::domain::lot::Lot;
+use crate::domain::{EntryIndex, Hash32, LotId};
 use crate::ledger::entry::Entry;
-use crate::ledger::lot_map::{EMPTY_MAP, LotKey, LotState, MapFault, MapUpdate, update_map};
-use crate::limits::{LOT_STATE_EVERY_ENTRIES, LOT_STATE_READ_AHEAD, LOT_STATE_WAIT_MS};
+use crate::ledger::lot_map::{
+    EMPTY_MAP, LotKey, LotState, MapFault, MapTile, MapUpdate, TilePath, TileSource, update_map,
+};
+use crate::limits::{
+    LOT_STATE_EVERY_ENTRIES, LOT_STATE_READ_AHEAD, LOT_STATE_WAIT_MS, OWN_LOT_TILE_LEVELS,
+};
 use crate::store::{Store, StoreFault};
 
 /// When the ledger states its lots' root.
@@ -30,20 +35,82 @@ impl LotStatePolicy {
 }
 
 /// What the writer knows of entries that no statement covers yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Unstated {
     policy: LotStatePolicy,
     /// The first entry that is not covered.
     from: EntryIndex,
     /// Since when there is one; of this run: a start does not know when the last one ended.
     since: Option<Instant>,
+    /// How far the lots got that entries from this one on link.
+    noted_from: EntryIndex,
+    noted: BTreeMap<LotKey, LotState>,
+    tiles: OwnTiles,
+}
+
+/// The uppermost tiles that the writer made itself, of [`OWN_LOT_TILE_LEVELS`] levels: every
+/// statement goes through them.
+#[derive(Debug, Default)]
+struct OwnTiles(BTreeMap<TilePath, MapTile>);
+
+/// Tiles from memory where the writer made them, else from the store.
+struct TilesAtHand<'a> {
+    store: &'a Store,
+    own: &'a OwnTiles,
+}
+
+impl OwnTiles {
+    fn take(&mut self, update: &MapUpdate) {
+        let upper = update.tiles.iter().filter(|(path, _)| path.level() < OWN_LOT_TILE_LEVELS);
+        self.0.extend(upper.cloned());
+    }
+}
+
+impl TileSource for TilesAtHand<'_> {
+    type Fault = StoreFault;
+
+    fn tile(&self, path: &TilePath) -> Result<MapTile, StoreFault> {
+        self.own.0.get(path).map_or_else(|| self.store.tile(path), |tile| Ok(tile.clone()))
+    }
+
+    fn is_own(&self, path: &TilePath) -> bool {
+        self.own.0.contains_key(path)
+    }
 }
 
 impl Unstated {
     /// As a store says at its start.
     pub(super) fn of(store: &Store, policy: LotStatePolicy) -> Result<Self, StoreFault> {
-        let from = first_unstated(store)?;
-        Ok(Self { policy, from, since: None })
+        let (from, noted_from) = (first_unstated(store)?, EntryIndex(store.applied().0));
+        let (noted, tiles) = (BTreeMap::new(), OwnTiles::default());
+        Ok(Self { policy, from, since: None, noted_from, noted, tiles })
+    }
+
+    /// Takes note of how far a group left its lots, so that nobody reads its entries again.
+    pub(super) fn note(&mut self, lots: &BTreeMap<LotId, Box<Lot>>) {
+        // One who never states would gather them for ever.
+        if self.policy.every_entries == 0 {
+            return;
+        }
+        for (id, lot) in lots {
+            let state = LotState { entry_count: lot.life.count.into(), last: lot.life.last };
+            self.noted.insert(LotKey::of(*id), state);
+        }
+    }
+
+    /// The map over all entries before `end`, all of which were noted or are in the store.
+    pub(super) fn map_before(
+        &mut self,
+        store: &Store,
+        end: EntryIndex,
+    ) -> Result<MapUpdate, StoreFault> {
+        let (next, root) = last_stated(store)?;
+        let mut changes = changes_between(store, next, self.noted_from.min(end))?;
+        changes.extend(&self.noted);
+        let tiles = TilesAtHand { store, own: &self.tiles };
+        let update = update_map(&tiles, &root, &changes).map_err(|fault| told(fault, end))?;
+        self.tiles.take(&update);
+        Ok(update)
     }
 
     /// Whether a statement is due after the entries before `next`.
@@ -64,6 +131,8 @@ impl Unstated {
     /// The entry `at` stated the lots.
     pub(super) fn stated(&mut self, at: EntryIndex) {
         (self.from, self.since) = (at.next(), None);
+        self.noted_from = self.from;
+        self.noted.clear();
     }
 }
 
@@ -77,11 +146,26 @@ fn first_unstated(store: &Store) -> Result<EntryIndex, StoreFault> {
 /// written since the one before. (The first one of a ledger that stated nothing for long reads all
 /// of it, and holds 80 bytes for each lot.)
 pub(super) fn map_before(store: &Store, end: EntryIndex) -> Result<MapUpdate, StoreFault> {
-    let mut changes = BTreeMap::new();
-    let (mut next, root) = match store.lot_statement()? {
+    let (next, root) = last_stated(store)?;
+    let changes = changes_between(store, next, end)?;
+    update_map(store, &root, &changes).map_err(|fault| told(fault, end))
+}
+
+/// The entry after the last statement, and the root that it states.
+fn last_stated(store: &Store) -> Result<(EntryIndex, Hash32), StoreFault> {
+    Ok(match store.lot_statement()? {
         None => (EntryIndex(0), EMPTY_MAP),
         Some((statement, kept)) => (statement.next(), stated_root(store, statement, kept)?),
-    };
+    })
+}
+
+/// How far the lots got that entries from one on and before another link.
+fn changes_between(
+    store: &Store,
+    mut next: EntryIndex,
+    end: EntryIndex,
+) -> Result<BTreeMap<LotKey, LotState>, StoreFault> {
+    let mut changes = BTreeMap::new();
     while next.0 < end.0 {
         let left = usize::try_from(end.0 - next.0).unwrap_or(usize::MAX);
         let entries = store.entries(next, left.min(LOT_STATE_READ_AHEAD))?;
@@ -102,12 +186,16 @@ pub(super) fn map_before(store: &Store, end: EntryIndex) -> Result<MapUpdate, St
             next = next.next();
         }
     }
-    update_map(store, &root, &changes).map_err(|fault| match fault {
+    Ok(changes)
+}
+
+fn told(fault: MapFault<StoreFault>, end: EntryIndex) -> StoreFault {
+    match fault {
         MapFault::Tile(fault) => fault,
         broken @ MapFault::Broken { .. } => {
             StoreFault::Disagreement { index: end, detail: broken.to_string() }
         }
-    })
+    }
 }
 
 /// The root that the last statement itself states, which is the one that is kept beside it.

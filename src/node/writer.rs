@@ -25,7 +25,7 @@ use super::collector::Cosigned;
 use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
-use super::lot_state::{self, Unstated};
+use super::lot_state::Unstated;
 use super::overlay::Unwritten;
 use super::recent::Recent;
 use super::statement;
@@ -352,6 +352,7 @@ impl Sequencer {
         let changes = Arc::clone(&group.changes);
         match self.line.hand_over(Work::Commit(Box::new(group), waiting)) {
             Ok(()) => {
+                self.unstated.note(&changes.lots);
                 self.unwritten.push_back(changes);
                 Ok(())
             }
@@ -472,7 +473,7 @@ impl Sequencer {
         let begun = Instant::now();
         self.drain()?;
         let at = self.head.next;
-        let map = lot_state::map_before(&self.store, at)?;
+        let map = self.unstated.map_before(&self.store, at)?;
         let tiles = map.tiles.len();
         let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
         let now = now(&*self.clock, &self.head)?;

@@ -20,6 +20,7 @@ use sled::IVec;
 use super::codec;
 use super::database::{Database, LOG_NAME};
 use super::fault::{StoreFault, io_at};
+use super::frames::Frames;
 use super::keyspace::Key;
 use super::lives::LotRow;
 use super::{DATABASE_NAME, ReadOnly, Store, StoreConfig, files};
@@ -189,7 +190,8 @@ impl Shadow {
         let mut config = StoreConfig::new(place.0.join("data"), place.0.join("guard"));
         // Its own journal stays empty.
         config.segment_bytes = SEGMENT_HEADER_BYTES as u64;
-        let store = Store::create(&config, source.origin(), source.ledger_key())?;
+        let mut store = Store::create(&config, source.origin(), source.ledger_key())?;
+        store.frames = Frames::of(source.journal.clone());
         Ok(Self { store, _scratch: place })
     }
 
@@ -390,7 +392,7 @@ fn table_of(key: &Key) -> &'static str {
         Key::Meta => "which ledger the database is of",
         Key::Head => "how far the database goes",
         Key::Ledger => "the ledger's own state",
-        Key::Pack(_) => "entries",
+        Key::Frame(_) => "places of entries",
         Key::Row(..) => "hashes of the tree",
         Key::Checkpoint(_) => "checkpoints",
         Key::Party(_) => "parties",
@@ -442,7 +444,8 @@ fn row_of(key: &Key) -> String {
         Key::Event(id) => format!("event {id}"),
         Key::Life(lot, ordinal) => format!("lot {lot}, from ordinal {ordinal} on"),
         Key::Attestation(index) => format!("entry {index}"),
-        Key::Pack(last) | Key::Facts(last) | Key::Movements(last) => {
+        Key::Frame(last) => format!("the group that ends with entry {last}"),
+        Key::Facts(last) | Key::Movements(last) => {
             format!("the pack that ends with entry {last}")
         }
         Key::TableChunk(set, chunk) => format!("set {set}, chunk {chunk}"),
@@ -482,7 +485,7 @@ fn lot_of(key: &Key) -> Option<LotId> {
 /// The entry that a row is about, as its key or its lawful value says.
 fn entry_of(key: &Key, value: &[u8], offset: usize) -> Option<EntryIndex> {
     match key {
-        Key::Pack(last) => Some(entry_in_pack(value, offset).unwrap_or(*last)),
+        Key::Frame(last) => Some(entry_in_place(value, offset).unwrap_or(*last)),
         Key::Row(level, number) => {
             let within = u64::try_from(offset / 32).ok()?;
             let node = number.checked_mul(ROW_HASHES as u64)?.checked_add(within)?;
@@ -505,21 +508,12 @@ fn entry_of(key: &Key, value: &[u8], offset: usize) -> Option<EntryIndex> {
     }
 }
 
-/// In a pack: index of the first u64, then (length u32, bytes) each.
-fn entry_in_pack(pack: &[u8], offset: usize) -> Option<EntryIndex> {
-    let (first, mut rest) = pack.split_first_chunk::<8>()?;
-    let (mut index, mut at) = (u64::from_be_bytes(*first), 8_usize);
-    // Each turn takes four bytes at least.
-    while let Some((len, after)) = rest.split_first_chunk::<4>() {
-        let len = u32::from_be_bytes(*len) as usize;
-        at = at.checked_add(4)?.checked_add(len)?;
-        if offset < at {
-            return Some(EntryIndex(index));
-        }
-        rest = after.get(len..)?;
-        index = index.checked_add(1)?;
-    }
-    None
+/// In the place of a group: three numbers of eight bytes, the first entry before them all, then two
+/// bytes for each entry.
+fn entry_in_place(place: &[u8], offset: usize) -> Option<EntryIndex> {
+    let (first, _) = place.split_first_chunk::<8>()?;
+    let position = u64::try_from(offset.saturating_sub(24) / 2).ok()?;
+    u64::from_be_bytes(*first).checked_add(position).map(EntryIndex)
 }
 
 /// The last entry that changed what a row is about, as the shadow says.

@@ -22,7 +22,7 @@ use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::ChainValue;
 use crate::limits::{DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS};
 
-const DATABASE_VERSION: u16 = 3;
+const DATABASE_VERSION: u16 = 4;
 /// sled's log, which it locks while it is open.
 pub(super) const LOG_NAME: &str = "db";
 /// The one tree that the house uses.

@@ -140,3 +140,25 @@ pub(super) fn free_name(dir: &Path, stem: &str) -> Result<PathBuf, StoreFault> {
         rule: format!("{MAX_SET_ASIDE} of {stem}* are set aside here already; clear them away"),
     })
 }
+
+/// Reads from a place of a file that others read too.
+pub(super) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+    }
+    #[cfg(windows)]
+    {
+        let (mut offset, mut rest) = (offset, bytes);
+        // Each turn reads at least a byte.
+        while !rest.is_empty() {
+            let read = std::os::windows::fs::FileExt::seek_read(file, rest, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            offset += read as u64;
+            rest = &mut rest[read..];
+        }
+        Ok(())
+    }
+}

@@ -19,9 +19,11 @@ pub enum Key {
     Head,
     /// `0x03` -> the ledger's own state.
     Ledger,
-    /// `0x10`, last index u64 -> a pack of entries that end there: first u64, then (length u32,
-    /// bytes) each. The *last* index, so that the pack of an entry is the first key at or after it.
-    Pack(EntryIndex),
+    /// `0x10`, last index u64 -> where the entries of a group lie in the journal: the first of them,
+    /// the first of their segment, the byte at which the frame's entries begin, u64 each; then the
+    /// length of each, u16. The *last* index, so that the group of an entry is the first key at or
+    /// after it.
+    Frame(EntryIndex),
     /// `0x11`, row level u8, number u64 -> hashes of tree level 8 x row level, up to 256 of 32
     /// bytes.
     Row(u8, u64),
@@ -107,7 +109,7 @@ pub enum Tag {
     Meta = 0x01,
     Head = 0x02,
     Ledger = 0x03,
-    Pack = 0x10,
+    Frame = 0x10,
     Row = 0x11,
     Checkpoint = 0x12,
     Party = 0x20,
@@ -150,7 +152,7 @@ impl Key {
             Self::Meta => Tag::Meta,
             Self::Head => Tag::Head,
             Self::Ledger => Tag::Ledger,
-            Self::Pack(_) => Tag::Pack,
+            Self::Frame(_) => Tag::Frame,
             Self::Row(..) => Tag::Row,
             Self::Checkpoint(_) => Tag::Checkpoint,
             Self::Party(_) => Tag::Party,
@@ -193,7 +195,7 @@ impl Key {
         match self {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
             Self::LotTile(path) => out.extend(path.bytes()),
-            Self::Pack(index)
+            Self::Frame(index)
             | Self::Movements(index)
             | Self::Facts(index)
             | Self::Attestation(index) => {
@@ -265,7 +267,7 @@ impl Key {
             0x01 if rest.is_empty() => Self::Meta,
             0x02 if rest.is_empty() => Self::Head,
             0x03 if rest.is_empty() => Self::Ledger,
-            0x10 => Self::Pack(EntryIndex(be_u64(rest)?)),
+            0x10 => Self::Frame(EntryIndex(be_u64(rest)?)),
             0x11 => Self::Row(*rest.first()?, be_u64(&rest[1..])?),
             0x12 => Self::Checkpoint(EntryCount(be_u64(rest)?)),
             0x20 => Self::Party(PartyId::from_bytes(rest.try_into().ok()?)),
@@ -393,8 +395,8 @@ mod tests {
             Just(Key::Meta),
             Just(Key::Head),
             Just(Key::Ledger),
-            small.clone().prop_map(|n| Key::Pack(EntryIndex(n))),
-            any::<u64>().prop_map(|n| Key::Pack(EntryIndex(n))),
+            small.clone().prop_map(|n| Key::Frame(EntryIndex(n))),
+            any::<u64>().prop_map(|n| Key::Frame(EntryIndex(n))),
             (0..8_u8, small).prop_map(|(level, n)| Key::Row(level, n)),
             any::<u64>().prop_map(|n| Key::Checkpoint(EntryCount(n))),
             id().prop_map(|raw| Key::Party(PartyId::from_bytes(raw))),

@@ -27,6 +27,7 @@ mod fault;
 pub mod faults;
 mod files;
 mod format;
+mod frames;
 mod guard;
 mod headings;
 pub mod journal;
@@ -74,6 +75,7 @@ pub use crate::ledger::frame::Group;
 
 use database::Database;
 use format::Format;
+use frames::Frames;
 use journal::{Journal, JournalConfig};
 use known::Known;
 pub use lock::DirectoryLock;
@@ -112,6 +114,8 @@ pub struct Store {
     format: Format,
     journal: Mutex<Journal>,
     database: Database,
+    /// Where entries are read from.
+    frames: Frames,
     known: Known,
     /// The checkpoint at the head, until the next group or a sync brings it into the database.
     newest: Mutex<Option<(EntryCount, Bytes)>>,
@@ -291,7 +295,7 @@ impl Store {
             {
                 return Err(write::other_checkpoint(first));
             }
-            let applied = write::write_group(&self.database, rows)?;
+            let applied = write::write_group(self, rows)?;
             self.known.forget(rows.changes);
             self.is_kept(first);
             self.applied.store(applied.0, Ordering::Release);
@@ -380,7 +384,7 @@ impl Store {
             if group.first.0 >= applied.0 {
                 break;
             }
-            reads::compare_group(&self.database, &group)?;
+            reads::compare_group(self, &group)?;
             compared += group.entries.len() as u64;
         }
         Ok(EntryCount(compared))
@@ -426,6 +430,7 @@ impl Store {
             format,
             journal: Mutex::new(journal),
             database,
+            frames: Frames::of(config.data.join(JOURNAL_NAME)),
             known: Known::default(),
             newest: Mutex::default(),
             guard,

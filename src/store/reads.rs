@@ -1,4 +1,4 @@
-//! What is read from the database: entries, checkpoints, pages, lives, and the view of `apply`.
+//! What is read from the database: checkpoints, pages, and the view of `apply`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sled::IVec;
 
 use super::Store;
-use super::database::{Database, decoded};
+use super::database::decoded;
 use super::fault::StoreFault;
 use super::headings::{entries_under, first_under};
 use super::keyspace::{Key, Tag};
@@ -27,7 +27,7 @@ use crate::domain::{
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::tree::NodeSource;
-use crate::limits::{MAX_ENTRY_BYTES, MAX_PACK_ENTRIES, MAX_SCANNED_ROWS};
+use crate::limits::MAX_SCANNED_ROWS;
 
 /// Which lots: every part that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,16 +84,6 @@ pub struct Page<T, I> {
 }
 
 impl Store {
-    /// The bytes of an entry; `None` beyond the head.
-    pub fn entry(&self, index: EntryIndex) -> Result<Option<Bytes>, StoreFault> {
-        Ok(self.entries(index, 1)?.pop())
-    }
-
-    /// The bytes of up to `max` entries from `from` on; fewer only at the head.
-    pub fn entries(&self, from: EntryIndex, max: usize) -> Result<Vec<Bytes>, StoreFault> {
-        entries(&self.database, from, max)
-    }
-
     /// The checkpoint at the end of the group that holds an entry, and its size: that of its
     /// receipt.
     pub fn checkpoint_covering(
@@ -488,38 +478,9 @@ impl View for Store {
     }
 }
 
-/// Entries from `from` on, out of their packs.
-pub(super) fn entries(
-    database: &Database,
-    from: EntryIndex,
-    max: usize,
-) -> Result<Vec<Bytes>, StoreFault> {
-    let mut found = Vec::new();
-    if max == 0 {
-        return Ok(found);
-    }
-    for item in database.walk(Tag::Pack, Key::Pack(from).bytes()) {
-        let (key, value) = item?;
-        let next = EntryIndex(from.0 + found.len() as u64);
-        let (first, pack) = unpack(&key, &value)?;
-        let skipped = next.0.checked_sub(first.0).and_then(|it| usize::try_from(it).ok());
-        let Some(rest) = skipped.and_then(|it| pack.get(it..)).filter(|it| !it.is_empty()) else {
-            let rule = format!("entry {next} is not in it, and in none before");
-            return Err(StoreFault::value(&key, rule));
-        };
-        let left = max - found.len();
-        // Copied one by one: who keeps one entry does not keep its pack.
-        found.extend(rest.iter().take(left).map(|entry| Bytes::copy_from_slice(entry)));
-        if found.len() >= max {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// Holds a group of the journal against the database.
-pub(super) fn compare_group(database: &Database, group: &Group) -> Result<(), StoreFault> {
-    let stored = entries(database, group.first, group.entries.len())?;
+/// Holds a group of the journal against what is read of it by the database.
+pub(super) fn compare_group(store: &Store, group: &Group) -> Result<(), StoreFault> {
+    let stored = store.entries(group.first, group.entries.len())?;
     let mut index = group.first;
     for (position, entry) in group.entries.iter().enumerate() {
         let detail = match stored.get(position) {
@@ -533,30 +494,6 @@ pub(super) fn compare_group(database: &Database, group: &Group) -> Result<(), St
         return Err(StoreFault::Disagreement { index, detail });
     }
     Ok(())
-}
-
-/// The first entry of a pack, and where all of them lie.
-fn unpack<'a>(key: &Key, value: &'a [u8]) -> Result<(EntryIndex, Vec<&'a [u8]>), StoreFault> {
-    let broken = |rule: &str| StoreFault::value(key, rule);
-    let Key::Pack(last) = key else {
-        return Err(broken("is not the key of a pack"));
-    };
-    let (first, mut rest) =
-        value.split_first_chunk::<8>().ok_or_else(|| broken("the pack is too short"))?;
-    let first = EntryIndex(u64::from_be_bytes(*first));
-    let mut pack = Vec::with_capacity(MAX_PACK_ENTRIES);
-    // Each turn takes at least the four bytes of a length.
-    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
-        let len = u32::from_be_bytes(*len) as usize;
-        if len > behind.len() || len > MAX_ENTRY_BYTES || pack.len() >= MAX_PACK_ENTRIES {
-            return Err(broken("an entry does not fit the pack"));
-        }
-        let (entry, next) = behind.split_at(len);
-        pack.push(entry);
-        rest = next;
-    }
-    let is_whole = rest.is_empty() && first.0.checked_add(pack.len() as u64) == Some(last.next().0);
-    if is_whole { Ok((first, pack)) } else { Err(broken("the pack does not end at its key")) }
 }
 
 fn checkpoint(item: Result<(Key, IVec), StoreFault>) -> Result<(EntryCount, Bytes), StoreFault> {

@@ -14,7 +14,7 @@ use super::lives::{lots_before, put_lot};
 use super::movements::put_movements;
 use super::ties::put_ties;
 use super::trail::{Trail, put_trail};
-use super::{reads, tree};
+use super::{Store, reads, tree};
 use crate::domain::credit::CreditKey;
 use crate::domain::lot::Lot;
 use crate::domain::memory::MemoryState;
@@ -23,7 +23,6 @@ use crate::domain::{EntryCount, EntryIndex, Hash32, PartyId};
 use crate::ledger::frame::Group;
 use crate::ledger::hash::ChainValue;
 use crate::ledger::lot_map::MapUpdate;
-use crate::limits::{MAX_PACK_BYTES, MAX_PACK_ENTRIES};
 
 /// A group with all that it changes.
 #[derive(Debug, Clone, Copy)]
@@ -46,18 +45,16 @@ pub struct GroupRows<'a> {
     pub lot_map: Option<&'a MapUpdate>,
 }
 
-/// Writes a group that follows the last. One that is there already is compared, never written
+/// Writes a group that follows the last and is in the journal. One that is there already is compared, never written
 /// again: its values may be older than what stands there. Answers how many entries are applied
 /// afterwards.
-pub(super) fn write_group(
-    database: &Database,
-    rows: &GroupRows<'_>,
-) -> Result<EntryCount, StoreFault> {
+pub(super) fn write_group(store: &Store, rows: &GroupRows<'_>) -> Result<EntryCount, StoreFault> {
+    let database = &store.database;
     assert_eq!(rows.leaves.len(), rows.group.entries.len(), "every entry has its leaf hash");
     let (applied, _) = database.head()?;
     let (first, end) = (rows.group.first, rows.group.end());
     if end.0 <= applied.0 {
-        reads::compare_group(database, rows.group)?;
+        reads::compare_group(store, rows.group)?;
         return Ok(applied);
     }
     if first.0 != applied.0 {
@@ -66,7 +63,7 @@ pub(super) fn write_group(
     }
 
     let mut batch = Batch::default();
-    put_packs(&mut batch, rows.group);
+    store.frames.put(&mut batch, rows.group)?;
     if first.0 > 0 {
         put_checkpoint(database, &mut batch, EntryCount(first.0), &rows.group.previous_checkpoint)?;
     }
@@ -116,27 +113,6 @@ pub(super) fn other_checkpoint(size: EntryCount) -> StoreFault {
     let index = EntryIndex(size.0.saturating_sub(1));
     let detail = format!("another checkpoint of size {size} is stored");
     StoreFault::Disagreement { index, detail }
-}
-
-fn put_packs(batch: &mut Batch, group: &Group) {
-    let mut first = group.first;
-    let mut rest = group.entries.as_slice();
-    // Each turn takes at least one entry.
-    while !rest.is_empty() {
-        let mut pack = first.0.to_be_bytes().to_vec();
-        let mut count = 0;
-        for entry in rest.iter().take(MAX_PACK_ENTRIES) {
-            if count > 0 && pack.len() + entry.len() > MAX_PACK_BYTES {
-                break;
-            }
-            codec::Codec::put(&entry.len(), &mut pack);
-            pack.extend_from_slice(entry);
-            count += 1;
-        }
-        let last = EntryIndex(first.0 + count as u64 - 1);
-        batch.insert(Key::Pack(last).bytes(), pack);
-        (first, rest) = (last.next(), &rest[count..]);
-    }
 }
 
 fn put_registry(batch: &mut Batch, changes: &MemoryState) {

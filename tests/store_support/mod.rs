@@ -90,6 +90,10 @@ pub fn write_seen(
     retracted: &[EntryIndex],
     sights: &[EntrySight],
 ) -> Result<(), StoreFault> {
+    // Entries are read from the journal; what was written before is in it.
+    if store.journaled().0 == group.first.0 {
+        store.journal_append(group)?;
+    }
     let leaves = leaves(group);
     let chain = chain(group);
     let trail = &Trail::default();
