@@ -52,7 +52,9 @@ impl LotKey {
 
     /// How many leading bits two places share; 256 for the same.
     pub fn shared_bits(&self, other: &Self) -> usize {
-        (0..256).find(|at| self.is_right(*at) != other.is_right(*at)).unwrap_or(256)
+        let differs = self.0.iter().zip(&other.0).map(|(one, other)| one ^ other);
+        let first = differs.enumerate().find(|(_, bits)| *bits != 0);
+        first.map_or(256, |(byte, bits)| 8 * byte + bits.leading_zeros() as usize)
     }
 
     /// Four bits of 256, the highest first.

@@ -98,7 +98,8 @@ impl Unstated {
         }
     }
 
-    /// The map over all entries before `end`, all of which were noted or are in the store.
+    /// The map over all entries before `end`, all of which were noted or are in the store; the
+    /// statement before is.
     pub(super) fn map_before(
         &mut self,
         store: &Store,
@@ -126,6 +127,11 @@ impl Unstated {
     /// Whether a clean stop leaves entries that no statement covers.
     pub(super) fn is_due_at_stop(&self, next: EntryIndex) -> bool {
         self.policy.every_entries > 0 && next.0 > self.from.0
+    }
+
+    /// Whether the statement before is in the store, so that the next one can be made over it.
+    pub(super) fn is_last_written(&self, store: &Store) -> bool {
+        store.applied().0 >= self.from.0
     }
 
     /// The entry `at` stated the lots.

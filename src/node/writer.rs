@@ -471,9 +471,13 @@ impl Sequencer {
     /// holds it against what was said.*
     fn state_lots(&mut self) -> Result<(), NodeFault> {
         let begun = Instant::now();
-        self.drain()?;
         let at = self.head.next;
+        if !self.unstated.is_last_written(&self.store) {
+            self.drain()?;
+        }
+        // While the committer has the groups before: what they link was noted.
         let map = self.unstated.map_before(&self.store, at)?;
+        self.drain()?;
         let tiles = map.tiles.len();
         let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
         let now = now(&*self.clock, &self.head)?;
