@@ -312,10 +312,15 @@ pub const MAX_PACK_ENTRIES: usize = 64;
 /// Places of a lot's life in one row; so many at most lie in the row of the lot itself, 24 bytes
 /// each.
 pub const LIFE_CHUNK: usize = 16;
-/// Bytes of facts or movements in one value of the database, unless a single one is larger. With its lengths
-/// it stays far below sled's segment of 512 KiB, above which a value becomes a file of its own.
-pub const MAX_PACK_BYTES: usize = 64 * 1024;
-/// Hashes in one row of the tree (C2SP tlog-tiles: tiles of height 8).
+/// Bytes of facts or movements in one value of the database, unless a single one is larger. sled
+/// keeps up to 16 neighbours in a page, and a page above 128 KiB becomes a file of its own, which
+/// it removes before the log that no longer names it is durable: a power cut then costs the
+/// database.
+pub const MAX_PACK_BYTES: usize = 7 * 1024;
+/// Hashes in one row of the tree as it is stored: four levels. A row is written anew with every
+/// group that ends in it, and a proof hashes the rows on its way.
+pub const STORED_ROW_HASHES: usize = 16;
+/// Hashes in a tile of the tree (C2SP tlog-tiles: tiles of height 8).
 pub const ROW_HASHES: usize = 256;
 /// *Format.* Levels of tiles: 8 levels of the tree each, and a tree of 64-bit size has 64.
 pub const TILE_LEVELS: u8 = 8;

@@ -247,12 +247,18 @@ async fn a_database_that_disagrees_is_refused_and_made_anew() {
     let size = kit.verify();
     let last = size - 1;
     let entries = [&[0x10][..], &last.to_be_bytes()].concat();
-    let tile = [&[0x11, 0][..], &0_u64.to_be_bytes()].concat();
+    // Sixteen hashes a row.
+    let tile = [&[0x11, 0][..], &(last / 16).to_be_bytes()].concat();
+    assert!(last % 16 > 1, "an older leaf is in the row");
     let checkpoint = [&[0x12][..], &size.to_be_bytes()].concat();
     let head = vec![0x02];
-    let position = usize::try_from(last).unwrap();
+    let position = usize::try_from(last % 16).unwrap();
     let damages: Vec<(&str, Damage<'_>)> = vec![
-        ("the last entry", Box::new(|tree| bend(tree, &entries, 100))),
+        // Of the place of the last group: its segment, where in it, the length of an entry.
+        ("the last entry's segment", Box::new(|tree| bend(tree, &entries, 15))),
+        ("far behind its segment", Box::new(|tree| bend(tree, &entries, 17))),
+        ("a little further on", Box::new(|tree| bend(tree, &entries, 23))),
+        ("a longer last entry", Box::new(|tree| bend(tree, &entries, 25))),
         ("the last leaf", Box::new(|tree| bend(tree, &tile, 32 * position))),
         ("an older leaf", Box::new(|tree| bend(tree, &tile, 32))),
         ("the checkpoint", Box::new(|tree| bend(tree, &checkpoint, 60))),
@@ -280,18 +286,54 @@ async fn a_database_that_disagrees_is_refused_and_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_entry_that_was_changed_gets_no_receipt() {
-    let kit = closed(5).await;
+async fn an_old_entry_of_another_place_gets_no_receipt() {
+    let kit = closed(40).await;
     let index = kit.verify() - 3;
     let key = [&[0x10][..], &index.to_be_bytes()].concat();
-    with_sled(&kit, |tree| bend(tree, &key, 100));
+    let first_row = [&[0x11, 0][..], &0_u64.to_be_bytes()].concat();
+    with_sled(&kit, |tree| {
+        bend(tree, &key, 23);
+        // The leaf of entry 1.
+        bend(tree, &first_row, 32);
+    });
     // A start compares the last group only; but nothing false is handed out.
     let node = kit.open();
     assert!(node.reader().receipt(EntryIndex(index)).is_err());
+    assert!(node.reader().receipt(EntryIndex(1)).is_err());
+    assert!(node.reader().entry(EntryIndex(1)).is_err());
     node.shutdown().await;
     drop(node);
     kit.rebuild().unwrap();
     opens_whole(&kit).shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_bent_in_the_journal_is_never_served() {
+    let kit = closed(5).await;
+    let index = EntryIndex(kit.verify() - 3);
+    let node = kit.open();
+    let reader = node.reader();
+    let entry = reader.entry(index).unwrap().unwrap();
+    let segment = kit.data().join("journal").join(format!("{:020}.umj", 0));
+    let mut journal = std::fs::read(&segment).unwrap();
+    let found: Vec<usize> =
+        (0..journal.len()).filter(|at| journal[*at..].starts_with(&entry)).collect();
+    assert_eq!(found.len(), 1, "an entry is on disk once");
+    // Its first byte, one in the middle, its last.
+    for within in [0, entry.len() / 2, entry.len() - 1] {
+        journal[found[0] + within] ^= 1;
+        std::fs::write(&segment, &journal).unwrap();
+        let fault = reader.entry(index).unwrap_err().to_string();
+        assert!(reader.receipt(index).is_err());
+        assert!(reader.entry(EntryIndex(index.0 - 1)).unwrap().is_some(), "its neighbour is whole");
+        assert!(reader.receipt(EntryIndex(index.0 + 1)).unwrap().is_some());
+        assert!(!fault.is_empty());
+        journal[found[0] + within] ^= 1;
+    }
+    std::fs::write(&segment, &journal).unwrap();
+    assert_eq!(reader.entry(index).unwrap().unwrap(), entry);
+    drop(reader);
+    node.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

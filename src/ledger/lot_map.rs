@@ -220,8 +220,8 @@ pub trait TileSource {
     /// when the one above says so, or cannot be read.
     fn tile(&self, path: &TilePath) -> Result<MapTile, Self::Fault>;
 
-    /// Whether the tile at a place was made here and never left this process's memory: then it needs
-    /// no check against the hash above it.
+    /// Whether the tile at a place was made here and never left this process's memory: then it
+    /// needs no check against the hash above it.
     fn is_own(&self, path: &TilePath) -> bool {
         let _ = path;
         false

@@ -38,7 +38,7 @@ use crate::ledger::hash::{ChainValue, leaf_hash};
 use crate::ledger::keys::SigningKey;
 use crate::ledger::lot_map::MapUpdate;
 use crate::ledger::receipt::Receipt;
-use crate::ledger::tree::Frontier;
+use crate::ledger::tree::{Frontier, NodeSource};
 use crate::limits::MAX_TABLE_CHUNKS;
 use crate::store::faults::Faults;
 use crate::store::{
@@ -361,6 +361,15 @@ fn ledger_of(store: &Store) -> Result<LedgerState, NodeFault> {
     store.ledger()?.ok_or(NodeFault::NoGenesis)
 }
 
+/// Entries from where the database says that they lie; whether the tree has them is checked with
+/// the last group.
+fn as_they_lie(store: &Store, from: EntryIndex, count: usize) -> Result<Vec<Bytes>, NodeFault> {
+    store.entries_as_they_lie(from, count).map_err(|fault| match fault {
+        StoreFault::Disagreement { index, detail } => NodeFault::Disagree { index, rule: detail },
+        other => other.into(),
+    })
+}
+
 /// The database's last group is the journal's: entries, chain value, the root that was signed over
 /// all before them, and the root with them.
 fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> {
@@ -369,7 +378,7 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
         let rule = "the journal has no group that ends there".to_owned();
         return Err(NodeFault::Disagree { index: last, rule });
     };
-    let stored = store.entries(group.first, group.entries.len())?;
+    let stored = as_they_lie(store, group.first, group.entries.len())?;
     for (position, entry) in group.entries.iter().enumerate() {
         if stored.get(position) != Some(entry) {
             let index = EntryIndex(group.first.0 + position as u64);
@@ -387,8 +396,14 @@ fn check_agreement(store: &Store, applied: EntryCount) -> Result<(), NodeFault> 
     }
     // The next checkpoint is signed over the stored tree: its newest leaves are the journal's too.
     let mut expected = Frontier::from_nodes(EntryCount(group.first.0), store)?;
-    for entry in &group.entries {
-        expected.push(leaf_hash(entry));
+    for (index, entry) in (group.first.0..).zip(&group.entries) {
+        let leaf = leaf_hash(entry);
+        // A node above may be stored beside a leaf that is not under it.
+        if NodeSource::node(store, 0, index)? != leaf {
+            let rule = "the stored tree has another leaf for the entry".to_owned();
+            return Err(NodeFault::Disagree { index: EntryIndex(index), rule });
+        }
+        expected.push(leaf);
     }
     if Frontier::from_nodes(applied, store)?.root() != expected.root() {
         let rule = "the stored tree has another root after the entry".to_owned();
@@ -684,7 +699,8 @@ fn head_of(store: &Store, applied: EntryCount) -> Result<Head, NodeFault> {
     };
     let ledger = ledger_of(store)?;
     let fault = |rule: String| NodeFault::Disagree { index: last, rule };
-    let bytes = store.entry(last)?.ok_or_else(|| fault("the entry is missing".to_owned()))?;
+    let bytes = as_they_lie(store, last, 1)?.pop();
+    let bytes = bytes.ok_or_else(|| fault("the entry is missing".to_owned()))?;
     let entry = Entry::parse(&bytes).map_err(|it| fault(it.to_string()))?;
     let tables = if ledger.are_tables_published {
         Some(Arc::new(stored_tables(store, ledger.tables_hash, last)?))

@@ -28,7 +28,7 @@ use crate::domain::lot::EventRecord;
 use crate::domain::{EntryCount, EntryIndex, EventId, LotId, PartyId, SiteId};
 use crate::limits::{
     DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS, MAX_SET_ASIDE, MIN_COMPARE_FREE_BYTES,
-    ROW_HASHES, SEGMENT_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES, STORED_ROW_HASHES,
 };
 
 /// A row in which two databases differ.
@@ -433,7 +433,7 @@ fn row_of(key: &Key) -> String {
     match key {
         Key::Meta | Key::Head | Key::Ledger | Key::LotState => "its one row".to_owned(),
         Key::LotTile(path) => format!("tile {path:?}"),
-        Key::Row(level, number) => format!("row {number} of tree level {}", u16::from(*level) * 8),
+        Key::Row(level, number) => format!("row {number} of tree level {}", u16::from(*level) * 4),
         Key::Checkpoint(size) => format!("at {size} entries"),
         Key::Party(id) | Key::PublicParty(id) => format!("party {id}"),
         Key::CreditCode(code) => format!("code {code:?}"),
@@ -488,8 +488,8 @@ fn entry_of(key: &Key, value: &[u8], offset: usize) -> Option<EntryIndex> {
         Key::Frame(last) => Some(entry_in_place(value, offset).unwrap_or(*last)),
         Key::Row(level, number) => {
             let within = u64::try_from(offset / 32).ok()?;
-            let node = number.checked_mul(ROW_HASHES as u64)?.checked_add(within)?;
-            node.checked_mul(1_u64.checked_shl(u32::from(*level) * 8)?).map(EntryIndex)
+            let node = number.checked_mul(STORED_ROW_HASHES as u64)?.checked_add(within)?;
+            node.checked_mul(1_u64.checked_shl(u32::from(*level) * 4)?).map(EntryIndex)
         }
         Key::Checkpoint(size) => size.0.checked_sub(1).map(EntryIndex),
         Key::Movements(index)

@@ -1,9 +1,9 @@
 //! Entries, read from where they lie in the journal. The database says where: a row for a group,
-//! with the lengths of its entries. So each entry is on disk once, in the file that is synced before
-//! anybody is told of it.
+//! with the lengths of its entries. So each entry is on disk once, in the file that is synced
+//! before anybody is told of it.
 //!
-//! What is read is held against the leaf hash that the tree has of it: a journal that was bent after
-//! its group was written is told, and never served.
+//! What is read is held against the leaf hash that the tree has of it: a journal that was bent
+//! after its group was written is told, and never served.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -204,7 +204,8 @@ impl Frames {
         let before: usize = place.lengths.iter().take(skipped).map(|it| PREFIX_BYTES + it).sum();
         let wanted = place.lengths.iter().skip(skipped).take(max);
         let mut bytes = vec![0; wanted.clone().map(|it| PREFIX_BYTES + it).sum()];
-        self.read(place.segment, place.offset + before as u64, &mut bytes)?;
+        let from = place.offset.saturating_add(before as u64);
+        self.read(place.segment, from, &mut bytes).map_err(|fault| place.unless_there(fault))?;
         let mut rest = Bytes::from(bytes);
         let mut entries = Vec::with_capacity(max.min(place.lengths.len()));
         for length in wanted {
@@ -241,6 +242,20 @@ impl Place {
             offset: u64::from_be_bytes(*offset),
             lengths: lengths.iter().map(|it| u16::from_be_bytes(*it).into()).collect(),
         })
+    }
+
+    /// What it means that nothing can be read there: a place that is none, or a journal that was
+    /// cut, and not a file that fails.
+    fn unless_there(&self, fault: StoreFault) -> StoreFault {
+        let is_absent =
+            |kind| matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound);
+        match fault {
+            StoreFault::Io { source, .. } if is_absent(source.kind()) => {
+                let detail = format!("{}: {source}", segment::name(self.segment));
+                StoreFault::Disagreement { index: self.first, detail }
+            }
+            other => other,
+        }
     }
 
     /// Which of its entries that is.

@@ -19,12 +19,12 @@ pub enum Key {
     Head,
     /// `0x03` -> the ledger's own state.
     Ledger,
-    /// `0x10`, last index u64 -> where the entries of a group lie in the journal: the first of them,
-    /// the first of their segment, the byte at which the frame's entries begin, u64 each; then the
-    /// length of each, u16. The *last* index, so that the group of an entry is the first key at or
-    /// after it.
+    /// `0x10`, last index u64 -> where the entries of a group lie in the journal: the first of
+    /// them, the first of their segment, the byte at which the frame's entries begin, u64 each;
+    /// then the length of each, u16. The *last* index, so that the group of an entry is the first
+    /// key at or after it.
     Frame(EntryIndex),
-    /// `0x11`, row level u8, number u64 -> hashes of tree level 8 x row level, up to 256 of 32
+    /// `0x11`, row level u8, number u64 -> hashes of tree level 4 x row level, up to 16 of 32
     /// bytes.
     Row(u8, u64),
     /// `0x12`, size u64 -> the signed checkpoint of that size, at the end of a group.
@@ -35,8 +35,10 @@ pub enum Key {
     CreditCode(String),
     /// `0x22`, id -> a site.
     Site(SiteId),
-    /// `0x23`, id -> a signing key.
-    Signer(KeyId),
+    /// `0x23`, table set's hash, chunk u32 -> the chunk's bytes. Long ones, so they stand between
+    /// rows that seldom change: sled writes neighbours anew together, and what is longer than 128
+    /// KiB into a file of its own.
+    TableChunk(Hash32, u32),
     /// `0x24`, id -> a lot, with the end of its life.
     Lot(LotId),
     /// `0x25`, offer's event id -> a transfer.
@@ -49,8 +51,8 @@ pub enum Key {
     /// `0x28`, last index u64 -> a pack of movements, the last of that entry; one is gone when it
     /// was retracted.
     Movements(EntryIndex),
-    /// `0x29`, table set's hash, chunk u32 -> the chunk's bytes.
-    TableChunk(Hash32, u32),
+    /// `0x29`, id -> a signing key.
+    Signer(KeyId),
     /// `0x2a`, id -> a campaign.
     Campaign(CampaignId),
     /// `0x2b`, site id, process code as text -> the last campaign of that process at that site.
@@ -115,13 +117,13 @@ pub enum Tag {
     Party = 0x20,
     CreditCode = 0x21,
     Site = 0x22,
-    Signer = 0x23,
+    TableChunk = 0x23,
     Lot = 0x24,
     Transfer = 0x25,
     Event = 0x26,
     Life = 0x27,
     Movements = 0x28,
-    TableChunk = 0x29,
+    Signer = 0x29,
     Campaign = 0x2a,
     Line = 0x2b,
     LotTransfer = 0x2c,
@@ -273,7 +275,7 @@ impl Key {
             0x20 => Self::Party(PartyId::from_bytes(rest.try_into().ok()?)),
             0x21 => Self::CreditCode(String::from_utf8(rest.to_vec()).ok()?),
             0x22 => Self::Site(SiteId::from_bytes(rest.try_into().ok()?)),
-            0x23 => Self::Signer(KeyId(rest.try_into().ok()?)),
+            0x29 => Self::Signer(KeyId(rest.try_into().ok()?)),
             0x24 => Self::Lot(LotId::from_bytes(rest.try_into().ok()?)),
             0x25 => Self::Transfer(EventId::from_bytes(rest.try_into().ok()?)),
             0x26 => Self::Event(EventId::from_bytes(rest.try_into().ok()?)),
@@ -282,7 +284,7 @@ impl Key {
                 Self::Life(LotId::from_bytes(*lot), be_u32(ordinal)?)
             }
             0x28 => Self::Movements(EntryIndex(be_u64(rest)?)),
-            0x29 => {
+            0x23 => {
                 let (set, chunk) = rest.split_first_chunk::<32>()?;
                 Self::TableChunk(Hash32(*set), be_u32(chunk)?)
             }

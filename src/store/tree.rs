@@ -1,5 +1,5 @@
-//! The tree's hashes: rows of up to 256, at tree levels 0, 8, 16 and so on (C2SP tlog-tiles). Every
-//! node between is computed from the row below it.
+//! The tree's hashes: rows of up to 16, at tree levels 0, 4, 8 and so on. Every node between is
+//! computed from the row below it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,13 +10,14 @@ use super::keyspace::Key;
 use crate::domain::{EntryIndex, Hash32};
 use crate::ledger::hash::node_hash;
 use crate::ledger::tree::NodeSource;
-use crate::limits::ROW_HASHES;
+use crate::limits::STORED_ROW_HASHES;
 
-const ROW_HEIGHT: u8 = 8;
+const ROW_HEIGHT: u8 = 4;
+const _: () = assert!(1 << ROW_HEIGHT == STORED_ROW_HASHES);
 const LEVELS: u8 = 64;
 const HASH_BYTES: usize = 32;
-/// Rows that a reader keeps: two proofs touch at most 8 each.
-const KEPT_ROWS: usize = 64;
+/// Rows that a reader keeps: two proofs touch at most 16 each.
+const KEPT_ROWS: usize = 256;
 
 /// Reads hashes for one answer, however many proofs it has: rows that were read are kept, with the
 /// nodes above them. Not for sharing between threads.
@@ -40,7 +41,7 @@ impl NodeSource for TreeReader<'_> {
 
     fn node(&self, level: u8, index: u64) -> Result<Hash32, StoreFault> {
         let (row_level, height) = (level / ROW_HEIGHT, usize::from(level % ROW_HEIGHT));
-        let per_row = ROW_HASHES as u64 >> height;
+        let per_row = STORED_ROW_HASHES as u64 >> height;
         let (number, within) = (index / per_row, usize::try_from(index % per_row).unwrap_or(0));
         let key = Key::Row(row_level, number);
         if level >= LEVELS {
@@ -80,8 +81,8 @@ impl<'a> LeafReader<'a> {
 
     /// The leaf hash of an entry.
     pub(super) fn leaf(&mut self, index: EntryIndex) -> Result<Hash32, StoreFault> {
-        let number = index.0 / ROW_HASHES as u64;
-        let within = usize::try_from(index.0 % ROW_HASHES as u64).unwrap_or(0);
+        let number = index.0 / STORED_ROW_HASHES as u64;
+        let within = usize::try_from(index.0 % STORED_ROW_HASHES as u64).unwrap_or(0);
         if self.number != Some(number) || self.row.len() <= within {
             self.row = read_row(self.database, 0, number)?;
             self.number = Some(number);
@@ -104,13 +105,13 @@ pub(super) fn rows_with(
         if hashes.is_empty() {
             break;
         }
-        let number = start / ROW_HASHES as u64;
+        let number = start / STORED_ROW_HASHES as u64;
         let mut row = row_before(database, level, start)?;
         let mut parents = Vec::new();
         let mut at = number;
         for hash in hashes {
             row.push(hash);
-            if row.len() == ROW_HASHES {
+            if row.len() == STORED_ROW_HASHES {
                 changed.push((Key::Row(level, at), row_bytes(&row)));
                 parents.push(root_of(std::mem::take(&mut row)));
                 at += 1;
@@ -126,10 +127,10 @@ pub(super) fn rows_with(
 
 /// The hashes of a row that stand before place `start` of its level.
 fn row_before(database: &Database, level: u8, start: u64) -> Result<Vec<Hash32>, StoreFault> {
-    let number = start / ROW_HASHES as u64;
-    let kept = usize::try_from(start % ROW_HASHES as u64).unwrap_or(0);
+    let number = start / STORED_ROW_HASHES as u64;
+    let kept = usize::try_from(start % STORED_ROW_HASHES as u64).unwrap_or(0);
     if kept == 0 {
-        return Ok(Vec::with_capacity(ROW_HASHES));
+        return Ok(Vec::with_capacity(STORED_ROW_HASHES));
     }
     let mut row = read_row(database, level, number)?;
     if row.len() < kept {
@@ -144,7 +145,7 @@ fn read_row(database: &Database, level: u8, number: u64) -> Result<Vec<Hash32>, 
     let key = Key::Row(level, number);
     let bytes = database.get(&key)?.unwrap_or_default();
     let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
-    if !rest.is_empty() || hashes.len() > ROW_HASHES {
+    if !rest.is_empty() || hashes.len() > STORED_ROW_HASHES {
         return Err(StoreFault::value(&key, format!("{} bytes are no row", bytes.len())));
     }
     Ok(hashes.iter().map(|hash| Hash32(*hash)).collect())
@@ -165,7 +166,7 @@ fn pyramid(row: Vec<Hash32>) -> Pyramid {
 }
 
 fn root_of(full_row: Vec<Hash32>) -> Hash32 {
-    debug_assert_eq!(full_row.len(), ROW_HASHES);
+    debug_assert_eq!(full_row.len(), STORED_ROW_HASHES);
     let levels = pyramid(full_row);
     levels.last().and_then(|top| top.first()).copied().unwrap_or(Hash32([0; 32]))
 }

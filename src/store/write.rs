@@ -45,9 +45,9 @@ pub struct GroupRows<'a> {
     pub lot_map: Option<&'a MapUpdate>,
 }
 
-/// Writes a group that follows the last and is in the journal. One that is there already is compared, never written
-/// again: its values may be older than what stands there. Answers how many entries are applied
-/// afterwards.
+/// Writes a group that follows the last and is in the journal. One that is there already is
+/// compared, never written again: its values may be older than what stands there. Answers how many
+/// entries are applied afterwards.
 pub(super) fn write_group(store: &Store, rows: &GroupRows<'_>) -> Result<EntryCount, StoreFault> {
     let database = &store.database;
     assert_eq!(rows.leaves.len(), rows.group.entries.len(), "every entry has its leaf hash");
