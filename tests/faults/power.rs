@@ -91,7 +91,9 @@ async fn open_after(
 ) -> Result<(Server, &'static str)> {
     let end = match world.try_start(place)? {
         Ok(server) if check_served(server.address, receipts).await.is_ok() => {
-            return Ok((server, "opened"));
+            let was_made_anew = place.data().join("sled.lost-1").exists();
+            let end = if was_made_anew { "opened, made anew by the start" } else { "opened" };
+            return Ok((server, end));
         }
         Ok(server) => {
             server.kill()?;
