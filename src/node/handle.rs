@@ -112,12 +112,11 @@ impl Node {
     ) -> Result<Vec<Appended>, BatchError> {
         let begun = Instant::now();
         let answer = self.submit(onlooker, batch, Purpose::Record).await?;
-        let receipts = match at_hand(&answer) {
-            Some(receipts) => Some(Ok(receipts)),
-            None => {
-                let reader = self.reader();
-                self.in_background(move || receipts(&reader, &answer)).await
-            }
+        let receipts = if let Some(receipts) = at_hand(&answer) {
+            Some(Ok(receipts))
+        } else {
+            let reader = self.reader();
+            self.in_background(move || receipts(&reader, &answer)).await
         };
         metrics::histogram!(measures::APPEND_SECONDS).record(begun.elapsed());
         // The events are recorded; only the reading of their receipts went wrong.
