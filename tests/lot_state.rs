@@ -131,11 +131,7 @@ fn held(kit: &mut Kit, lot: LotId) -> Event {
 
 /// A ledger with a lot of five entries among others; stated at its end.
 async fn with_story() -> (Kit, Node, LotId) {
-    let mut kit = Kit::empty();
-    kit.lot_state = EVERY_8;
-    let node = kit.init().unwrap();
-    let founding = kit.founding();
-    kit.append_batch(&node, &founding).await;
+    let (mut kit, node, _) = founded().await;
     let born = kit.copper();
     let lot = collected(&born);
     kit.append(&node, &born).await;
@@ -181,14 +177,21 @@ fn refused(file: &LotFile, kind: Kind) {
 
 // --- a node --------------------------------------------------------------------------------------
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_states_its_lots_as_often_as_it_is_told() {
+/// A node that states its lots every eight entries, with its founding: so many entries.
+async fn founded() -> (Kit, Node, u64) {
     let mut kit = Kit::empty();
     kit.lot_state = EVERY_8;
     let node = kit.init().unwrap();
     let founding = kit.founding();
     kit.append_batch(&node, &founding).await;
-    let mut appended = 1 + founding.len() as u64;
+    let entries = 1 + founding.len() as u64;
+    (kit, node, entries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_states_its_lots_as_often_as_it_is_told() {
+    let (mut kit, node, founding) = founded().await;
+    let mut appended = founding;
     for _ in 0..20 {
         let event = kit.copper();
         kit.append(&node, &event).await;
@@ -201,7 +204,7 @@ async fn a_node_states_its_lots_as_often_as_it_is_told() {
     assert_eq!(node.reader().size().0, appended + said.len() as u64, "nothing else was added");
     // At most 8 entries come between two, and the batch of the founding at once.
     let places: Vec<u64> = said.iter().map(|(index, ..)| *index).collect();
-    assert_eq!(places[0], 1 + founding.len() as u64);
+    assert_eq!(places[0], founding);
     assert!(places.windows(2).all(|two| two[1] - two[0] <= 9), "{places:?}");
     assert_eq!(places.last(), Some(&(node.reader().size().0 - 1)), "a clean stop leaves none open");
     check_statements(&node);
@@ -282,14 +285,9 @@ async fn a_rebuilt_database_has_the_same_map() {
     kit.verify_all(&node);
 }
 
-/// Wherever a statement is interrupted, the next start finds it whole or makes it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_that_is_never_empty_does_not_put_statements_off() {
-    let mut kit = Kit::empty();
-    kit.lot_state = EVERY_8;
-    let node = kit.init().unwrap();
-    let founding = kit.founding();
-    kit.append_batch(&node, &founding).await;
+    let (mut kit, node, _) = founded().await;
     wait_until(|| statements(&node).len() == 1, "the founding is never stated").await;
     // One is being committed, a group forms behind it, and half as many wait behind that.
     kit.plan.shut();
@@ -316,6 +314,7 @@ async fn a_mailbox_that_is_never_empty_does_not_put_statements_off() {
     node.shutdown().await;
 }
 
+/// Wherever a statement is interrupted, the next start finds it whole or makes it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_was_cut_off_is_there_or_is_made_again() {
     let is_sync = |point: &FaultPoint| {

@@ -9,10 +9,38 @@ mod common {
 
 use common::node_kit::{COLLECTOR, COORD, Kit, check_receipt, register_key, signed, signed_by};
 use urbanmine::domain::{Event, Rejection};
+use urbanmine::limits::GROUP_PACE_MS;
 use urbanmine::node::{AppendError, BatchError, Node};
+use urbanmine::store::read_journal;
 
 fn size(node: &Node) -> u64 {
     node.reader().size().0
+}
+
+/// Calls that come together share groups, which keep their distance, however fast the disk is.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_keep_a_distance_where_calls_come_together() {
+    let (mut kit, node) = Kit::new().await;
+    let before = size(&node);
+    let events: Vec<Event> = (0..256).map(|_| kit.copper()).collect();
+    let begun = std::time::Instant::now();
+    let callers = events.chunks(8).map(|own| {
+        let (node, own) = (node.clone(), own.iter().map(signed).collect::<Vec<_>>());
+        tokio::spawn(async move {
+            for envelope in own {
+                node.append(envelope).await.unwrap();
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap();
+    node.shutdown().await;
+    let groups = read_journal(&kit.data()).unwrap().map(Result::unwrap);
+    let shared = groups.filter(|it| it.first.0 >= before && it.entries.len() > 1).count() as u64;
+    assert!(shared > 0, "32 callers at a time share groups");
+    assert!(shared <= elapsed / GROUP_PACE_MS + 2, "{shared} groups in {elapsed} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]

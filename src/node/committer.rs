@@ -294,7 +294,7 @@ fn watch_over(
         let mut groups: Vec<Committed> =
             std::iter::once(first).chain(committed.try_iter()).collect();
         for fresh in groups.iter_mut().filter_map(|it| it.group.as_mut()) {
-            // Here, where nobody but the disk waits, and once for all callers of the group.
+            // Once for all callers of the group, while the next one is committed.
             if let Err(fault) = fresh.prove(store) {
                 error!(fault = chain_of(&fault), "the proofs of a group cannot be made");
             }

@@ -1,5 +1,6 @@
 //! The node as the doors see it: cheap to clone, callable from many tasks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -244,7 +245,12 @@ impl Node {
         // would keep the calls waiting that share this one.
         let is_small = batch.len() == 1 && batch.iter().all(|it| it.len() <= SMALL_EVENT_BYTES);
         let admit = move || admitted(&store, &signers, onlooker, batch);
-        let admitted = if is_small { Some(admit()) } else { self.in_background(admit).await };
+        let admitted = if is_small {
+            // A panic is the event's, here as there.
+            catch_unwind(AssertUnwindSafe(admit)).ok()
+        } else {
+            self.in_background(admit).await
+        };
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
         self.send_admitted(onlooker, batch, purpose).await
     }

@@ -20,10 +20,10 @@ use super::fault::{StoreFault, io_at};
 use super::files;
 use super::keyspace::{Key, Tag};
 use super::segment;
-use super::tree::LeafReader;
 use crate::domain::EntryIndex;
 use crate::ledger::frame::{self, FrameHeader, Group};
 use crate::ledger::hash::leaf_hash;
+use crate::ledger::tree::NodeSource as _;
 use crate::limits::{
     FRAME_HEADER_BYTES, MAX_ENTRY_BYTES, MAX_GROUP_ENTRIES, MAX_OPEN_SEGMENTS, SEGMENT_HEADER_BYTES,
 };
@@ -275,9 +275,9 @@ impl Store {
     /// with their neighbours in the answer: who keeps one for long copies it.
     pub fn entries(&self, from: EntryIndex, max: usize) -> Result<Vec<Bytes>, StoreFault> {
         let found = self.entries_as_they_lie(from, max)?;
-        let mut leaves = LeafReader::new(&self.database);
+        let tree = self.tree();
         for (index, entry) in (from.0..).map(EntryIndex).zip(&found) {
-            if leaves.leaf(index)? != leaf_hash(entry) {
+            if tree.node(0, index.0)? != leaf_hash(entry) {
                 let detail = "the tree has another hash than that of the journal's entry";
                 return Err(StoreFault::Disagreement { index, detail: detail.to_owned() });
             }

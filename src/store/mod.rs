@@ -305,7 +305,7 @@ impl Store {
 
     /// Takes the signed checkpoint of a group's end. It is read from now on, and comes into the
     /// database with the group behind it, which repeats it, or with the next sync: a batch of its
-    /// own for each group was a twenty-fifth of all that sled wrote. Writing the same again changes
+    /// own for each group took 0.3 bytes on disk a byte of entries. Writing the same again changes
     /// nothing; another one of the same size is refused.
     pub fn write_checkpoint(&self, size: EntryCount, signed: &[u8]) -> Result<(), StoreFault> {
         let applied = self.applied();

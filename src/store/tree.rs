@@ -66,32 +66,6 @@ impl NodeSource for TreeReader<'_> {
     }
 }
 
-/// Reads leaf hashes one after the other; keeps the row that it read last.
-#[derive(Debug)]
-pub(super) struct LeafReader<'a> {
-    database: &'a Database,
-    number: Option<u64>,
-    row: Vec<Hash32>,
-}
-
-impl<'a> LeafReader<'a> {
-    pub(super) fn new(database: &'a Database) -> Self {
-        Self { database, number: None, row: Vec::new() }
-    }
-
-    /// The leaf hash of an entry.
-    pub(super) fn leaf(&mut self, index: EntryIndex) -> Result<Hash32, StoreFault> {
-        let number = index.0 / STORED_ROW_HASHES as u64;
-        let within = usize::try_from(index.0 % STORED_ROW_HASHES as u64).unwrap_or(0);
-        if self.number != Some(number) || self.row.len() <= within {
-            self.row = read_row(self.database, 0, number)?;
-            self.number = Some(number);
-        }
-        let missing = || StoreFault::value(&Key::Row(0, number), format!("lacks entry {index}"));
-        self.row.get(within).copied().ok_or_else(missing)
-    }
-}
-
 /// The rows that change when leaves are added behind entry `first - 1`, complete with what they
 /// held.
 pub(super) fn rows_with(
