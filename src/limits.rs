@@ -69,7 +69,7 @@ pub const MAX_UNGUARDED_GROUPS: usize = 4;
 pub const GROUP_PACE_MS: u64 = 3;
 /// Entry bytes that the database may lag behind on disk before it is synced under load: what a
 /// start after a crash replays from the journal.
-pub const MAX_UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
+pub const MAX_UNSYNCED_BYTES: usize = 8 * 1024 * 1024;
 /// Milliseconds without a request after which the database is synced.
 pub const IDLE_SYNC_MS: u64 = 500;
 /// Requests whose signatures are checked, and reads that run, at one time.
@@ -312,11 +312,36 @@ pub const MAX_PACK_ENTRIES: usize = 64;
 /// Places of a lot's life in one row; so many at most lie in the row of the lot itself, 24 bytes
 /// each.
 pub const LIFE_CHUNK: usize = 16;
-/// Bytes of facts or movements in one value of the database, unless a single one is larger. sled
-/// keeps up to 16 neighbours in a page, and a page above 128 KiB becomes a file of its own, which
-/// it removes before the log that no longer names it is durable: a power cut then costs the
-/// database.
+/// Bytes of facts or movements in one row of the database, unless a single one is larger.
 pub const MAX_PACK_BYTES: usize = 7 * 1024;
+/// Bytes of rows in one block of a run, before it is compressed, unless a single row is larger.
+/// sled keeps up to 16 neighbours in a page, and a page above 128 KiB becomes a file of its own,
+/// which it removes before the log that no longer names it is durable: a power cut then costs the
+/// database.
+pub const BLOCK_BYTES: usize = 7 * 1024;
+/// Bytes that a block may have when it is unpacked: a block and the largest row behind it.
+pub const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of rows that wait in memory for a sync of the database. One who writes more brings them
+/// into it himself.
+pub const MAX_FRESH_BYTES: usize = 48 * 1024 * 1024;
+/// Bytes of memory that a row takes beside its key and value, roughly.
+pub const FRESH_ROW_BYTES: usize = 80;
+/// Runs of one level of the database that are merged into one of the next.
+pub const RUN_FAN_IN: usize = 8;
+/// Runs of one level that may wait to be merged; one who adds another merges them himself.
+pub const MAX_RUNS_OF_LEVEL: usize = 4 * RUN_FAN_IN;
+/// Levels of runs: the last one is merged with itself. A run of the last has 8^6 times what a sync
+/// brings.
+pub const MAX_RUN_LEVEL: u8 = 6;
+/// Bits of a run's filter for each of its rows, and how many of them a key sets: one in a hundred
+/// keys that are not there is looked for in vain.
+pub const FILTER_BITS_PER_ROW: usize = 10;
+/// See [`FILTER_BITS_PER_ROW`].
+pub const FILTER_HASHES: u32 = 7;
+/// Rows that a walk takes from memory at a time: first, and then.
+pub const WALK_FIRST_ROWS: usize = 8;
+/// See [`WALK_FIRST_ROWS`].
+pub const WALK_ROWS: usize = 128;
 /// Hashes in one row of the tree as it is stored: four levels. A row is written anew with every
 /// group that ends in it, and a proof hashes the rows on its way.
 pub const STORED_ROW_HASHES: usize = 16;

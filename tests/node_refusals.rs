@@ -5,6 +5,7 @@
 
 mod common {
     pub mod node_kit;
+    pub mod rows;
 }
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use common::node_kit::{
     Kit, START_MS, copy_directory, ledger_key, secret, signed, signed_by, told,
 };
+use common::rows::{Rows, with_rows};
 use urbanmine::domain::EntryIndex;
 use urbanmine::limits::{
     MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
@@ -225,18 +227,10 @@ async fn a_lost_database_is_made_anew() {
     }
 }
 
-fn with_sled(kit: &Kit, change: impl FnOnce(&sled::Tree)) {
-    let db = sled::Config::new().path(kit.data().join("sled")).open().unwrap();
-    change(&db);
-    db.flush().unwrap();
-}
+type Damage<'a> = Box<dyn FnOnce(&mut Rows) + 'a>;
 
-type Damage<'a> = Box<dyn FnOnce(&sled::Tree) + 'a>;
-
-fn bend(tree: &sled::Tree, key: &[u8], at: usize) {
-    let mut value = tree.get(key).unwrap().unwrap().to_vec();
-    value[at] ^= 1;
-    tree.insert(key, value).unwrap();
+fn bend(rows: &mut Rows, key: &[u8], at: usize) {
+    rows.get_mut(key).unwrap()[at] ^= 1;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +267,7 @@ async fn a_database_that_disagrees_is_refused_and_made_anew() {
     ];
     for (what, damage) in damages {
         replace(&kept, &kit.data());
-        with_sled(&kit, damage);
+        with_rows(&kit.data().join("sled"), damage);
         match refused(&kit) {
             NodeFault::Disagree { index, .. } => {
                 assert!(index == EntryIndex(last) || index == EntryIndex(last - 1), "{what}");
@@ -291,7 +285,7 @@ async fn an_old_entry_of_another_place_gets_no_receipt() {
     let index = kit.verify() - 3;
     let key = [&[0x10][..], &index.to_be_bytes()].concat();
     let first_row = [&[0x11, 0][..], &0_u64.to_be_bytes()].concat();
-    with_sled(&kit, |tree| {
+    with_rows(&kit.data().join("sled"), |tree| {
         bend(tree, &key, 23);
         // The leaf of entry 1.
         bend(tree, &first_row, 32);

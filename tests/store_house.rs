@@ -142,7 +142,9 @@ fn a_restart_finds_what_the_database_lacks() {
     let store = house.create();
     let written = groups(&[3, 4, 5]);
     commit(&store, &written[0]).unwrap();
-    store.journal_append(&written[1]).unwrap();
+    store.sync().unwrap();
+    // One that no sync brought in, and one that never came to the database.
+    commit(&store, &written[1]).unwrap();
     store.journal_append(&written[2]).unwrap();
     drop(store);
     let opened = Store::open(&house.config).unwrap();
@@ -166,6 +168,7 @@ fn a_journal_that_lost_what_the_database_has_is_refused() {
     let segment = house.config.data.join("journal").join(format!("{:020}.umj", 0));
     let before = fs::read(&segment).unwrap();
     commit(&store, &group(2, 2)).unwrap();
+    store.sync().unwrap();
     drop(store);
     fs::write(&segment, before).unwrap();
     let refused = Store::open(&house.config).unwrap_err();
@@ -179,6 +182,7 @@ fn a_journal_that_tells_another_story_is_noticed_with_the_place() {
     let store = house.create();
     commit(&store, &group(0, 2)).unwrap();
     commit(&store, &group(2, 5)).unwrap();
+    store.sync().unwrap();
     drop(store);
     let journal = house.config.data.join("journal");
     fs::remove_dir_all(&journal).unwrap();

@@ -65,7 +65,18 @@ const ROOMS: [Room; 12] = [
     Room {
         name: "store",
         rooms: &["domain", "wire", "ledger"],
-        crates: &["bytes", "crc32c", "rustix", "sled", "tar", "thiserror", "tracing"],
+        crates: &[
+            "bytes",
+            "crc32c",
+            "fastbloom",
+            "lz4_flex",
+            "rustix",
+            "sled",
+            "tar",
+            "thiserror",
+            "tracing",
+            "twox_hash",
+        ],
         is_pure: false,
     },
     Room {

@@ -111,7 +111,8 @@ impl Line {
 
 impl Committer {
     fn run(mut self, orders: &Receiver<Work>, tell: &Sender<Result<(), NodeFault>>) {
-        let syncer = Syncer::start(&self.store, &self.shared);
+        let syncer = Hand::tidying(&self.store, &self.shared)
+            .and_then(|tidier| Hand::syncing(&self.store, &self.shared, tidier));
         let guardian = Guardian::start(&self.store, &self.shared, self.checkpoint.clone());
         let (syncer, guardian) = match (syncer, guardian) {
             (Ok(syncer), Ok(guardian)) => (syncer, guardian),
@@ -220,7 +221,7 @@ impl Committer {
 
     /// Has the database made durable, beside the groups that follow, when more than so many bytes
     /// of entries are not. When the sync before takes so long that twice the limit came, it waits.
-    fn sync_soon(&mut self, syncer: &Syncer, more_than: usize) {
+    fn sync_soon(&mut self, syncer: &Hand, more_than: usize) {
         let must_wait = self.unsynced_bytes > 2 * MAX_UNSYNCED_BYTES;
         if self.unsynced_bytes > more_than && syncer.ask(must_wait) {
             self.unsynced_bytes = 0;
@@ -331,33 +332,63 @@ fn tell_unclear(waiting: Vec<Waiting>) {
     }
 }
 
-/// Makes the database durable, in a thread of its own: a flush of what 64 MiB of entries wrote
-/// takes long, and nobody waits for it, because durability is the journal's.
-struct Syncer {
+/// A thread that does one thing to the database when it is asked, beside the groups that follow:
+/// nobody waits for it, because durability is the journal's.
+struct Hand {
     ask: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Syncer {
-    fn start(store: &Arc<Store>, shared: &Arc<Shared>) -> Result<Self, NodeFault> {
-        let (ask, asked) = bounded::<()>(1);
-        let (store, shared) = (Arc::clone(store), Arc::clone(shared));
+impl Hand {
+    /// Makes the database durable, and has it put in order after that.
+    fn syncing(store: &Arc<Store>, shared: &Arc<Shared>, tidier: Self) -> Result<Self, NodeFault> {
+        let (of, ask_tidier) = (Arc::clone(store), tidier.ask.clone());
         let work = move || {
+            of.sync()?;
+            // One that waits already begins after now, too.
+            let _ = ask_tidier.try_send(());
+            Ok(())
+        };
+        Self::start("syncer", shared, work, move || tidier.finish())
+    }
+
+    /// Puts the database in order; gives up when the node stops.
+    fn tidying(store: &Arc<Store>, shared: &Arc<Shared>) -> Result<Self, NodeFault> {
+        let (of, state) = (Arc::clone(store), Arc::clone(shared));
+        let work = move || {
+            // Each turn leaves fewer parts.
+            while of.tidy(&state.is_closing)? {}
+            Ok(())
+        };
+        Self::start("tidier", shared, work, || {})
+    }
+
+    fn start(
+        name: &'static str,
+        shared: &Arc<Shared>,
+        work: impl Fn() -> Result<(), StoreFault> + Send + 'static,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, NodeFault> {
+        let (ask, asked) = bounded::<()>(1);
+        let shared = Arc::clone(shared);
+        let body = move || {
             while asked.recv().is_ok() {
-                if let Err(fault) = store.sync() {
+                if let Err(fault) = work() {
                     let fault = chain_of(&fault);
-                    error!(fault, "the database cannot be made durable; restart to find out more");
+                    error!(fault, name, "the database fails; restart to find out what is on disk");
                     shared.is_poisoned.store(true, Ordering::SeqCst);
                     break;
                 }
             }
+            drop(work);
+            at_end();
         };
-        let builder = std::thread::Builder::new().name("syncer".to_owned());
-        let thread = builder.spawn(work).map_err(NodeFault::Thread)?;
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        let thread = builder.spawn(body).map_err(NodeFault::Thread)?;
         Ok(Self { ask, thread })
     }
 
-    /// Whether this sync, which begins after now, was taken. One that waits already begins after
+    /// Whether this request, which begins after now, was taken. One that waits already begins after
     /// now, too.
     fn ask(&self, must: bool) -> bool {
         match self.ask.try_send(()) {

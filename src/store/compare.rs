@@ -170,10 +170,13 @@ impl Found {
     /// the next start writes it.
     pub fn compare(&self, shadow: &Shadow) -> Result<Compared, FoundFault> {
         let expected = &shadow.store.database;
-        shadow.store.keep_newest().map_err(FoundFault::Store)?;
         guarded(|| {
             if let Some(tree) = self.database.strange_tree() {
                 let rule = format!("it has a tree {tree:?}, which no database of ours has");
+                return Err(StoreFault::value(&Key::Meta, rule));
+            }
+            if let Some(key) = self.database.strange_row()? {
+                let rule = format!("it has a key {key:02x?}, and no row of ours lies there");
                 return Err(StoreFault::value(&Key::Meta, rule));
             }
             let head = Key::Checkpoint(expected.head()?.0).bytes();
@@ -349,7 +352,7 @@ fn compare_rows(
     }
 }
 
-type Row = (IVec, IVec);
+type Row = (Vec<u8>, IVec);
 
 fn take(
     rows: &mut impl Iterator<Item = Result<Row, StoreFault>>,
@@ -534,16 +537,16 @@ fn last_of(key: &Key, shadow: &Database) -> Result<Option<EntryIndex>, StoreFaul
 
 fn last_of_party(id: PartyId, shadow: &Database) -> Result<Option<EntryIndex>, StoreFault> {
     let range = |index| Key::PartyVersion(id, EntryIndex(index));
-    Ok(match shadow.last_key_before(&range(0), &range(u64::MAX))? {
-        Some(Key::PartyVersion(_, index)) => Some(index),
+    Ok(match shadow.last_row_before(&range(0), &range(u64::MAX))? {
+        Some((Key::PartyVersion(_, index), _)) => Some(index),
         _ => None,
     })
 }
 
 fn last_of_site(id: SiteId, shadow: &Database) -> Result<Option<EntryIndex>, StoreFault> {
     let range = |index| Key::SiteVersion(id, EntryIndex(index));
-    Ok(match shadow.last_key_before(&range(0), &range(u64::MAX))? {
-        Some(Key::SiteVersion(_, index)) => Some(index),
+    Ok(match shadow.last_row_before(&range(0), &range(u64::MAX))? {
+        Some((Key::SiteVersion(_, index), _)) => Some(index),
         _ => None,
     })
 }

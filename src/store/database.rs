@@ -1,4 +1,9 @@
-//! The database: sled, opened, read, written in whole batches, and made durable by our own hands.
+//! The database: rows in memory, in runs and in sled, read as one, and made durable by our own
+//! hands.
+//!
+//! What is written stays in memory until a *sync* brings it into sled, most of it as a run
+//! (`store/runs.rs`), the rest and the head with one batch: sled is given few and large writes, and
+//! its head is that of the last sync, from which the next start replays the journal.
 //!
 //! sled's `flush` ends in `sync_file_range`, which leaves the disk's cache and the file's length
 //! alone; so after each flush every file of it is synced here, and its directories when they are
@@ -9,20 +14,27 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use sled::IVec;
 
+use super::batch::Batch;
 use super::codec::{self, Codec};
 use super::fault::{StoreFault, io_at, sled_at};
 use super::files;
+use super::fresh::Fresh;
 use super::keyspace::{Key, Tag};
+use super::runs::{self, Manifest};
+use super::walk::{Places, Walk, behind_all};
 use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::ChainValue;
-use crate::limits::{DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS};
+use crate::limits::{
+    DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS, MAX_FRESH_BYTES,
+};
 
-const DATABASE_VERSION: u16 = 4;
+const DATABASE_VERSION: u16 = 5;
 /// sled's log, which it locks while it is open.
 pub(super) const LOG_NAME: &str = "db";
 /// The one tree that the house uses.
@@ -48,6 +60,11 @@ pub(super) struct Database {
     /// Our own handle, opened once: a new handle might not be told of an error that came before it.
     log: File,
     synced_blobs: Mutex<BTreeSet<OsString>>,
+    fresh: RwLock<Fresh>,
+    /// Who changes which runs there are holds it.
+    manifest: Mutex<Manifest>,
+    /// One merge at a time.
+    merging: Mutex<()>,
 }
 
 impl Database {
@@ -66,19 +83,41 @@ impl Database {
             .write(true)
             .open(&log_path)
             .map_err(io_at("open", &log_path))?;
-        let synced_blobs = Mutex::default();
-        let database = Self { dir: dir.to_owned(), db, log, synced_blobs };
+        let mut database = Self {
+            dir: dir.to_owned(),
+            db,
+            log,
+            synced_blobs: Mutex::default(),
+            fresh: RwLock::default(),
+            manifest: Mutex::default(),
+            merging: Mutex::default(),
+        };
         let state = database.check_meta(ledger)?;
         if state == DatabaseState::Created {
             database.sync()?;
             files::sync_dir(dir)?;
         }
+        // After the version, which says that there are runs.
+        let manifest = Manifest::open(&database.db)?;
+        database.fresh = RwLock::new(Fresh::over(manifest.runs()));
+        database.manifest = Mutex::new(manifest);
         Ok((database, state))
     }
 
     /// The bytes of a key.
     pub(super) fn get(&self, key: &Key) -> Result<Option<IVec>, StoreFault> {
-        self.db.get(key.bytes()).map_err(sled_at("read"))
+        let bytes = key.bytes();
+        let runs = {
+            let fresh = self.fresh();
+            if let Some(found) = fresh.find(&bytes) {
+                return Ok(found.clone());
+            }
+            key.tag().is_in_runs().then(|| fresh.runs().clone())
+        };
+        match runs {
+            Some(runs) => Ok(runs.find(&self.db, &bytes)?.flatten()),
+            None => self.db.get(bytes).map_err(sled_at("read")),
+        }
     }
 
     /// The value of a key.
@@ -92,12 +131,41 @@ impl Database {
         &self,
         tag: Tag,
         from: Vec<u8>,
-    ) -> impl DoubleEndedIterator<Item = Result<(Key, IVec), StoreFault>> {
-        let behind = vec![tag as u8 + 1];
-        self.db.range(from..behind).map(|item| {
-            let (key, value) = item.map_err(sled_at("read"))?;
+    ) -> impl Iterator<Item = Result<(Key, IVec), StoreFault>> {
+        let places = if tag.is_in_runs() { Places::Runs } else { Places::Sled };
+        Walk::new(self, places, from, vec![tag as u8 + 1]).map(|item| {
+            let (key, value) = item?;
             Ok((parsed(&key)?, value))
         })
+    }
+
+    /// The last of the keys from `from` on and before `behind`, and its bytes. Of a kind that lies
+    /// in sled row by row.
+    pub(super) fn last_row_before(
+        &self,
+        from: &Key,
+        behind: &Key,
+    ) -> Result<Option<(Key, IVec)>, StoreFault> {
+        debug_assert!(!from.tag().is_in_runs(), "runs are not read backwards");
+        let (from, mut behind) = (from.bytes(), behind.bytes());
+        // Each turn passes by a row that is gone.
+        loop {
+            let fresh = self.fresh().last(&from, &behind);
+            let settled = self.db.range(from.clone()..behind.clone()).next_back();
+            let settled = settled.transpose().map_err(sled_at("read"))?;
+            let last = match (fresh, settled) {
+                (Some((key, value)), Some((other, _))) if key.as_slice() >= other.as_ref() => {
+                    Some((key, value))
+                }
+                (_, Some((key, value))) => Some((key.to_vec(), Some(value))),
+                (fresh, None) => fresh,
+            };
+            match last {
+                None => return Ok(None),
+                Some((key, Some(value))) => return Ok(Some((parsed(&key)?, value))),
+                Some((key, None)) => behind = key,
+            }
+        }
     }
 
     /// The last of the keys from `from` on and before `behind`, and its value.
@@ -106,31 +174,14 @@ impl Database {
         from: &Key,
         behind: &Key,
     ) -> Result<Option<(Key, T)>, StoreFault> {
-        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next_back() else {
-            return Ok(None);
-        };
-        let (bytes, value) = found.map_err(sled_at("read"))?;
-        let key = parsed(&bytes)?;
+        let Some((key, value)) = self.last_row_before(from, behind)? else { return Ok(None) };
         let value = decoded(&key, &value)?;
         Ok(Some((key, value)))
     }
 
-    /// The last of the keys from `from` on and before `behind`.
-    pub(super) fn last_key_before(
-        &self,
-        from: &Key,
-        behind: &Key,
-    ) -> Result<Option<Key>, StoreFault> {
-        let Some(found) = self.db.range(from.bytes()..behind.bytes()).next_back() else {
-            return Ok(None);
-        };
-        let (bytes, _) = found.map_err(sled_at("read"))?;
-        parsed(&bytes).map(Some)
-    }
-
     /// Everything, ascending by key, as bytes.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(IVec, IVec), StoreFault>> {
-        self.db.iter().map(|item| item.map_err(sled_at("read")))
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(Vec<u8>, IVec), StoreFault>> {
+        Walk::new(self, Places::Both, vec![0], behind_all())
     }
 
     /// The name of a tree that is not ours, if there is one.
@@ -140,14 +191,115 @@ impl Database {
         strange.map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
+    /// A row of sled's that nothing reads, if there is one: of no kind, or of a kind that lies in
+    /// runs.
+    pub(super) fn strange_row(&self) -> Result<Option<Vec<u8>>, StoreFault> {
+        for key in self.db.iter().keys() {
+            let key = key.map_err(sled_at("read"))?;
+            let tag = key.first().copied().unwrap_or_default();
+            let is_ours = match Tag::of(tag) {
+                Some(tag) => !tag.is_in_runs(),
+                None => runs::TAGS.contains(&tag),
+            };
+            if !is_ours {
+                return Ok(Some(key.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Bytes of its files.
     pub(super) fn size_on_disk(&self) -> Result<u64, StoreFault> {
         self.db.size_on_disk().map_err(sled_at("measure"))
     }
 
     /// Writes a batch: all of it or nothing, and readers see it at once.
-    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), StoreFault> {
-        self.db.apply_batch(batch).map_err(sled_at("write"))
+    pub(super) fn apply(&self, batch: Batch) -> Result<(), StoreFault> {
+        let bytes = {
+            let mut fresh = self.fresh_mut();
+            fresh.take(batch);
+            fresh.bytes()
+        };
+        if bytes > MAX_FRESH_BYTES {
+            self.settle()?;
+            self.merge_all()?;
+        }
+        Ok(())
+    }
+
+    /// Brings what is in memory into sled: what goes into runs as one, the rest with the head. A
+    /// fault is final: what it was about is in memory still, and comes from the journal again.
+    fn settle(&self) -> Result<(), StoreFault> {
+        let mut manifest = self.manifest();
+        let apart = {
+            let mut fresh = self.fresh_mut();
+            if fresh.is_stuck() {
+                return Err(StoreFault::Poisoned);
+            }
+            fresh.set_apart()
+        };
+        let Some(apart) = apart else { return Ok(()) };
+        let is_in_runs = |key: &[u8]| key.first().is_some_and(|tag| is_in_runs(*tag));
+        let count = apart.keys().filter(|key| is_in_runs(key)).count();
+        let mut batch = sled::Batch::default();
+        if count > 0 {
+            let mut run = manifest.begin(&self.db, count)?;
+            for (key, value) in apart.iter().filter(|(key, _)| is_in_runs(key)) {
+                run.push(key, value.as_deref())?;
+            }
+            let run = run.finish()?;
+            manifest.add(run, &mut batch);
+        }
+        for (key, value) in apart.iter().filter(|(key, _)| !is_in_runs(key)) {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        self.db.apply_batch(batch).map_err(sled_at("write"))?;
+        // Let go after the lock is.
+        let _forgotten = self.fresh_mut().forget(manifest.runs());
+        Ok(())
+    }
+
+    /// Merges runs, if so many of a level are there that it is time; whether it did. Blocks, and
+    /// long where they are large, until it is told to give up. Only one at a time does; another
+    /// finds nothing to do.
+    pub(super) fn merge(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
+        let Ok(_only) = self.merging.try_lock() else { return Ok(false) };
+        let Some(merge) = self.manifest().next_merge(&self.db)? else { return Ok(false) };
+        let Some(run) = merge.write(&self.db, gives_up)? else { return Ok(false) };
+        let mut manifest = self.manifest();
+        manifest.replace(&self.db, merge, run)?;
+        self.fresh_mut().exchange(manifest.runs());
+        manifest.clear_away(&self.db)?;
+        Ok(true)
+    }
+
+    fn merge_all(&self) -> Result<(), StoreFault> {
+        let never = AtomicBool::new(false);
+        // Each turn leaves fewer runs.
+        while self.merge(&never)? {}
+        Ok(())
+    }
+
+    /// A panic of another thread left memory whole: rows are put in one by one.
+    pub(super) fn fresh(&self) -> RwLockReadGuard<'_, Fresh> {
+        self.fresh.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fresh_mut(&self) -> RwLockWriteGuard<'_, Fresh> {
+        self.fresh.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is between two steps of a change is found out by the next start, and sled holds it all.
+    fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// sled itself, for who walks.
+    pub(super) const fn sled(&self) -> &sled::Db {
+        &self.db
     }
 
     /// How many entries are applied, and the chain value after them.
@@ -160,6 +312,10 @@ impl Database {
 
     /// Makes all that was written durable. Blocks. An error is final: nobody knows what is on disk.
     pub(super) fn sync(&self) -> Result<(), StoreFault> {
+        self.settle()?;
+        if self.manifest().is_behind() {
+            self.merge_all()?;
+        }
         self.db.flush().map_err(sled_at("flush"))?;
         // Blobs before the log that names them.
         self.sync_blobs()?;
@@ -238,6 +394,11 @@ fn open_patiently(dir: &Path, config: &sled::Config) -> Result<sled::Db, StoreFa
     }
 }
 
+/// Whether rows of a kind lie in runs; of a kind that is not ours, not.
+fn is_in_runs(tag: u8) -> bool {
+    Tag::of(tag).is_some_and(Tag::is_in_runs)
+}
+
 fn parsed(key: &[u8]) -> Result<Key, StoreFault> {
     Key::parse(key).ok_or_else(|| StoreFault::Database {
         key: format!("{key:02x?}"),
@@ -256,5 +417,261 @@ fn sync_if_there(path: &Path) -> Result<(), StoreFault> {
         Ok(file) => file.sync_all().map_err(io_at("sync", path)),
         Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(other) => Err(io_at("open", path)(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+    use std::collections::BTreeMap;
+    use std::sync::atomic::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{EventId, LotId, PartyId};
+    use crate::limits::RUN_FAN_IN;
+
+    /// What is done to a database, and to a map beside it.
+    #[derive(Debug, Clone)]
+    enum Act {
+        /// Rows that are put (`Some`) or taken away.
+        Write(Vec<(Key, Option<Vec<u8>>)>),
+        Sync,
+        Merge,
+        /// As a crash does: what no sync brought in is lost.
+        Reopen,
+    }
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        let id = || (0..40_u8).prop_map(|n| [n; 16]);
+        prop_oneof![
+            id().prop_map(|raw| Key::Lot(LotId::from_bytes(raw))),
+            id().prop_map(|raw| Key::Event(EventId::from_bytes(raw))),
+            (id(), id()).prop_map(|(party, lot)| Key::Holding(
+                PartyId::from_bytes(party),
+                LotId::from_bytes(lot)
+            )),
+            (0..40_u64).prop_map(|n| Key::Checkpoint(EntryCount(n))),
+            id().prop_map(|raw| Key::Party(PartyId::from_bytes(raw))),
+        ]
+    }
+
+    fn any_act() -> impl Strategy<Value = Act> {
+        let value = prop::option::weighted(0.8, prop::collection::vec(any::<u8>(), 0..900));
+        let rows = prop::collection::vec((any_key(), value), 1..60);
+        prop_oneof![
+            4 => rows.prop_map(Act::Write),
+            4 => Just(Act::Sync),
+            2 => Just(Act::Merge),
+            1 => Just(Act::Reopen),
+        ]
+    }
+
+    type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn open(dir: &Path) -> Database {
+        Database::open(dir, &Hash32([7; 32])).unwrap().0
+    }
+
+    fn batch_of(rows: &[(Key, Option<Vec<u8>>)]) -> Batch {
+        let mut batch = Batch::default();
+        for (key, value) in rows {
+            match value {
+                Some(value) => batch.insert(key.bytes(), value.as_slice()),
+                None => batch.remove(key.bytes()),
+            }
+        }
+        batch
+    }
+
+    fn check(database: &Database, map: &Map) {
+        let meta = vec![Tag::Meta as u8];
+        let rows: Map = database
+            .rows()
+            .map(|row| row.map(|(key, value)| (key, value.to_vec())).unwrap())
+            .filter(|(key, _)| *key != meta)
+            .collect();
+        assert!(rows == *map, "{} rows, and {} were written", rows.len(), map.len());
+        for n in 0..41 {
+            let key = Key::Lot(LotId::from_bytes([n; 16]));
+            let found = database.get(&key).unwrap().map(|it| it.to_vec());
+            assert_eq!(found.as_ref(), map.get(&key.bytes()), "{key}");
+            let behind = [Tag::Lot as u8 + 1].to_vec();
+            let walked = database.walk(Tag::Lot, key.bytes()).next();
+            let walked = walked.map(|row| row.unwrap().0.bytes());
+            let next = map.range(key.bytes()..behind).next();
+            assert_eq!(walked.as_ref(), next.map(|(key, _)| key), "from {key} on");
+            let at = |n| Key::Checkpoint(EntryCount(n));
+            let last = database.last_row_before(&at(0), &at(n.into())).unwrap();
+            let expected = map.range(at(0).bytes()..at(n.into()).bytes()).next_back();
+            assert_eq!(last.map(|(key, _)| key.bytes()).as_ref(), expected.map(|(key, _)| key));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn rows_are_read_wherever_they_lie(acts in prop::collection::vec(any_act(), 1..60)) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut database = open(dir.path());
+            let (mut map, mut synced) = (Map::new(), Map::new());
+            for act in acts {
+                match act {
+                    Act::Write(rows) => {
+                        database.apply(batch_of(&rows)).unwrap();
+                        for (key, value) in rows {
+                            match value {
+                                Some(value) => map.insert(key.bytes(), value),
+                                None => map.remove(&key.bytes()),
+                            };
+                        }
+                    }
+                    Act::Sync => {
+                        database.sync().unwrap();
+                        synced = map.clone();
+                    }
+                    Act::Merge => drop(database.merge(&AtomicBool::new(false)).unwrap()),
+                    Act::Reopen => {
+                        drop(database);
+                        database = open(dir.path());
+                        map = synced.clone();
+                    }
+                }
+                prop_assert!(database.strange_row().unwrap().is_none());
+            }
+            check(&database, &map);
+            database.sync().unwrap();
+            while database.merge(&AtomicBool::new(false)).unwrap() {}
+            check(&database, &map);
+        }
+    }
+
+    fn lot(n: u64) -> Key {
+        let mut raw = [0; 16];
+        raw[..8].copy_from_slice(&n.to_be_bytes());
+        Key::Lot(LotId::from_bytes(raw))
+    }
+
+    fn write_lots(database: &Database, lots: std::ops::Range<u64>, value: &[u8]) {
+        let rows: Vec<_> = lots.map(|n| (lot(n), Some(value.to_vec()))).collect();
+        database.apply(batch_of(&rows)).unwrap();
+    }
+
+    fn keys_of_runs(database: &Database) -> Vec<u32> {
+        let key = |item: sled::Result<IVec>| {
+            u32::from_be_bytes(*item.unwrap()[1..].first_chunk().unwrap())
+        };
+        let mut runs: Vec<u32> = database.db.range([0xf0]..[0xf3]).keys().map(key).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        runs
+    }
+
+    #[test]
+    fn a_walk_goes_on_over_a_sync_and_a_merge_and_what_it_reads_stays_as_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let count = RUN_FAN_IN as u64;
+        for part in 0..count {
+            write_lots(&database, part * 100..part * 100 + 90, &[1; 100]);
+            database.sync().unwrap();
+        }
+        write_lots(&database, 90..100, &[2; 100]);
+        write_lots(&database, 190..200, &[2; 100]);
+        let mut walk = database.walk(Tag::Lot, vec![Tag::Lot as u8]);
+        for n in 0..95 {
+            assert_eq!(walk.next().unwrap().unwrap().0, lot(n));
+        }
+        database.sync().unwrap();
+        assert!(database.merge(&AtomicBool::new(false)).unwrap());
+        // What was merged is held by the walk, which reads on.
+        assert!(keys_of_runs(&database).len() > 1);
+        for n in 95..190 {
+            assert_eq!(walk.next().unwrap().unwrap().0, lot(n));
+        }
+        assert_eq!(walk.count() as u64, count * 100 - 190 - (count - 2) * 10);
+        assert!(!database.merge(&AtomicBool::new(false)).unwrap());
+        assert_eq!(keys_of_runs(&database).len(), 1, "what was merged is not removed");
+    }
+
+    #[test]
+    fn a_merge_that_gives_up_or_is_cut_off_leaves_all_rows_and_its_blocks_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = open(dir.path());
+        for part in 0..RUN_FAN_IN as u64 {
+            write_lots(&database, part * 10..part * 10 + 10, &[3; 900]);
+            database.sync().unwrap();
+        }
+        let before = keys_of_runs(&database);
+        // As a crash in the middle of it: it was announced, and some blocks were written.
+        {
+            let mut manifest = database.manifest();
+            let merge = manifest.next_merge(&database.db).unwrap().unwrap();
+            drop(merge.write(&database.db, &AtomicBool::new(false)).unwrap().unwrap());
+        }
+        assert!(keys_of_runs(&database).len() > before.len());
+        database.sync().unwrap();
+        drop(database);
+        database = open(dir.path());
+        assert_eq!(keys_of_runs(&database), before);
+        let stops = AtomicBool::new(true);
+        assert!(!database.merge(&stops).unwrap());
+        stops.store(false, Ordering::Relaxed);
+        let rows = |database: &Database| database.walk(Tag::Lot, vec![Tag::Lot as u8]).count();
+        assert_eq!(rows(&database), 10 * RUN_FAN_IN);
+        assert!(database.merge(&stops).unwrap());
+        assert_eq!(rows(&database), 10 * RUN_FAN_IN);
+    }
+
+    #[test]
+    fn who_writes_more_than_memory_may_hold_brings_it_into_sled_himself() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let rows = MAX_FRESH_BYTES as u64 / 1_000_000 + 2;
+        for n in 0..rows {
+            write_lots(&database, n..n + 1, &vec![4; 1_000_000]);
+        }
+        assert!(database.fresh().bytes() < MAX_FRESH_BYTES);
+        assert!(!keys_of_runs(&database).is_empty());
+        assert_eq!(database.walk(Tag::Lot, vec![Tag::Lot as u8]).count() as u64, rows);
+    }
+
+    #[test]
+    fn a_run_that_is_not_as_it_was_written_is_refused_when_the_database_is_opened() {
+        let bends: [(&str, fn(&sled::Db)); 3] = [
+            ("no heading", |db| drop(db.remove([0xf2, 0, 0, 0, 0]).unwrap())),
+            ("no filter", |db| drop(db.remove([0xf1, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap())),
+            ("does not know its own keys", |db| {
+                drop(db.insert([0xf1, 0, 0, 0, 0, 0, 0, 0, 0], vec![0; 800]).unwrap());
+            }),
+        ];
+        for (words, bend) in bends {
+            let dir = tempfile::tempdir().unwrap();
+            let database = open(dir.path());
+            write_lots(&database, 0..100, &[5; 100]);
+            database.sync().unwrap();
+            bend(&database.db);
+            drop(database);
+            let fault = Database::open(dir.path(), &Hash32([7; 32])).unwrap_err();
+            assert!(fault.to_string().contains(words), "{words}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_does_not_unpack_is_told_with_its_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        write_lots(&database, 0..100, &[5; 100]);
+        database.sync().unwrap();
+        let (key, _) = database.db.scan_prefix([0xf0]).next().unwrap().unwrap();
+        database.db.insert(key, vec![9; 40]).unwrap();
+        let fault = database.get(&lot(1)).unwrap_err();
+        assert!(fault.to_string().contains("run 0"), "{fault}");
+        let mut walk = database.walk(Tag::Lot, vec![Tag::Lot as u8]);
+        assert!(walk.next().unwrap().is_err());
+        assert!(walk.next().is_none(), "after a fault nothing comes");
     }
 }

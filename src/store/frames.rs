@@ -11,8 +11,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::batch::Batch;
 use bytes::Bytes;
-use sled::Batch;
 
 use super::Store;
 use super::database::Database;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use sled::{Batch, IVec};
+use sled::IVec;
+
+use super::batch::Batch;
 
 use super::database::Database;
 use super::fault::StoreFault;

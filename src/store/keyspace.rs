@@ -1,5 +1,5 @@
-//! Every key of the database. One tree; the first byte is the kind, the rest is big-endian, so that
-//! bytes sort as the things themselves do.
+//! Every key of the database. The first byte is the kind, the rest is big-endian, so that bytes
+//! sort as the things themselves do. How rows lie in sled's one tree is `store/runs.rs`'s business.
 
 use std::fmt;
 
@@ -145,6 +145,96 @@ pub enum Tag {
     Attestation = 0x3f,
     LotTile = 0x40,
     LotState = 0x41,
+}
+
+impl Tag {
+    /// The kind whose keys begin with a byte.
+    pub const fn of(tag: u8) -> Option<Self> {
+        Some(match tag {
+            0x01 => Self::Meta,
+            0x02 => Self::Head,
+            0x03 => Self::Ledger,
+            0x10 => Self::Frame,
+            0x11 => Self::Row,
+            0x12 => Self::Checkpoint,
+            0x20 => Self::Party,
+            0x21 => Self::CreditCode,
+            0x22 => Self::Site,
+            0x23 => Self::TableChunk,
+            0x24 => Self::Lot,
+            0x25 => Self::Transfer,
+            0x26 => Self::Event,
+            0x27 => Self::Life,
+            0x28 => Self::Movements,
+            0x29 => Self::Signer,
+            0x2a => Self::Campaign,
+            0x2b => Self::Line,
+            0x2c => Self::LotTransfer,
+            0x2d => Self::Waiver,
+            0x2e => Self::Credit,
+            0x2f => Self::Acknowledgement,
+            0x32 => Self::Concerned,
+            0x33 => Self::RelatedLot,
+            0x34 => Self::PartyTransfer,
+            0x35 => Self::GrantedLot,
+            0x36 => Self::Acquainted,
+            0x37 => Self::PartyVersion,
+            0x38 => Self::SiteVersion,
+            0x39 => Self::KindEntry,
+            0x3a => Self::SiteOf,
+            0x3b => Self::PublicParty,
+            0x3c => Self::Facts,
+            0x3d => Self::Holding,
+            0x3f => Self::Attestation,
+            0x40 => Self::LotTile,
+            0x41 => Self::LotState,
+            _ => return None,
+        })
+    }
+
+    /// Whether rows of the kind lie in runs: those of which there are about as many as entries. The
+    /// others are few, or are asked for backwards, and lie in sled one by one.
+    pub const fn is_in_runs(self) -> bool {
+        match self {
+            Self::Row
+            | Self::Lot
+            | Self::Transfer
+            | Self::Event
+            | Self::Life
+            | Self::Movements
+            | Self::LotTransfer
+            | Self::Concerned
+            | Self::RelatedLot
+            | Self::PartyTransfer
+            | Self::GrantedLot
+            | Self::KindEntry
+            | Self::Facts
+            | Self::Holding
+            | Self::Attestation
+            | Self::LotTile => true,
+            Self::Meta
+            | Self::Head
+            | Self::Ledger
+            | Self::Frame
+            | Self::Checkpoint
+            | Self::Party
+            | Self::CreditCode
+            | Self::Site
+            | Self::TableChunk
+            | Self::Signer
+            | Self::Campaign
+            | Self::Line
+            | Self::Waiver
+            | Self::Credit
+            | Self::Acknowledgement
+            | Self::Acquainted
+            | Self::PartyVersion
+            | Self::SiteVersion
+            | Self::SiteOf
+            | Self::PublicParty
+            | Self::LotState => false,
+        }
+    }
 }
 
 impl Key {

@@ -19,6 +19,8 @@
 
 mod archive;
 mod backup;
+mod batch;
+mod block;
 mod cabinet;
 mod codec;
 mod compare;
@@ -28,6 +30,7 @@ pub mod faults;
 mod files;
 mod format;
 mod frames;
+mod fresh;
 mod guard;
 mod headings;
 pub mod journal;
@@ -39,12 +42,14 @@ mod lots;
 mod movements;
 mod reads;
 mod restore;
+mod runs;
 mod segment;
 mod shelf;
 mod sights;
 mod ties;
 mod trail;
 mod tree;
+mod walk;
 mod words;
 mod write;
 
@@ -54,7 +59,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sled::Batch;
 
 pub use backup::{BackedUp, BackupFault, BackupPlan, back_up};
 pub use cabinet::{Cabinet, Drawer};
@@ -73,6 +77,7 @@ pub use write::GroupRows;
 
 pub use crate::ledger::frame::Group;
 
+use batch::Batch;
 use database::Database;
 use format::Format;
 use frames::Frames;
@@ -117,8 +122,6 @@ pub struct Store {
     /// Where entries are read from.
     frames: Frames,
     known: Known,
-    /// The checkpoint at the head, until the next group or a sync brings it into the database.
-    newest: Mutex<Option<(EntryCount, Bytes)>>,
     guard: Guard,
     applied: AtomicU64,
     is_poisoned: AtomicBool,
@@ -288,25 +291,15 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeDatabaseWrite, &place)?;
-            let first = EntryCount(rows.group.first.0);
-            let newest = self.newest().clone();
-            if newest
-                .is_some_and(|(size, it)| size == first && it != rows.group.previous_checkpoint)
-            {
-                return Err(write::other_checkpoint(first));
-            }
             let applied = write::write_group(self, rows)?;
             self.known.forget(rows.changes);
-            self.is_kept(first);
             self.applied.store(applied.0, Ordering::Release);
             self.config.faults.at(FaultPoint::AfterDatabaseWrite, &place)
         })
     }
 
-    /// Takes the signed checkpoint of a group's end. It is read from now on, and comes into the
-    /// database with the group behind it, which repeats it, or with the next sync: a batch of its
-    /// own for each group took 0.3 bytes on disk a byte of entries. Writing the same again changes
-    /// nothing; another one of the same size is refused.
+    /// Takes the signed checkpoint of a group's end; it is read from now on. Writing the same again
+    /// changes nothing; another one of the same size is refused.
     pub fn write_checkpoint(&self, size: EntryCount, signed: &[u8]) -> Result<(), StoreFault> {
         let applied = self.applied();
         if size.0 == 0 || size > applied {
@@ -316,37 +309,11 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeCheckpointWrite, &place)?;
-            let kept = self.checkpoint_at(size)?;
-            if kept.as_ref().is_some_and(|kept| kept != signed) {
-                return Err(write::other_checkpoint(size));
-            }
-            if kept.is_none() {
-                // One of another size, before a group brought it in.
-                self.keep_newest()?;
-                *self.newest() = Some((size, Bytes::copy_from_slice(signed)));
-            }
+            let mut batch = Batch::default();
+            write::put_checkpoint(&self.database, &mut batch, size, signed)?;
+            self.database.apply(batch)?;
             self.config.faults.at(FaultPoint::AfterCheckpointWrite, &place)
         })
-    }
-
-    /// Brings the checkpoint at the head into the database.
-    fn keep_newest(&self) -> Result<(), StoreFault> {
-        let Some((size, signed)) = self.newest().clone() else { return Ok(()) };
-        let mut batch = Batch::default();
-        write::put_checkpoint(&self.database, &mut batch, size, &signed)?;
-        self.database.apply(batch)?;
-        self.is_kept(size);
-        Ok(())
-    }
-
-    /// The checkpoint of a size is in the database.
-    fn is_kept(&self, size: EntryCount) {
-        self.newest().take_if(|(newest, _)| *newest <= size);
-    }
-
-    /// It is set whole, so a panic of another thread left nothing half.
-    fn newest(&self) -> MutexGuard<'_, Option<(EntryCount, Bytes)>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the database durable. Blocks.
@@ -354,10 +321,15 @@ impl Store {
         let place = self.config.data.join(DATABASE_NAME);
         self.step(|| {
             self.config.faults.at(FaultPoint::BeforeDatabaseSync, &place)?;
-            self.keep_newest()?;
             self.database.sync()?;
             self.config.faults.at(FaultPoint::AfterDatabaseSync, &place)
         })
+    }
+
+    /// Puts older parts of the database in order, if it is time to; whether it did. Blocks for as
+    /// long as they are large, or until it is told to give up; nobody waits for it meanwhile.
+    pub fn tidy(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
+        self.step(|| self.database.merge(gives_up))
     }
 
     /// The checkpoint in the head guard.
@@ -432,7 +404,6 @@ impl Store {
             database,
             frames: Frames::of(config.data.join(JOURNAL_NAME)),
             known: Known::default(),
-            newest: Mutex::default(),
             guard,
             applied: AtomicU64::new(applied.0),
             is_poisoned: AtomicBool::new(false),

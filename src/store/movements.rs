@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sled::Batch;
+use super::batch::Batch;
 
 use super::Store;
 use super::codec;

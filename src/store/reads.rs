@@ -91,26 +91,14 @@ impl Store {
         index: EntryIndex,
     ) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
         let from = Key::Checkpoint(EntryCount(index.next().0));
-        // First the one that may move into the database meanwhile.
-        let newest = self.newest().clone().filter(|(size, _)| size.0 > index.0);
-        let kept = self.database.walk(Tag::Checkpoint, from.bytes()).next();
-        Ok(kept.map(checkpoint).transpose()?.or(newest))
+        self.database.walk(Tag::Checkpoint, from.bytes()).next().map(checkpoint).transpose()
     }
 
     /// The largest checkpoint and its size.
     pub fn latest_checkpoint(&self) -> Result<Option<(EntryCount, Bytes)>, StoreFault> {
-        let from = Key::Checkpoint(EntryCount(0));
-        let newest = self.newest().clone();
-        let kept = self.database.walk(Tag::Checkpoint, from.bytes()).next_back();
-        let kept = kept.map(checkpoint).transpose()?;
-        Ok(kept.into_iter().chain(newest).max_by_key(|(size, _)| *size))
-    }
-
-    /// The checkpoint of a size, wherever it is.
-    pub(super) fn checkpoint_at(&self, size: EntryCount) -> Result<Option<Bytes>, StoreFault> {
-        let newest = self.newest().clone().filter(|(newest, _)| *newest == size);
-        let kept = self.database.get(&Key::Checkpoint(size))?;
-        Ok(newest.map(|(_, signed)| signed).or(kept.map(|it| Bytes::copy_from_slice(&it))))
+        let (from, behind) =
+            (Key::Checkpoint(EntryCount(0)), Key::Checkpoint(EntryCount(u64::MAX)));
+        self.database.last_row_before(&from, &behind)?.map(|row| checkpoint(Ok(row))).transpose()
     }
 
     /// The chain value after the last applied entry.

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use sled::{Batch, IVec};
+use sled::IVec;
+
+use super::batch::Batch;
 
 use super::Store;
 use super::codec::{self, codec_struct};

@@ -1,6 +1,6 @@
 //! What is kept of each entry by its index.
 
-use sled::Batch;
+use super::batch::Batch;
 
 use super::codec;
 use super::headings::Headings;

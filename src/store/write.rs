@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sled::Batch;
+use super::batch::Batch;
 
 use super::codec;
 use super::database::Database;

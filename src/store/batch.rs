@@ -1,0 +1,35 @@
+//! Rows that are written together.
+
+use std::collections::BTreeMap;
+
+use sled::IVec;
+
+/// What stands under a key from now on; `None` when nothing does.
+pub(super) type Value = Option<IVec>;
+
+/// A key and what stands under it.
+pub(super) type Row = (Vec<u8>, Value);
+
+/// Rows by their keys.
+pub(super) type Rows = BTreeMap<Vec<u8>, Value>;
+
+/// Changes of rows in their order: all of them or none, and readers see them at once.
+#[derive(Debug, Default)]
+pub(super) struct Batch(Vec<Row>);
+
+impl Batch {
+    /// Puts a row where there is none, or another.
+    pub(super) fn insert(&mut self, key: Vec<u8>, value: impl Into<IVec>) {
+        self.0.push((key, Some(value.into())));
+    }
+
+    /// Takes a row away, if there is one.
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.0.push((key, None));
+    }
+
+    /// The changes, the last of a key in force.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = Row> {
+        self.0.into_iter()
+    }
+}

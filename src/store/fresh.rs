@@ -1,0 +1,133 @@
+//! What was written since the database was synced: in memory, and made again from the journal by
+//! the next start.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::batch::{Batch, Row, Rows, Value};
+use super::runs::Runs;
+use crate::limits::FRESH_ROW_BYTES;
+
+/// Where readers look first, and the runs that go with it.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    rows: Rows,
+    bytes: usize,
+    /// What a sync brings into sled at this moment.
+    folding: Option<Arc<Rows>>,
+    runs: Arc<Runs>,
+    /// How many times rows left memory. A walk that finds another number begins again where it is.
+    folded: u64,
+}
+
+/// Rows of memory, and whether there are more.
+pub(super) struct Piece {
+    pub(super) rows: Vec<Row>,
+    pub(super) is_all: bool,
+}
+
+impl Fresh {
+    /// Over the runs that a database has.
+    pub(super) fn over(runs: Arc<Runs>) -> Self {
+        Self { runs, ..Self::default() }
+    }
+
+    /// Writes.
+    pub(super) fn take(&mut self, batch: Batch) {
+        for (key, value) in batch.into_rows() {
+            let length = value.as_ref().map_or(0, |it| it.len());
+            self.bytes += FRESH_ROW_BYTES + key.len() + length;
+            if let Some(before) = self.rows.insert(key, value) {
+                // The key was counted twice; it is bounded, and the count only says when to sync.
+                self.bytes -= FRESH_ROW_BYTES + before.map_or(0, |it| it.len());
+            }
+        }
+    }
+
+    /// Bytes that it takes, of what no sync has begun to bring in.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What it says of a key; `None` when it has no row of it.
+    pub(super) fn find(&self, key: &[u8]) -> Option<&Value> {
+        self.rows.get(key).or_else(|| self.folding.as_ref()?.get(key))
+    }
+
+    /// The runs that are older than what is in memory.
+    pub(super) fn runs(&self) -> &Arc<Runs> {
+        &self.runs
+    }
+
+    /// See [`Fresh::folded`].
+    pub(super) const fn folded(&self) -> u64 {
+        self.folded
+    }
+
+    /// The first rows of a range, ascending.
+    pub(super) fn piece(&self, from: &[u8], behind: &[u8], most: usize) -> Piece {
+        if from >= behind {
+            return Piece { rows: Vec::new(), is_all: true };
+        }
+        let range = (Bound::Included(from), Bound::Excluded(behind));
+        let mut newer = self.rows.range::<[u8], _>(range).peekable();
+        let older = self.folding.iter().flat_map(|it| it.range::<[u8], _>(range));
+        let mut older = older.peekable();
+        let mut rows: Vec<Row> = Vec::new();
+        while rows.len() < most {
+            let is_newer = match (newer.peek(), older.peek()) {
+                (None, None) => return Piece { rows, is_all: true },
+                (Some((one, _)), Some((other, _))) if one == other => {
+                    older.next();
+                    true
+                }
+                (Some((one, _)), Some((other, _))) => one < other,
+                (one, _) => one.is_some(),
+            };
+            let next = if is_newer { newer.next() } else { older.next() };
+            rows.extend(next.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        Piece { rows, is_all: false }
+    }
+
+    /// The last row of a range.
+    pub(super) fn last(&self, from: &[u8], behind: &[u8]) -> Option<Row> {
+        if from >= behind {
+            return None;
+        }
+        let range = (Bound::Included(from), Bound::Excluded(behind));
+        let newer = self.rows.range::<[u8], _>(range).next_back();
+        let older = self.folding.as_ref().and_then(|it| it.range::<[u8], _>(range).next_back());
+        // Of the same key the newer one.
+        let last = newer.into_iter().chain(older).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+        Some((last.0.clone(), last.1.clone()))
+    }
+
+    /// Whether what was set apart before could not be brought into sled.
+    pub(super) const fn is_stuck(&self) -> bool {
+        self.folding.is_some()
+    }
+
+    /// Sets what is there apart, to be brought into sled; it is read until [`Fresh::forget`].
+    pub(super) fn set_apart(&mut self) -> Option<Arc<Rows>> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        self.bytes = 0;
+        let apart = Arc::new(std::mem::take(&mut self.rows));
+        self.folding = Some(Arc::clone(&apart));
+        Some(apart)
+    }
+
+    /// What was set apart is in sled; what of it is in runs is in these.
+    pub(super) fn forget(&mut self, runs: Arc<Runs>) -> Option<Arc<Rows>> {
+        self.runs = runs;
+        self.folded += 1;
+        self.folding.take()
+    }
+
+    /// A merge put other runs in the place of some; they hold the same.
+    pub(super) fn exchange(&mut self, runs: Arc<Runs>) {
+        self.runs = runs;
+    }
+}
