@@ -239,22 +239,25 @@ impl Database {
             fresh.set_apart()
         };
         let Some(apart) = apart else { return Ok(()) };
-        let is_in_runs = |key: &[u8]| key.first().is_some_and(|tag| is_in_runs(*tag));
-        let count = apart.keys().filter(|key| is_in_runs(key)).count();
         let mut batch = sled::Batch::default();
-        if count > 0 {
-            let mut run = manifest.begin(&self.db, count)?;
-            for (key, value) in apart.iter().filter(|(key, _)| is_in_runs(key)) {
+        let mut run = None;
+        for (key, value) in apart.iter() {
+            if key.first().is_some_and(|tag| is_in_runs(*tag)) {
+                let run = match run.as_mut() {
+                    Some(run) => run,
+                    // Most of what is there comes into it.
+                    None => run.insert(manifest.begin(&self.db, apart.len())?),
+                };
                 run.push(key, value.as_deref())?;
+                continue;
             }
-            let run = run.finish()?;
-            manifest.add(run, &mut batch);
-        }
-        for (key, value) in apart.iter().filter(|(key, _)| !is_in_runs(key)) {
             match value {
                 Some(value) => batch.insert(key.as_slice(), value),
                 None => batch.remove(key.as_slice()),
             }
+        }
+        if let Some(run) = run {
+            manifest.add(run.finish()?, &mut batch);
         }
         self.db.apply_batch(batch).map_err(sled_at("write"))?;
         // Let go after the lock is.

@@ -283,7 +283,9 @@ impl Key {
 
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut out = vec![self.tag() as u8];
+        // The longest that is usual: two ids.
+        let mut out = Vec::with_capacity(33);
+        out.push(self.tag() as u8);
         match self {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
             Self::LotTile(path) => out.extend(path.bytes()),
