@@ -79,11 +79,11 @@ pub const SMALL_EVENT_BYTES: usize = 4 * 1024;
 
 /// Signers whose parsed keys are kept: about 450 bytes each with their place in the map, 1.8 MB.
 pub const MAX_KNOWN_SIGNERS: usize = 4_096;
-/// Signers with tables: 256 x 112,640 B = 28.8 MB, once for a node and once for a verification. One
+/// Signers with tables: 256 x 129,216 B = 33.1 MB, once for a node and once for a verification. One
 /// that gives its table up keeps it until whoever checks with it is done.
 pub const MAX_SIGNER_TABLES: usize = 256;
-/// Bytes of one signer's table: 22 rows of 32 points of 160 bytes.
-pub const MAX_SIGNER_TABLE_BYTES: usize = 22 * 32 * 160;
+/// Bytes of one signer's table: 42 rows of 32 points of 96 bytes, and one of 2.
+pub const MAX_SIGNER_TABLE_BYTES: usize = (42 * 32 + 2) * 96;
 /// Signatures of a signer that hold before it gets a table. A table takes 0.2 to 0.45 ms to build,
 /// and a signature saves 27 us by it: 16 pay for it, so whoever stops right then has cost twice
 /// what was needed, and nobody costs more.

@@ -43,6 +43,7 @@ const ROOMS: [Room; 12] = [
             "crc32c",
             "curve25519_dalek",
             "ed25519_dalek",
+            "fiat_crypto",
             "sha2",
             "thiserror",
             "zeroize",

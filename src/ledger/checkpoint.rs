@@ -165,14 +165,41 @@ impl SignedCheckpoint {
         ledger_key: &PublicKey,
     ) -> Result<(Checkpoint, Self), CheckpointFault> {
         let key = StrictKey::parse(ledger_key).map_err(CheckpointFault::Key)?;
+        Self::open_by(text, origin, &key, |message, signature| {
+            key.verify(message, signature).is_ok()
+        })
+    }
+
+    /// [`SignedCheckpoint::open`] for whoever has parsed the key, and knows whether the one
+    /// signature holds that there can be: that of [`SignedCheckpoint::signed_by`].
+    pub fn open_by(
+        text: &[u8],
+        origin: &Origin,
+        key: &StrictKey,
+        holds: impl FnOnce(&[u8], &[u8; SIGNATURE_LEN]) -> bool,
+    ) -> Result<(Checkpoint, Self), CheckpointFault> {
         let note = Note::parse(text)?;
         let checkpoint = parse_note_text(note.text)?;
         if checkpoint.origin != *origin {
             let (expected, found) = (origin.clone(), checkpoint.origin);
             return Err(CheckpointFault::OtherOrigin { expected, found });
         }
-        note.check_signature(origin, &key)?;
+        note.check_signature(origin, key, holds)?;
         Ok((checkpoint, Self { text: note.whole.to_owned() }))
+    }
+
+    /// The text that a key signed under a name, as its line says, and the signature; `None` where
+    /// [`SignedCheckpoint::open_by`] asks for none. Whether it holds is another question.
+    pub fn signed_by<'a>(
+        text: &'a [u8],
+        origin: &Origin,
+        key: &StrictKey,
+    ) -> Option<(&'a [u8], [u8; SIGNATURE_LEN])> {
+        let note = Note::parse(text).ok()?;
+        let id = note_key_id(origin.as_str(), TYPE_ED25519, &key.public_key());
+        let mut own = note.signatures.iter();
+        let own = own.find(|it| it.name == origin.as_str() && it.key_id == id)?;
+        Some((note.text.as_bytes(), own.signature.as_slice().try_into().ok()?))
     }
 }
 
@@ -231,25 +258,31 @@ impl<'a> Note<'a> {
         Ok(Self { whole, text, signatures })
     }
 
-    fn check_signature(&self, name: &Origin, key: &StrictKey) -> Result<(), CheckpointFault> {
+    fn check_signature(
+        &self,
+        name: &Origin,
+        key: &StrictKey,
+        holds: impl FnOnce(&[u8], &[u8; SIGNATURE_LEN]) -> bool,
+    ) -> Result<(), CheckpointFault> {
         let id = note_key_id(name.as_str(), TYPE_ED25519, &key.public_key());
-        let mut is_signed = false;
+        let mut holds = Some(holds);
         for (at, signature) in self.signatures.iter().enumerate() {
             if signature.name != name.as_str() || signature.key_id != id {
                 continue;
             }
             let number = at + 1;
-            if is_signed {
+            let Some(holds) = holds.take() else {
                 return Err(CheckpointFault::SignedTwice { number });
-            }
+            };
             let bad = CheckpointFault::BadSignature { number };
             let bytes: &[u8; SIGNATURE_LEN] =
                 signature.signature.as_slice().try_into().map_err(|_| bad.clone())?;
-            key.verify(self.text.as_bytes(), bytes).map_err(|_| bad)?;
-            is_signed = true;
+            if !holds(self.text.as_bytes(), bytes) {
+                return Err(bad);
+            }
         }
         let found = self.signatures.len();
-        if is_signed { Ok(()) } else { Err(CheckpointFault::NotSigned { found }) }
+        if holds.is_none() { Ok(()) } else { Err(CheckpointFault::NotSigned { found }) }
     }
 }
 

@@ -190,16 +190,21 @@ impl From<Short> for EntryFault {
 impl Entry {
     /// Parses strictly: every rule that one entry alone can break.
     pub fn parse(bytes: &Bytes) -> Result<Self, EntryFault> {
+        Self::parse_with_envelope(bytes).map(|(entry, _)| entry)
+    }
+
+    /// [`Entry::parse`], and its envelope taken apart.
+    pub fn parse_with_envelope(bytes: &Bytes) -> Result<(Self, Envelope), EntryFault> {
         if bytes.len() > MAX_ENTRY_BYTES {
             return Err(EntryFault::TooLong { found: bytes.len() });
         }
         let entry = parse_fields(&mut Reader::new(bytes))?;
-        entry.check()?;
-        Ok(entry)
+        let envelope = entry.check()?;
+        Ok((entry, envelope))
     }
 
-    /// The rules of one entry alone, in the order of its fields.
-    fn check(&self) -> Result<(), EntryFault> {
+    /// The rules of one entry alone, in the order of its fields. Gives the envelope.
+    fn check(&self) -> Result<Envelope, EntryFault> {
         let is_genesis = self.index == EntryIndex(0);
         let starts = self.previous == ChainValue::START;
         let is_bare_event = self.kind == EntryKind::Event && self.links.is_empty();
@@ -225,9 +230,7 @@ impl Entry {
         }
         check_links(&self.links, self.index)?;
         let offset = ENTRY_HEADER_BYTES + found * LOT_LINK_BYTES;
-        Envelope::parse(&self.envelope)
-            .map(|_| ())
-            .map_err(|fault| EntryFault::Envelope { offset, fault })
+        Envelope::parse(&self.envelope).map_err(|fault| EntryFault::Envelope { offset, fault })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod log_checkpoint;
 pub mod lot_file;
 pub mod lot_map;
+mod point;
 pub mod policy;
 mod reader;
 pub mod receipt;

@@ -4,38 +4,37 @@
 //! signature by itself and spelled as bytes, which are compared with R: so a second spelling of R
 //! never passes, and R is a point. S is below the group order or refused; R of small order is
 //! refused by its bytes; A is canonical and not of small order, or it would be no [`StrictKey`].
-//! Many signatures share the one inversion that spelling points takes, and nothing else.
+//! Many signatures share the one inversion that spelling points takes, and nothing else. The
+//! additions are those of [`super::point`].
 //!
 //! Time depends on the inputs, all of which are public.
 
 use std::sync::LazyLock;
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
-use curve25519_dalek::edwards::CompressedEdwardsY;
-use curve25519_dalek::traits::Identity as _;
 use curve25519_dalek::{EdwardsPoint, Scalar};
 use sha2::{Digest as _, Sha512};
 
 use super::keys::{SIGNATURE_LEN, StrictKey};
+use super::point::{Prepared, Sum};
 use crate::domain::PublicKey;
 use crate::limits::{MAX_SIGNER_TABLE_BYTES, SIGNATURES_AT_ONCE};
 
-/// Bits of a scalar below the group order, and one for a carry.
-const SCALAR_BITS: usize = 254;
+/// Bits of a scalar below the group order.
+const SCALAR_BITS: usize = 253;
 
 /// Multiples of a point by the signed digits of a scalar, `WIDTH` bits each.
 ///
-/// Row `i` holds 1 to 2^(WIDTH-1) times the point times 2^(WIDTH * TURNS * i), and serves `TURNS`
-/// digits: between them the sum is doubled `WIDTH` times. More turns make the table smaller and a
-/// sum slower.
-struct Comb<const WIDTH: usize, const TURNS: usize> {
-    points: Box<[EdwardsPoint]>,
+/// Row `i` holds 1 to 2^(WIDTH-1) times the point times 2^(WIDTH * i). The last row is shorter: few
+/// bits are left for it, and a carry.
+struct Comb<const WIDTH: usize> {
+    points: Box<[Prepared]>,
 }
 
 /// Of a key: fits a second-level cache beside others.
-type KeyComb = Comb<6, 2>;
+type KeyComb = Comb<6>;
 /// Of the base point: one for all, so it may be wide.
-type BaseComb = Comb<10, 1>;
+type BaseComb = Comb<12>;
 
 const _: () = assert!(KeyComb::BYTES <= MAX_SIGNER_TABLE_BYTES);
 
@@ -45,55 +44,78 @@ static BASE: LazyLock<BaseComb> = LazyLock::new(|| Comb::of(ED25519_BASEPOINT_PO
 static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
     LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
 
-impl<const WIDTH: usize, const TURNS: usize> Comb<WIDTH, TURNS> {
-    const DIGITS: usize = SCALAR_BITS.div_ceil(WIDTH);
-    const ROWS: usize = Self::DIGITS.div_ceil(TURNS);
+impl<const WIDTH: usize> Comb<WIDTH> {
+    /// One bit more than a scalar has: a carry.
+    const DIGITS: usize = (SCALAR_BITS + 1).div_ceil(WIDTH);
     const ROW_POINTS: usize = 1 << (WIDTH - 1);
-    const BYTES: usize = Self::ROWS * Self::ROW_POINTS * size_of::<EdwardsPoint>();
+    /// The last digit has the bits that are left, and a carry.
+    const LAST_ROW_POINTS: usize = {
+        let left = SCALAR_BITS - (Self::DIGITS - 1) * WIDTH;
+        if left < WIDTH { 1 << left } else { Self::ROW_POINTS }
+    };
+    const POINTS: usize = (Self::DIGITS - 1) * Self::ROW_POINTS + Self::LAST_ROW_POINTS;
+    const BYTES: usize = Self::POINTS * size_of::<Prepared>();
+    /// Rows that are prepared together: they share an inversion.
+    const ROWS_AT_ONCE: usize = 2_048_usize.div_ceil(Self::ROW_POINTS);
 
     fn of(point: EdwardsPoint) -> Self {
-        let mut points = Vec::with_capacity(Self::ROWS * Self::ROW_POINTS);
+        let mut units = Vec::with_capacity(Self::DIGITS);
         let mut unit = point;
-        for _ in 0..Self::ROWS {
-            let mut multiple = unit;
-            for _ in 0..Self::ROW_POINTS {
-                points.push(multiple);
-                multiple += unit;
+        for _ in 0..Self::DIGITS {
+            units.push(unit);
+            unit = doubled(unit, WIDTH);
+        }
+        let mut points = Vec::with_capacity(Self::POINTS);
+        let mut multiples = Vec::with_capacity(Self::ROWS_AT_ONCE * Self::ROW_POINTS);
+        for units in Prepared::of_points(&units).chunks(Self::ROWS_AT_ONCE) {
+            multiples.clear();
+            for unit in units {
+                let mut multiple = Sum::ZERO;
+                for _ in 0..Self::ROW_POINTS {
+                    multiple.add(unit, false);
+                    multiples.push(multiple);
+                }
             }
-            unit = doubled(unit, WIDTH * TURNS);
+            multiples.truncate(Self::POINTS - points.len());
+            points.extend(Prepared::of_sums(&multiples));
         }
         Self { points: points.into_boxed_slice() }
     }
 
     /// Adds to each sum its scalar times the point. Row by row over all sums: a row then stays in
     /// the first-level cache, and the additions do not wait for each other.
-    fn add(&self, sums: &mut [EdwardsPoint], scalars: &[Scalar]) {
+    fn add(&self, sums: &mut [Sum], scalars: &[Scalar]) {
         debug_assert_eq!(sums.len(), scalars.len());
         let mut digits = vec![0; Self::DIGITS * sums.len()];
         for (place, scalar) in scalars.iter().enumerate() {
             let column = digits.iter_mut().skip(place).step_by(sums.len());
             spell(scalar, WIDTH, column);
         }
-        for turn in (0..TURNS).rev() {
-            let of_turn = digits.chunks_exact(sums.len().max(1)).skip(turn).step_by(TURNS);
-            for (row, digits) in self.points.chunks_exact(Self::ROW_POINTS).zip(of_turn) {
-                for (sum, digit) in sums.iter_mut().zip(digits) {
-                    // Digit 0 adds nothing: there is no place before the first.
-                    let place = usize::from(digit.unsigned_abs()).wrapping_sub(1);
-                    match row.get(place) {
-                        Some(multiple) if *digit > 0 => *sum += multiple,
-                        Some(multiple) => *sum -= multiple,
-                        None => {}
-                    }
-                }
-            }
-            if turn > 0 {
-                for sum in sums.iter_mut() {
-                    *sum = doubled(*sum, WIDTH);
+        let rows = self.points.chunks(Self::ROW_POINTS);
+        let mut rows = rows.zip(digits.chunks_exact(sums.len().max(1))).peekable();
+        let mut touched = 0;
+        while let Some((row, digits)) = rows.next() {
+            let (next_row, next_digits) = rows.peek().copied().unwrap_or_default();
+            // What the next row gives to this sum is fetched while this row is added: tables of
+            // many signers lie further away than an addition can wait.
+            let mut coming = next_digits.iter().map(|digit| multiple(next_row, *digit));
+            for (sum, digit) in sums.iter_mut().zip(digits) {
+                touched ^= coming.next().flatten().map_or(0, Prepared::touch);
+                if let Some(point) = multiple(row, *digit) {
+                    sum.add(point, *digit < 0);
                 }
             }
         }
+        // Or nothing would be fetched.
+        std::hint::black_box(touched);
     }
+}
+
+/// The multiple of a digit, whatever its sign; `None` for digit 0, which adds nothing: there is no
+/// place before the first.
+#[inline]
+fn multiple(row: &[Prepared], digit: i16) -> Option<&Prepared> {
+    row.get(usize::from(digit.unsigned_abs()).wrapping_sub(1))
 }
 
 fn doubled(mut point: EdwardsPoint, times: usize) -> EdwardsPoint {
@@ -114,12 +136,12 @@ fn spell<'a>(scalar: &Scalar, width: usize, digits: impl Iterator<Item = &'a mut
     let mut carry = 0;
     for (place, digit) in digits.enumerate() {
         let bit = place * width;
-        // At most 10 bits from bit 7 of a byte: 3 bytes are enough.
+        // At most 12 bits from bit 7 of a byte: 3 bytes are enough.
         let window = bytes.iter().skip(bit / 8).take(3).rev();
         let window = window.fold(0_u32, |window, byte| window << 8 | u32::from(*byte));
         let found = (window >> (bit % 8) & (2 * half - 1)) + carry;
         carry = u32::from(found >= half);
-        // Both parts are at most 2^10.
+        // Both parts are at most 2^12.
         #[expect(clippy::cast_possible_truncation, reason = "small")]
         let signed = found as i16 - ((carry * 2 * half) as i16);
         *digit = signed;
@@ -154,7 +176,7 @@ pub(super) fn hold(checks: &[TableCheck<'_>]) -> Vec<bool> {
 }
 
 fn hold_at_once(checks: &[TableCheck<'_>]) -> Vec<bool> {
-    let mut sums = vec![EdwardsPoint::identity(); checks.len()];
+    let mut sums = vec![Sum::ZERO; checks.len()];
     let challenges: Vec<Scalar> = checks.iter().map(challenge).collect();
     let mut left = (sums.as_mut_slice(), challenges.as_slice());
     for of_one in checks.chunk_by(|one, next| std::ptr::eq(one.table, next.table)) {
@@ -168,13 +190,11 @@ fn hold_at_once(checks: &[TableCheck<'_>]) -> Vec<bool> {
     let answers: Vec<Option<Scalar>> = checks.iter().map(answer).collect();
     let scalars: Vec<Scalar> = answers.iter().map(|it| it.unwrap_or_default()).collect();
     BASE.add(&mut sums, &scalars);
-    let expected = EdwardsPoint::compress_batch_alloc(&sums);
     let decide = |((check, answer), expected): ((&TableCheck<'_>, &Option<Scalar>), _)| {
         let [r, _] = halves(check.signature);
         answer.is_some() && r == expected && !SMALL_ORDER.contains(&r)
     };
-    let expected = expected.iter().map(CompressedEdwardsY::to_bytes);
-    checks.iter().zip(&answers).zip(expected).map(decide).collect()
+    checks.iter().zip(&answers).zip(Sum::spell_all(&sums)).map(decide).collect()
 }
 
 /// k = SHA-512(R || A || message), reduced.
@@ -202,6 +222,7 @@ fn halves(signature: &[u8; SIGNATURE_LEN]) -> [[u8; 32]; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use curve25519_dalek::edwards::CompressedEdwardsY;
 
     fn sum_of(digits: &[i16], width: usize) -> Scalar {
         let unit = Scalar::from(1_u64 << width);
@@ -229,7 +250,7 @@ mod tests {
             all.push(scalar);
         }
         for scalar in all {
-            for (width, count) in [(6, KeyComb::DIGITS), (10, BaseComb::DIGITS)] {
+            for (width, count) in [(6, KeyComb::DIGITS), (12, BaseComb::DIGITS)] {
                 let mut digits = vec![0; count];
                 spell(&scalar, width, digits.iter_mut());
                 let half = 1 << (width - 1);
@@ -243,14 +264,43 @@ mod tests {
     fn multiples_are_those_of_the_library() {
         let point = ED25519_BASEPOINT_POINT * Scalar::from(7_u64) + EIGHT_TORSION[1];
         let comb: KeyComb = Comb::of(point);
-        let scalars: Vec<Scalar> = (0..40_u64)
+        assert_eq!(comb.points.len(), KeyComb::POINTS);
+        assert_eq!(BASE.points.len(), BaseComb::POINTS);
+        let mut scalars: Vec<Scalar> = (1..40_u64)
             .map(|number| Scalar::from(number).invert() - Scalar::from(number))
             .collect();
-        let mut sums = vec![EdwardsPoint::identity(); scalars.len()];
+        // The largest reach the last row, by a bit of their own and by a carry.
+        let high = |high: u8, low: u8| {
+            let mut bytes = [low; 32];
+            bytes[31] = high;
+            Scalar::from_bytes_mod_order(bytes)
+        };
+        scalars.extend([Scalar::ZERO, Scalar::ONE, -Scalar::ONE, high(0x10, 0), high(0x0f, 0xff)]);
+        let mut sums = vec![Sum::ZERO; scalars.len()];
         comb.add(&mut sums, &scalars);
         BASE.add(&mut sums, &scalars);
-        for (sum, scalar) in sums.iter().zip(&scalars) {
-            assert_eq!(*sum, point * scalar + ED25519_BASEPOINT_POINT * scalar);
+        for (spelled, scalar) in Sum::spell_all(&sums).iter().zip(&scalars) {
+            let expected = point * scalar + ED25519_BASEPOINT_POINT * scalar;
+            assert_eq!(*spelled, expected.compress().to_bytes());
+        }
+    }
+
+    #[test]
+    fn no_digit_is_beyond_its_row() {
+        let high = |high: u8, low: u8| {
+            let mut bytes = [low; 32];
+            bytes[31] = high;
+            Scalar::from_bytes_mod_order(bytes)
+        };
+        for scalar in [-Scalar::ONE, high(0x10, 0), high(0x0f, 0xff), high(0x08, 0)] {
+            let mut digits = vec![0; KeyComb::DIGITS];
+            spell(&scalar, 6, digits.iter_mut());
+            let last = usize::from(digits.last().unwrap().unsigned_abs());
+            assert!(last <= KeyComb::LAST_ROW_POINTS, "{last}");
+            let mut digits = vec![0; BaseComb::DIGITS];
+            spell(&scalar, 12, digits.iter_mut());
+            let last = usize::from(digits.last().unwrap().unsigned_abs());
+            assert!(last <= BaseComb::LAST_ROW_POINTS, "{last}");
         }
     }
 

@@ -92,8 +92,15 @@ impl SignerTables {
         }
         let mut answers: Vec<_> =
             checks.iter().map(|check| Err(BadSignature { key: check.key.id() })).collect();
+        // Who signed many of these and has no table gets one by the first of them, for the others.
+        let mut others: Vec<Told<'_>> = told.iter_mut().filter_map(Told::beyond_a_table).collect();
         decide(checks, &mut told, &mut answers);
         self.note(&told);
+        if !others.is_empty() {
+            others.iter_mut().for_each(|it| it.signer = self.find(&it.public));
+            decide(checks, &mut others, &mut answers);
+            self.note(&others);
+        }
         answers
     }
 
@@ -148,11 +155,27 @@ struct Told<'a> {
     held: u32,
 }
 
+impl Told<'_> {
+    fn table(&self) -> Option<&SignerTable> {
+        self.signer.as_ref().and_then(|signer| signer.table.get())
+    }
+
+    /// Splits off what comes after the signatures that pay for a table, where there is none.
+    fn beyond_a_table(&mut self) -> Option<Self> {
+        let enough = TABLE_AFTER_SIGNATURES as usize;
+        if self.table().is_some() || self.places.len() <= enough {
+            return None;
+        }
+        let places = self.places.split_off(enough);
+        Some(Self { public: self.public, key: self.key, signer: None, places, held: 0 })
+    }
+}
+
 fn decide(checks: &[Check<'_>], told: &mut [Told<'_>], answers: &mut [Result<(), BadSignature>]) {
     let (mut by_table, mut owners) = (Vec::new(), Vec::new());
     let mut holding: Vec<(usize, usize)> = Vec::new();
     for (owner, it) in told.iter().enumerate() {
-        let table = it.signer.as_ref().and_then(|signer| signer.table.get());
+        let table = it.table();
         for &place in &it.places {
             let Some(Check { key, message, signature }) = checks.get(place) else { continue };
             match table {

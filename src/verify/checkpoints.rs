@@ -1,5 +1,6 @@
 //! Checkpoints held against the entries: who signed, and whether the root is theirs.
 
+use super::prepare::Vouched;
 use super::replay::Identity;
 use super::report::{FindingKind, Findings, Fork};
 use super::roots::RootStack;
@@ -126,7 +127,7 @@ impl Checkpoints {
             return None;
         }
         match size.cmp(&roots.size()) {
-            std::cmp::Ordering::Equal => self.judge(text, whose, roots, trusted, findings),
+            std::cmp::Ordering::Equal => self.judge(text, whose, roots, trusted, None, findings),
             std::cmp::Ordering::Less => {
                 let detail = format!(
                     "a checkpoint of {size} entries, given after {}: its root is not known any \
@@ -173,23 +174,26 @@ impl Checkpoints {
             .partition::<Vec<_>, _>(|pending| pending.size == size);
         self.pending = later;
         for Pending { text, whose, .. } in due {
-            self.judge(&text, whose, roots, trusted, findings);
+            self.judge(&text, whose, roots, trusted, None, findings);
         }
     }
 
-    /// Judges one that must be of exactly the entries that have come.
+    /// Judges one that must be of exactly the entries that have come. `vouched` is what is known
+    /// of its signature.
     pub(super) fn judge(
         &mut self,
         text: &[u8],
         whose: Whose,
         roots: &RootStack,
         trusted: Option<&Identity>,
+        vouched: Option<&Vouched>,
         findings: &mut Findings,
     ) {
         if whose == Whose::Reader && self.is_of_another_past(text, roots, trusted, findings) {
             return;
         }
-        let Some((checkpoint, text)) = open(text, whose, trusted, findings) else { return };
+        let opened = open(text, whose, trusted, vouched, findings);
+        let Some((checkpoint, text)) = opened else { return };
         if checkpoint.size != roots.size() {
             let detail = format!(
                 "a checkpoint of {} entries, where {} have come",
@@ -306,7 +310,8 @@ impl Checkpoints {
             self.pending.clear();
         }
         for Pending { text, whose, .. } in std::mem::take(&mut self.pending) {
-            let Some((checkpoint, _)) = open(&text, whose, trusted, findings) else { continue };
+            let opened = open(&text, whose, trusted, None, findings);
+            let Some((checkpoint, _)) = opened else { continue };
             let signed = checkpoint.size;
             let (kind, detail) = match whose {
                 Whose::Ledger => {
@@ -354,6 +359,7 @@ fn open(
     text: &[u8],
     whose: Whose,
     trusted: Option<&Identity>,
+    vouched: Option<&Vouched>,
     findings: &mut Findings,
 ) -> Option<(Checkpoint, SignedCheckpoint)> {
     let Some(Identity { origin, ledger_key }) = trusted else {
@@ -361,7 +367,15 @@ fn open(
         findings.overall(FindingKind::CheckpointUnchecked, detail);
         return None;
     };
-    let opened = SignedCheckpoint::open(text, origin, ledger_key);
+    let is_by_them = |vouched: &&Vouched| {
+        vouched.speaker.key.public_key() == *ledger_key && vouched.speaker.origin == *origin
+    };
+    let opened = match vouched.filter(is_by_them) {
+        Some(Vouched { speaker, holds }) => {
+            SignedCheckpoint::open_by(text, origin, &speaker.key, |_, _| *holds)
+        }
+        None => SignedCheckpoint::open(text, origin, ledger_key),
+    };
     if let Err(fault) = &opened {
         findings.overall(whose.kind(kind_of(fault)), told(fault));
     }

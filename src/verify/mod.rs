@@ -62,7 +62,10 @@ pub use evidence::{EvidenceReport, verify_evidence};
 pub use explain::Step;
 pub use history::{Grounds, Measured};
 pub use lot_state::{LotReport, LotStanding, verify_lot};
-pub use prepare::{Ahead, KnownKeys, Prepared, prepare, prepare_all};
+pub use prepare::{
+    Ahead, Answer, KnownKeys, Prepared, Question, Speaker, Vouched, answer, note_answers, prepare,
+    questions,
+};
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;
 pub use report::{Finding, FindingKind, Fork, Report, Verdict, Weight};

@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::domain::{Event, Hash32, KeyId};
+use crate::domain::{Body, Event, Hash32, KeyId, Origin, PublicKey};
 use crate::ledger::envelope::pae;
 use crate::ledger::hash::{leaf_hash, sha256};
-use crate::ledger::keys::SIGNATURE_LEN;
+use crate::ledger::keys::{SIGNATURE_LEN, key_id};
 use crate::ledger::{
-    ChainValue, Check, Entry, EntryFault, EntryKind, Envelope, SignerTables, StrictKey,
+    ChainValue, Check, Entry, EntryFault, EntryKind, Envelope, SignedCheckpoint, SignerTables,
+    StrictKey,
 };
-use crate::wire::statement::Statement;
+use crate::wire::statement::{Statement, StatementBody};
 use crate::wire::{DecodeFault, decode_event, decode_statement};
 
 /// The keys that a ledger has put in force so far, by id; `None` for one that is not sound. An id
@@ -39,6 +40,19 @@ impl KnownKeys {
 
     pub(super) fn insert(&mut self, id: KeyId, key: Option<StrictKey>) {
         Arc::make_mut(&mut self.0).insert(id, key);
+    }
+
+    /// Adds the keys that entries would put in force. Whether they do, the judge tells, who looks
+    /// at no verdict under a key that nobody put in force.
+    pub fn learn(&mut self, prepared: &[Prepared]) {
+        for parsed in prepared.iter().filter_map(|it| it.parsed.as_ref().ok()) {
+            for key in parsed.payload.new_keys().into_iter().flatten() {
+                let id = key_id(&key);
+                if !self.contains(&id) {
+                    self.insert(id, StrictKey::parse(&key).ok());
+                }
+            }
+        }
     }
 }
 
@@ -99,6 +113,22 @@ impl Payload {
             Self::Statement(statement) => statement.as_ref().err(),
         }
     }
+
+    /// The keys that it would put in force.
+    fn new_keys(&self) -> [Option<PublicKey>; 2] {
+        match self {
+            Self::Event(Ok(event)) => match &event.body {
+                Body::RegisterKey(new) => [Some(new.public_key), None],
+                Body::Genesis(new) => [Some(new.coordinator_key), Some(new.ledger_key)],
+                _ => [None, None],
+            },
+            Self::Statement(Ok(statement)) => match &statement.body {
+                StatementBody::LedgerKeyRotation { next_key, .. } => [Some(*next_key), None],
+                _ => [None, None],
+            },
+            Self::Event(Err(_)) | Self::Statement(Err(_)) => [None, None],
+        }
+    }
 }
 
 /// Whether signatures are to be checked ahead.
@@ -120,25 +150,8 @@ pub fn prepare(bytes: &Bytes) -> Prepared {
     }
 }
 
-/// Takes entries apart, and checks their signatures together.
-pub fn prepare_all(
-    entries: &[Bytes],
-    keys: &KnownKeys,
-    signers: &SignerTables,
-    ahead: Ahead,
-) -> Vec<Prepared> {
-    let mut prepared: Vec<Prepared> = entries.iter().map(prepare).collect();
-    if ahead == Ahead::Signatures {
-        check_signatures(&mut prepared, keys, signers);
-    }
-    prepared
-}
-
 fn parse(bytes: &Bytes) -> Result<Parsed, EntryFault> {
-    let entry = Entry::parse(bytes)?;
-    let offset = bytes.len() - entry.envelope.len();
-    let envelope =
-        Envelope::parse(&entry.envelope).map_err(|fault| EntryFault::Envelope { offset, fault })?;
+    let (entry, envelope) = Entry::parse_with_envelope(bytes)?;
     let payload = match entry.kind {
         EntryKind::Event => Payload::Event(decode_event(&envelope.payload).map(Box::new)),
         EntryKind::Statement => {
@@ -150,30 +163,127 @@ fn parse(bytes: &Bytes) -> Result<Parsed, EntryFault> {
     Ok(Parsed { entry, envelope, payload, payload_hash, verdicts })
 }
 
-/// Writes down whether signatures hold, where their keys are known.
-fn check_signatures(prepared: &mut [Prepared], keys: &KnownKeys, signers: &SignerTables) {
-    let mut messages = Vec::with_capacity(prepared.len());
-    for parsed in prepared.iter().filter_map(|it| it.parsed.as_ref().ok()) {
-        messages.push(pae(parsed.entry.kind.payload_type(), &parsed.envelope.payload));
+/// Under which name and key the ledger signs, as far as the entries so far tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Its name.
+    pub(super) origin: Origin,
+    /// Its key.
+    pub(super) key: StrictKey,
+}
+
+/// Whether the signature of a checkpoint holds, as far as it is by a certain name and key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    pub(super) speaker: Speaker,
+    pub(super) holds: bool,
+}
+
+/// A signature that is to be checked ahead of the judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    place: QuestionPlace,
+    key: &'a StrictKey,
+    said: Said<'a>,
+    signature: [u8; SIGNATURE_LEN],
+}
+
+/// What was signed.
+#[derive(Debug, Clone, Copy)]
+enum Said<'a> {
+    Envelope(EntryKind, &'a Bytes),
+    Checkpoint(&'a [u8]),
+}
+
+/// Where the answer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum QuestionPlace {
+    /// Which entry, and which of its signatures.
+    Entry(usize, usize),
+    /// Which checkpoint.
+    Checkpoint(usize),
+}
+
+/// Whether a signature holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    place: QuestionPlace,
+    holds: bool,
+}
+
+/// The signatures of entries and checkpoints that can be checked ahead: those whose keys are known.
+/// Those of a signer stand together, so that whoever takes a part of them has few signers.
+pub fn questions<'a>(
+    prepared: &'a [Prepared],
+    checkpoints: &'a [Bytes],
+    keys: &'a KnownKeys,
+    speaker: Option<&'a Speaker>,
+) -> Vec<Question<'a>> {
+    let mut of_signers: BTreeMap<KeyId, Vec<Question<'a>>> = BTreeMap::new();
+    for (entry, prepared) in prepared.iter().enumerate() {
+        let Ok(parsed) = &prepared.parsed else { continue };
+        let Parsed { entry: Entry { kind, .. }, envelope, .. } = &**parsed;
+        for (number, signed) in envelope.signatures.iter().enumerate() {
+            // The judge knows by itself that nothing holds under an unsound key.
+            let Known::Sound(key) = keys.get(&signed.key) else { continue };
+            let said = Said::Envelope(*kind, &envelope.payload);
+            let place = QuestionPlace::Entry(entry, number);
+            let question = Question { place, key, said, signature: signed.signature };
+            of_signers.entry(signed.key).or_default().push(question);
+        }
     }
-    let mut checks = Vec::with_capacity(prepared.len());
-    let parsed = prepared.iter_mut().filter_map(|it| it.parsed.as_mut().ok());
-    let mut asked: Vec<&mut Option<bool>> = Vec::with_capacity(messages.len());
-    for (parsed, message) in parsed.zip(&messages) {
-        let Parsed { envelope, verdicts, .. } = &mut **parsed;
-        for (signed, verdict) in envelope.signatures.iter().zip(verdicts) {
-            match keys.get(&signed.key) {
-                Known::Nowhere => {}
-                Known::Unsound => *verdict = Some(false),
-                Known::Sound(key) => {
-                    checks.push(Check { key, message, signature: &signed.signature });
-                    asked.push(verdict);
+    if let Some(Speaker { origin, key }) = speaker {
+        for (number, text) in checkpoints.iter().enumerate() {
+            let signed = SignedCheckpoint::signed_by(text, origin, key);
+            let Some((text, signature)) = signed else { continue };
+            let (place, said) = (QuestionPlace::Checkpoint(number), Said::Checkpoint(text));
+            let question = Question { place, key, said, signature };
+            of_signers.entry(key.id()).or_default().push(question);
+        }
+    }
+    of_signers.into_values().flatten().collect()
+}
+
+/// Checks signatures together.
+pub fn answer(questions: &[Question<'_>], signers: &SignerTables) -> Vec<Answer> {
+    let messages: Vec<Vec<u8>> = questions.iter().map(|it| it.said.message()).collect();
+    let checks = questions.iter().zip(&messages);
+    let checks =
+        checks.map(|(Question { key, signature, .. }, message)| Check { key, message, signature });
+    let answers = signers.check_all(&checks.collect::<Vec<_>>());
+    let answers = questions.iter().zip(answers);
+    answers.map(|(it, answer)| Answer { place: it.place, holds: answer.is_ok() }).collect()
+}
+
+/// Writes answers down where the judge finds them; gives those on checkpoints, with their numbers.
+pub fn note_answers(
+    prepared: &mut [Prepared],
+    answers: impl IntoIterator<Item = Answer>,
+    speaker: Option<&Speaker>,
+) -> BTreeMap<usize, Vouched> {
+    let mut vouched = BTreeMap::new();
+    for Answer { place, holds } in answers {
+        match place {
+            QuestionPlace::Entry(entry, number) => {
+                let parsed = prepared.get_mut(entry).and_then(|it| it.parsed.as_mut().ok());
+                if let Some(verdict) = parsed.and_then(|it| it.verdicts.get_mut(number)) {
+                    *verdict = Some(holds);
                 }
+            }
+            QuestionPlace::Checkpoint(number) => {
+                let speaker = speaker.cloned();
+                vouched.extend(speaker.map(|speaker| (number, Vouched { speaker, holds })));
             }
         }
     }
-    let answers = signers.check_all(&checks);
-    for (verdict, answer) in asked.into_iter().zip(answers) {
-        *verdict = Some(answer.is_ok());
+    vouched
+}
+
+impl Said<'_> {
+    fn message(self) -> Vec<u8> {
+        match self {
+            Self::Envelope(kind, payload) => pae(kind.payload_type(), payload),
+            Self::Checkpoint(text) => text.to_vec(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::checkpoints::{Checkpoints, Whose};
 use super::explain::{self, Step};
 use super::history::Grounds;
-use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, prepare};
+use super::prepare::{Ahead, KnownKeys, Parsed, Prepared, Speaker, Vouched, prepare};
 use super::replay::{Identity, Replay};
 use super::report::{FindingKind, Findings, Report};
 use super::retold::{Listener, Retold};
@@ -13,7 +13,7 @@ use super::roots::RootStack;
 use super::sequence::{Continuity, Sequence};
 use super::told;
 use crate::domain::{EntryIndex, Hash32, LotId, Origin, PublicKey};
-use crate::ledger::{ChainValue, EntryFault, SignedCheckpoint};
+use crate::ledger::{ChainValue, EntryFault, SignedCheckpoint, StrictKey};
 
 /// Who the ledger must be, from a source that is not the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,9 +153,15 @@ impl Verifier {
         self.checkpoints.heard()
     }
 
-    /// The keys known so far, for [`super::prepare_all`].
+    /// The keys known so far, for [`super::questions`].
     pub fn known_keys(&self) -> KnownKeys {
         self.replay.known_keys().clone()
+    }
+
+    /// Whose checkpoints are looked for so far, for [`super::questions`].
+    pub fn speaker(&self) -> Option<Speaker> {
+        let Identity { origin, ledger_key } = self.trusted()?;
+        StrictKey::parse(&ledger_key).ok().map(|key| Speaker { origin, key })
     }
 
     /// Whether the signatures of an entry are to be checked.
@@ -165,12 +171,18 @@ impl Verifier {
 
     /// The next commit group of a journal, with its boundaries.
     pub fn feed_group(&mut self, group: &GroupInput<'_>) {
-        self.feed_group_of(group, group.entries.iter().map(prepare).collect());
+        self.feed_group_of(group, group.entries.iter().map(prepare).collect(), None);
     }
 
-    /// As [`Verifier::feed_group`], with its entries taken apart before.
-    pub fn feed_group_of(&mut self, group: &GroupInput<'_>, entries: Vec<Prepared>) {
-        self.check_group(group);
+    /// As [`Verifier::feed_group`], with its entries taken apart before, and what is known of the
+    /// signature of its checkpoint.
+    pub fn feed_group_of(
+        &mut self,
+        group: &GroupInput<'_>,
+        entries: Vec<Prepared>,
+        vouched: Option<&Vouched>,
+    ) {
+        self.check_group(group, vouched);
         let count = entries.len();
         for entry in entries {
             let at = self.position();
@@ -235,7 +247,7 @@ impl Verifier {
     pub fn rotation_checkpoint(&mut self, text: &[u8]) {
         let (trusted, whose) = (self.trusted(), Whose::Ledger);
         let (roots, findings) = (&self.roots, &mut self.findings);
-        self.checkpoints.judge(text, whose, roots, trusted.as_ref(), findings);
+        self.checkpoints.judge(text, whose, roots, trusted.as_ref(), None, findings);
     }
 
     /// The checkpoint that the reader kept when it last checked this ledger; given before the
@@ -416,7 +428,7 @@ impl Verifier {
     }
 
     /// A group begins where the one before it ended, and carries its checkpoint.
-    fn check_group(&mut self, group: &GroupInput<'_>) {
+    fn check_group(&mut self, group: &GroupInput<'_>, vouched: Option<&Vouched>) {
         let at = self.position();
         self.end_batch("a group begins");
         if group.entries.is_empty() {
@@ -441,8 +453,8 @@ impl Verifier {
             (false, false) => {
                 let trusted = self.trusted();
                 let (roots, findings) = (&self.roots, &mut self.findings);
-                let whose = Whose::Ledger;
-                self.checkpoints.judge(previous, whose, roots, trusted.as_ref(), findings);
+                let (whose, trusted) = (Whose::Ledger, trusted.as_ref());
+                self.checkpoints.judge(previous, whose, roots, trusted, vouched, findings);
                 self.note_stating();
             }
         }

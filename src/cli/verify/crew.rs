@@ -4,6 +4,8 @@
 //! Memory: twice [`PIECE_ENTRIES`] entries or [`PIECE_BYTES`], whichever is less, and one commit
 //! group more.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use bytes::Bytes;
 use indicatif::ProgressBar;
@@ -14,7 +16,10 @@ use crate::ledger::SignerTables;
 use crate::limits::{
     MAX_FINDINGS, MAX_GROUP_ENTRIES, MAX_PART_ENTRIES, MIN_PART_ENTRIES, PIECE_BYTES, PIECE_ENTRIES,
 };
-use crate::verify::{Ahead, GroupInput, KnownKeys, Prepared, Verifier, prepare_all};
+use crate::verify::{
+    Ahead, Answer, GroupInput, KnownKeys, Prepared, Speaker, Verifier, Vouched, answer,
+    note_answers, prepare, questions,
+};
 
 /// Neighbouring entries, as they lie where they come from.
 #[derive(Debug, Default)]
@@ -39,6 +44,15 @@ pub(in crate::cli) trait Source: Send {
 struct Ready {
     piece: Piece,
     entries: Vec<Prepared>,
+    /// What is known of the signature of its checkpoint.
+    vouched: Option<Vouched>,
+}
+
+/// What is known before a piece is taken apart.
+struct Before {
+    keys: KnownKeys,
+    speaker: Option<Speaker>,
+    ahead: Ahead,
 }
 
 /// Feeds a verifier with all that a source has.
@@ -50,13 +64,15 @@ pub(in crate::cli) fn judge(
     let (mut ready, signers) = (Vec::new(), SignerTables::default());
     // Each turn takes a piece from the source, which ends.
     loop {
-        let (keys, reached) = (verifier.known_keys(), verifier.progress().entries);
+        let (mut keys, reached) = (verifier.known_keys(), verifier.progress().entries);
+        // The judge has not come to these.
+        ready.iter().for_each(|it: &Ready| keys.learn(&it.entries));
         let coming: usize = ready.iter().map(|it: &Ready| it.entries.len()).sum();
         let next = EntryIndex(reached.saturating_add(coming as u64));
-        let ahead = verifier.ahead(next);
+        let before = Before { keys, speaker: verifier.speaker(), ahead: verifier.ahead(next) };
         let (told, read) = rayon::join(
             || feed(verifier, std::mem::take(&mut ready)),
-            || Ok::<_, anyhow::Error>(take_apart(gather(source)?, &keys, &signers, ahead)),
+            || Ok::<_, anyhow::Error>(take_apart(gather(source)?, before, &signers)),
         );
         progress.set_position(told);
         ready = read?;
@@ -87,38 +103,45 @@ fn gather(source: &mut dyn Source) -> Result<Vec<Piece>> {
 
 /// On all cores, across the pieces: a commit group may be a single entry, and the signatures of a
 /// signer are to stand together.
-fn take_apart(
-    pieces: Vec<Piece>,
-    keys: &KnownKeys,
-    signers: &SignerTables,
-    ahead: Ahead,
-) -> Vec<Ready> {
+fn take_apart(pieces: Vec<Piece>, before: Before, signers: &SignerTables) -> Vec<Ready> {
+    let Before { mut keys, speaker, ahead } = before;
     let all: Vec<Bytes> = pieces.iter().flat_map(|piece| piece.entries.iter().cloned()).collect();
-    let parts = all.par_chunks(part_entries(all.len()));
-    let parts = parts.flat_map_iter(|part| prepare_all(part, keys, signers, ahead));
-    let mut prepared = parts.collect::<Vec<Prepared>>().into_iter();
-    let ready = pieces.into_iter().map(|piece| {
+    let mut prepared: Vec<Prepared> =
+        all.par_iter().with_min_len(MIN_PART_ENTRIES).map(prepare).collect();
+    let mut vouched = BTreeMap::new();
+    if ahead == Ahead::Signatures {
+        keys.learn(&prepared);
+        let checkpoints = pieces.iter().map(|piece| piece.group.clone().unwrap_or_default());
+        let checkpoints: Vec<Bytes> = checkpoints.collect();
+        let asked = questions(&prepared, &checkpoints, &keys, speaker.as_ref());
+        let parts = asked.par_chunks(part_signatures(asked.len()));
+        let answers: Vec<Vec<Answer>> = parts.map(|part| answer(part, signers)).collect();
+        let answers = answers.into_iter().flatten();
+        vouched = note_answers(&mut prepared, answers, speaker.as_ref());
+    }
+    let mut prepared = prepared.into_iter();
+    let ready = pieces.into_iter().enumerate().map(|(number, piece)| {
         let entries = prepared.by_ref().take(piece.entries.len()).collect();
-        Ready { piece, entries }
+        Ready { piece, entries, vouched: vouched.remove(&number) }
     });
     ready.collect()
 }
 
-/// How many entries a core takes apart at a time: some parts for each core, so that none waits long
+/// How many signatures a core checks at a time: some parts for each core, so that none waits long
 /// for another.
-fn part_entries(entries: usize) -> usize {
+fn part_signatures(signatures: usize) -> usize {
     let parts = rayon::current_num_threads().saturating_mul(4).max(1);
-    entries.div_ceil(parts).clamp(MIN_PART_ENTRIES, MAX_PART_ENTRIES)
+    signatures.div_ceil(parts).clamp(MIN_PART_ENTRIES, MAX_PART_ENTRIES)
 }
 
 /// The judge's own work, in order; answers how far it got.
 fn feed(verifier: &mut Verifier, pieces: Vec<Ready>) -> u64 {
-    for Ready { piece, entries } in pieces {
+    for Ready { piece, entries, vouched } in pieces {
         let Piece { first, entries: bytes, group, rotations } = piece;
         if let Some(previous) = group {
             let previous_checkpoint = Some(&previous[..]);
             let input = GroupInput { first, entries: &bytes, previous_checkpoint };
-            verifier.feed_group_of(&input, entries);
+            verifier.feed_group_of(&input, entries, vouched.as_ref());
             continue;
         }
         let mut rotations = rotations.into_iter();
