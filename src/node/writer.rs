@@ -30,6 +30,7 @@ use super::overlay::Unwritten;
 use super::recent::Recent;
 use super::statement;
 use super::veil::Veil;
+use crate::domain::effects::View;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::Onlooker;
 use crate::domain::vocabulary::OriginKinds;
@@ -229,7 +230,7 @@ impl Writer {
     /// Commits a statement, as a group of its own.
     fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
         let now = now(&*self.clock, &self.head)?;
-        let group = group_stating(&self.store, &self.head, now, envelope, None)?;
+        let group = group_stating(&*self.store, &self.head, now, envelope, None)?;
         self.commit_first(group)
     }
 
@@ -291,6 +292,8 @@ impl Sequencer {
             self.state_lots()?;
             return Ok(Turn::GoesOn);
         }
+        // A piece at a time: nobody waits long for it, and little is left for the statement.
+        self.unstated.fold_some(&self.store, true)?;
         if let Some(request) = carried.take().or_else(|| mailbox.try_recv().ok()) {
             let group = forming.get_or_insert_with(|| Forming::at(self.head.clone()));
             if group.takes(&request) {
@@ -301,12 +304,19 @@ impl Sequencer {
             }
             return Ok(Turn::GoesOn);
         }
-        if let Some(until) = self.gathers_until.take() {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        if let Some(until) = self.gathers_until {
+            if !self.unstated.fold_some(&self.store, false)? {
+                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                self.gathers_until = None;
+            }
             return Ok(Turn::GoesOn);
         }
         if self.unwritten.is_empty() && forming.is_some() {
             self.hand_over(forming.take())?;
+            return Ok(Turn::GoesOn);
+        }
+        // Nobody waits for anything that could be done now.
+        if self.unstated.fold_some(&self.store, false)? {
             return Ok(Turn::GoesOn);
         }
         crossbeam_channel::select! {
@@ -476,12 +486,12 @@ impl Sequencer {
             self.drain()?;
         }
         // While the committer has the groups before: what they link was noted.
-        let map = self.unstated.map_before(&self.store, at)?;
-        self.drain()?;
+        let map = self.unstated.map(&self.store)?;
         let tiles = map.tiles.len();
         let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
         let now = now(&*self.clock, &self.head)?;
-        let group = group_stating(&self.store, &self.head, now, &envelope, Some(map))?;
+        let base = Unwritten { base: &*self.store, layers: &self.unwritten };
+        let group = group_stating(&base, &self.head, now, &envelope, Some(map))?;
         self.hand_over(Some(Forming { group, waiting: Vec::new(), taken: 0 }))?;
         self.unstated.stated(at);
         let micros = begun.elapsed().as_micros();
@@ -517,16 +527,16 @@ fn now(clock: &dyn Clock, head: &Head) -> Result<TimeMs, NodeFault> {
     Ok(now)
 }
 
-/// A statement as a group of its own, over a store that has all before it.
+/// A statement as a group of its own, over all before it.
 fn group_stating(
-    store: &Store,
+    base: &impl View<Fault = StoreFault>,
     head: &Head,
     now: TimeMs,
     envelope: &Bytes,
     lots: Option<MapUpdate>,
 ) -> Result<PendingGroup, NodeFault> {
     let mut group = PendingGroup::new(head.clone());
-    group.state(store, envelope, now, lots).map_err(|unsaid| match unsaid {
+    group.state(base, envelope, now, lots).map_err(|unsaid| match unsaid {
         Unsaid::Statement(fault) => NodeFault::Statement(fault),
         Unsaid::Unreadable(fault) => NodeFault::Store(fault),
     })?;
