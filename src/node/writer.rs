@@ -25,6 +25,7 @@ use super::collector::Cosigned;
 use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
+use super::listener::Listener;
 use super::lot_state::Unstated;
 use super::overlay::Unwritten;
 use super::recent::Recent;
@@ -61,6 +62,8 @@ pub struct Request {
     pub purpose: Purpose,
     /// For whose eyes the answer is.
     pub onlooker: Onlooker,
+    /// Whether anybody waits for it.
+    pub listener: Listener,
     /// Its place in the mailbox, for as long as it waits.
     pub place: MailboxPlace,
     /// Where the answer goes; a caller that hung up is not missed.
@@ -378,8 +381,14 @@ impl Sequencer {
     }
 
     fn judge(&mut self, forming: &mut Forming, request: Request) -> Result<(), NodeFault> {
-        let Request { batch, purpose, onlooker, reply, .. } = request;
+        let Request { batch, purpose, onlooker, listener, reply, .. } = request;
         forming.taken += 1;
+        if listener.is_gone() {
+            // Under load that would be work in the way of those who still wait. The caller was told
+            // nothing; when it asks again, it gets its answer.
+            let _ = reply.send(Err(BatchError::whole(AppendError::Busy)));
+            return Ok(());
+        }
         let ready = if onlooker != Onlooker::Everything && self.repeats_unwritten(&batch) {
             // Whether it may have that receipt is read from the store.
             self.drain()
