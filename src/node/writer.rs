@@ -24,6 +24,7 @@ use super::clock::Clock;
 use super::collector::Cosigned;
 use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
+use super::feed::Feed;
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
 use super::listener::Listener;
 use super::lot_state::Unstated;
@@ -102,6 +103,8 @@ pub struct Shared {
     pub cosigned: RwLock<Option<Cosigned>>,
     /// What walks read, in memory. The writer never looks at it either.
     pub recent: Recent,
+    /// Events on their way to the book.
+    pub feed: Feed,
     /// The origin kinds that a table set counts as recycled, of the set that was asked for last.
     pub recycled: RwLock<Option<(Hash32, OriginKinds)>>,
 }
@@ -113,7 +116,8 @@ impl Shared {
         let waiting = AtomicUsize::new(0);
         let (cosigned, recycled) = (RwLock::default(), RwLock::default());
         let (size, recent) = (watch::Sender::new(size), Recent::default());
-        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, recycled }
+        let feed = Feed::default();
+        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, feed, recycled }
     }
 }
 
@@ -423,7 +427,10 @@ impl Sequencer {
             other => other,
         };
         match (verdict, purpose) {
-            (Ok(placed), Purpose::Record) => waiting.push(Waiting { reply, placed }),
+            (Ok(placed), Purpose::Record) => {
+                group.keep_events(batch, &placed);
+                waiting.push(Waiting { reply, placed });
+            }
             (Ok(placed), Purpose::Validate) => {
                 drop(reply.send(Ok(Answer { placed, fresh: None })));
             }
