@@ -789,8 +789,16 @@ pub const MAX_LOT_PROOF_HASHES: usize = 256;
 /// most 16 x 50 B.
 pub const LOT_TILE_SLOTS: usize = 16;
 /// Levels of such tiles that the writer keeps in memory once it made them, from the top: 4,369
-/// tiles at most, of 0.9 kB.
+/// tiles at most, of 2.1 kB with the hashes inside of them.
 pub const OWN_LOT_TILE_LEVELS: u8 = 4;
+/// Levels from the top that are hashed once for a statement and not with each piece of changes
+/// before it: each of their 273 tiles changes several times in between.
+pub const LATE_LOT_TILE_LEVELS: u8 = 3;
+/// Lots for which the writer turns to the map although requests wait: half a millisecond of work.
+pub const LOT_FOLD_FROM: usize = 64;
+/// Lots that are folded into the map between two requests at most: as many as a request of events
+/// with one lot each has, so that the map keeps up.
+pub const LOT_FOLD_LOTS: usize = MAX_BATCH_EVENTS;
 /// Entries after which the ledger states its lots' root, unless the operator says otherwise. A
 /// statement is an entry of 300 B and a commit group with two syncs: below 0.1 % of 1,024 entries
 /// of 600 B, and a busy ledger is stated every few seconds.
@@ -814,6 +822,7 @@ pub const MAX_STORY_ENTRIES: usize = 16_384;
 /// 16,384 x (1,024 x 4/3 + 30 x 45) = 44 MB.
 pub const MAX_STORY_BYTES: usize = 64 * 1024 * 1024;
 
+const _: () = assert!(LATE_LOT_TILE_LEVELS <= OWN_LOT_TILE_LEVELS);
 const _: () = assert!(MAX_LOT_STATE_BYTES <= SMALL_REPLY_BYTES);
 const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTES);
 
@@ -821,6 +830,10 @@ const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTE
 pub const MAX_EVIDENCE: usize = 64;
 /// Entries that the analyst takes over in one step: questions to the book wait as long.
 pub const ANALYST_STEP_ENTRIES: usize = 512;
+/// Bytes of entries whose events wait for the analyst as the writer has them, some three times as
+/// much in memory: what comes in half a second at 12,000 of 600 B a second. Of more it reads the
+/// oldest from the store.
+pub const MAX_FEED_BYTES: usize = 4 * 1024 * 1024;
 /// Between two looks of the analyst at what came: under load it takes over many at a time.
 pub const ANALYST_PAUSE_MS: u64 = 200;
 

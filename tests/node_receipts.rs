@@ -7,10 +7,15 @@ mod common {
     pub mod node_kit;
 }
 
+use std::time::Duration;
+
 use common::node_kit::{COLLECTOR, COORD, Kit, check_receipt, register_key, signed, signed_by};
-use urbanmine::domain::{Event, Rejection};
+use urbanmine::domain::event::DeclareError;
+use urbanmine::domain::vocabulary::ErrorKind;
+use urbanmine::domain::{Body, Event, Rejection};
+use urbanmine::insight::Book;
 use urbanmine::limits::GROUP_PACE_MS;
-use urbanmine::node::{AppendError, BatchError, Node};
+use urbanmine::node::{AppendError, BatchError, LotStatePolicy, Node};
 use urbanmine::store::read_journal;
 
 fn size(node: &Node) -> u64 {
@@ -41,6 +46,50 @@ async fn groups_keep_a_distance_where_calls_come_together() {
     let shared = groups.filter(|it| it.first.0 >= before && it.entries.len() > 1).count() as u64;
     assert!(shared > 0, "32 callers at a time share groups");
     assert!(shared <= elapsed / GROUP_PACE_MS + 2, "{shared} groups in {elapsed} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_book_is_the_same_from_the_writer_and_from_the_store() {
+    let mut kit = Kit::empty();
+    let every = Duration::from_secs(3_600);
+    kit.lot_state = LotStatePolicy { every_entries: 7, wait: every };
+    let node = kit.init().unwrap();
+    let book = |node: &Node| node.analyst().ask(Book::clone).unwrap();
+    // From here on the writer hands on; what came before is read.
+    book(&node);
+    let founding = kit.founding();
+    kit.append_batch(&node, &founding).await;
+    for round in 0..30 {
+        let events = kit.mixed(1 + round % 5);
+        kit.append_batch(&node, &events).await;
+        // Some of it is recorded already.
+        let again = [events, kit.mixed(2)].concat();
+        kit.append_batch(&node, &again).await;
+        if round % 4 == 0 {
+            book(&node);
+        }
+    }
+    let born = kit.copper();
+    kit.append(&node, &born).await;
+    let error = DeclareError {
+        target: born.id,
+        kind: ErrorKind::ALL[0],
+        note: "twice".to_owned(),
+        correctives: Vec::new(),
+    };
+    let undone = kit.event(born.actor, Body::DeclareError(error));
+    kit.append(&node, &undone).await;
+    let mut live = book(&node);
+    assert_eq!(live.corrections().count(), 1);
+    assert!(!live.totals(live.size(), None, |_| true).is_empty());
+    node.shutdown().await;
+    drop(node);
+    let node = kit.open();
+    let read = book(&node);
+    // The stop stated the lots once more.
+    live.reach(read.size());
+    assert!(live == read);
+    node.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

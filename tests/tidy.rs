@@ -172,9 +172,10 @@ const ROOMS: [Room; 12] = [
 const IMPURE_MODULES: [&str; 8] = ["env", "fs", "io", "net", "os", "process", "thread", "time"];
 
 /// What seals, signs or proves: the judge shares none of it with the writer.
-const WRITERS_WORDS: [&str; 12] = [
+const WRITERS_WORDS: [&str; 13] = [
     "Draft",
     "Frontier",
+    "MapFold",
     "MapTile",
     "MapUpdate",
     "Position",

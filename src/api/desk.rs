@@ -19,7 +19,7 @@ use crate::domain::EntryCount;
 use crate::domain::PartyId;
 use crate::insight::Book;
 use crate::limits::MAX_CONCURRENT_READS;
-use crate::node::{Asker, Node, Reader};
+use crate::node::{Asker, Listener, Node, Reader};
 
 /// The node as handlers see it.
 #[derive(Clone)]
@@ -65,17 +65,20 @@ impl Desk {
         seated(&self.seats, move || analyst.ask(|book| question(book, &reader))?).await
     }
 
-    /// Runs an append to its end: a caller that hangs up drops its call and not the append. The
-    /// mailbox of the node bounds how many run.
+    /// Runs an append to its end: a caller that hangs up drops its call and not the append, unless
+    /// that asks its listener and finds that nothing has begun. The mailbox of the node bounds how
+    /// many run.
     pub async fn write<T, E, W, A>(&self, work: W) -> Result<T, Failure>
     where
         T: Send + 'static,
         E: Send + 'static,
         Failure: From<E>,
-        W: FnOnce(Node) -> A,
+        W: FnOnce(Node, Listener) -> A,
         A: Future<Output = Result<T, E>> + Send + 'static,
     {
-        outliving(work(self.node.clone())).await?.map_err(Failure::from)
+        let listener = Listener::default();
+        let work = work(self.node.clone(), listener.clone());
+        outliving(work, listener).await?.map_err(Failure::from)
     }
 }
 
@@ -94,9 +97,10 @@ where
     worker.await.unwrap_or(Err(Failure::WorkerLost))
 }
 
-/// Runs work that goes on when nobody waits for it any more.
+/// Runs work that goes on when nobody waits for it any more; its listener is gone then.
 async fn outliving<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
+    listener: Listener,
 ) -> Result<T, Failure> {
     // Its request's bytes are still in hand, so its place is still taken: who hangs up and comes
     // back gains nothing.
@@ -106,7 +110,7 @@ async fn outliving<T: Send + 'static>(
         drop(call);
         done
     };
-    GoesOn { work: Some(Box::pin(work)) }.await
+    GoesOn { work: Some(Box::pin(work)), listener }.await
 }
 
 /// Work that runs where it was called, and in a task of its own once its caller drops it: a task
@@ -114,6 +118,7 @@ async fn outliving<T: Send + 'static>(
 struct GoesOn<T: Send + 'static> {
     /// `None` once it ended.
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    listener: Listener,
 }
 
 impl<T: Send + 'static> Future for GoesOn<T> {
@@ -139,6 +144,7 @@ impl<T: Send + 'static> Drop for GoesOn<T> {
         if let Some(work) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {
+            self.listener.leave();
             runtime.spawn(work);
         }
     }
@@ -190,12 +196,14 @@ mod tests {
     async fn an_append_goes_on_when_its_caller_hangs_up() {
         let (go, may_go) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel::<()>();
-        let call = outliving(async move {
+        let listener = Listener::default();
+        let work = async move {
             may_go.await.unwrap();
             done.send(()).unwrap();
-        });
+        };
         // The caller waits a little and is gone: the call is dropped half-way.
-        assert!(timeout(SHORT, call).await.is_err());
+        assert!(timeout(SHORT, outliving(work, listener.clone())).await.is_err());
+        assert!(listener.is_gone());
         go.send(()).unwrap();
         is_done.await.unwrap();
     }
@@ -212,10 +220,13 @@ mod tests {
         let (done, is_done) = oneshot::channel::<()>();
         let call = working_for(
             last,
-            outliving(async move {
-                may_go.await.unwrap();
-                done.send(()).unwrap();
-            }),
+            outliving(
+                async move {
+                    may_go.await.unwrap();
+                    done.send(()).unwrap();
+                },
+                Listener::default(),
+            ),
         );
         assert!(timeout(SHORT, call).await.is_err());
         // The caller is gone, and may not come in again until the append is done.
@@ -228,7 +239,8 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_is_told_as_a_fault_of_ours() {
-        let lost = outliving(async { panic!("a test") }).await.map(|(): ()| ());
+        let lost = outliving(async { panic!("a test") }, Listener::default()).await;
+        let lost = lost.map(|(): ()| ());
         assert!(matches!(lost, Err(Failure::WorkerLost)));
         let seats = Arc::new(Semaphore::new(1));
         let lost = seated(&seats, || -> Result<(), Failure> { panic!("a test") }).await;

@@ -82,7 +82,7 @@ impl DraftDesk {
         }
         let onlooker = viewer.into();
         let kept =
-            self.0.write(async move |node| node.propose(onlooker, envelope, ttl_seconds).await);
+            self.0.write(async move |node, _| node.propose(onlooker, envelope, ttl_seconds).await);
         Ok(v1::CreateDraftResponse { draft: Some((&kept.await?).into()) })
     }
 
@@ -134,7 +134,7 @@ impl DraftDesk {
         let key = exact("key_id", &request.key_id).map(KeyId)?;
         let signature: [u8; SIGNATURE_LEN] = exact("signature", &request.signature)?;
         let signature = EnvelopeSignature { key, signature };
-        let signed = self.0.write(async move |node| node.sign_draft(id, signature, asker).await);
+        let signed = self.0.write(async move |node, _| node.sign_draft(id, signature, asker).await);
         Ok(match signed.await? {
             Signed::Waits(draft) => {
                 v1::SignDraftResponse { draft: Some((&*draft).into()), appended: None }

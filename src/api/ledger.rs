@@ -241,11 +241,11 @@ impl LedgerDesk {
         validate_only: bool,
     ) -> Result<Vec<v1::AppendedEvent>, Failure> {
         let onlooker = viewer.into();
-        let appended = self.desk.write(async move |node| {
+        let appended = self.desk.write(async move |node, listener| {
             if validate_only {
-                node.validate_for(onlooker, envelopes).await.map(|()| Vec::new())
+                node.validate_for(onlooker, envelopes, &listener).await.map(|()| Vec::new())
             } else {
-                node.append_for(onlooker, envelopes).await
+                node.append_for(onlooker, envelopes, &listener).await
             }
         });
         Ok(appended.await?.into_iter().map(v1::AppendedEvent::from).collect())

@@ -121,6 +121,17 @@ impl Fact {
         }
     }
 
+    /// The same, of effects that nobody asks for lots' changes any more.
+    pub fn taken(
+        index: EntryIndex,
+        recorded_at: TimeMs,
+        event: EventId,
+        effects: &mut Effects,
+    ) -> Self {
+        let lots = std::mem::take(&mut effects.lot_changes);
+        Self { lots, ..Self::of(index, recorded_at, event, effects) }
+    }
+
     /// Whether there is more to say of the entry than its event does.
     pub fn is_telling(&self) -> bool {
         let Self { index: _, recorded_at: _, lots, stock, flags, undoes } = self;

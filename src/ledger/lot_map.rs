@@ -58,7 +58,7 @@ impl LotKey {
     }
 
     /// Four bits of 256, the highest first.
-    fn nibble(&self, level: u8) -> usize {
+    pub(super) fn nibble(&self, level: u8) -> usize {
         let byte = self.0.get(usize::from(level / 2)).copied().unwrap_or_default();
         usize::from(if level.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })
     }
@@ -66,13 +66,23 @@ impl LotKey {
 
 /// The hash of a lot's leaf.
 pub fn map_leaf(key: &LotKey, state: &LotState) -> Hash32 {
-    let value = [state.entry_count.to_be_bytes(), state.last.0.to_be_bytes()].concat();
-    sha256(&[LEAF_CONTEXT, &key.0, sha256(&value).as_bytes()].concat())
+    let mut value = [0; 16];
+    value[..8].copy_from_slice(&state.entry_count.to_be_bytes());
+    value[8..].copy_from_slice(&state.last.0.to_be_bytes());
+    let mut leaf = [0; LEAF_CONTEXT.len() + 64];
+    leaf[..LEAF_CONTEXT.len()].copy_from_slice(LEAF_CONTEXT);
+    leaf[LEAF_CONTEXT.len()..][..32].copy_from_slice(&key.0);
+    leaf[LEAF_CONTEXT.len() + 32..].copy_from_slice(sha256(&value).as_bytes());
+    sha256(&leaf)
 }
 
 /// The hash of a subtree with more than one lot.
 pub fn map_branch(left: &Hash32, right: &Hash32) -> Hash32 {
-    sha256(&[BRANCH_CONTEXT, left.as_bytes(), right.as_bytes()].concat())
+    let mut branch = [0; BRANCH_CONTEXT.len() + 64];
+    branch[..BRANCH_CONTEXT.len()].copy_from_slice(BRANCH_CONTEXT);
+    branch[BRANCH_CONTEXT.len()..][..32].copy_from_slice(left.as_bytes());
+    branch[BRANCH_CONTEXT.len() + 32..].copy_from_slice(right.as_bytes());
+    sha256(&branch)
 }
 
 /// What stands where the way of a lot ends.
@@ -219,13 +229,6 @@ pub trait TileSource {
     /// The tile at a place. The top one is empty while no lot was ever stated; any other is there
     /// when the one above says so, or cannot be read.
     fn tile(&self, path: &TilePath) -> Result<MapTile, Self::Fault>;
-
-    /// Whether the tile at a place was made here and never left this process's memory: then it
-    /// needs no check against the hash above it.
-    fn is_own(&self, path: &TilePath) -> bool {
-        let _ = path;
-        false
-    }
 }
 
 /// Why the map cannot be changed.
@@ -285,10 +288,15 @@ impl TilePath {
 
     /// The tile on the way of a key, one level further down.
     fn towards(self, key: &LotKey) -> Self {
+        self.down(key.nibble(self.level))
+    }
+
+    /// The tile under one of the places, one level further down.
+    pub(super) fn down(self, nibble: usize) -> Self {
         let mut prefix = self.prefix;
-        let at = usize::from(self.level / 2);
-        if let (Some(byte), Some(own)) = (prefix.get_mut(at), key.0.get(at)) {
-            *byte = if self.level.is_multiple_of(2) { own & 0xf0 } else { *own };
+        let bits = u8::try_from(nibble & 0xf).unwrap_or_default(); // four bits
+        if let Some(byte) = prefix.get_mut(usize::from(self.level / 2)) {
+            *byte |= if self.level.is_multiple_of(2) { bits << 4 } else { bits };
         }
         Self { level: self.level + 1, prefix }
     }
@@ -363,9 +371,6 @@ fn sound_tile<S: TileSource>(
     expected: &Hash32,
 ) -> Result<MapTile, MapFault<S::Fault>> {
     let tile = source.tile(path).map_err(MapFault::Tile)?;
-    if source.is_own(path) {
-        return Ok(tile);
-    }
     let found = Folded::of(&tile.slots).hash();
     if found == *expected { Ok(tile) } else { Err(MapFault::Broken { expected: *expected, found }) }
 }
@@ -407,7 +412,11 @@ fn update_tile<S: TileSource>(
 }
 
 /// The changes, and the lot that stood in their way unless it changes itself.
-fn with(key: LotKey, state: LotState, changes: &[(LotKey, LotState)]) -> Vec<(LotKey, LotState)> {
+pub(super) fn with(
+    key: LotKey,
+    state: LotState,
+    changes: &[(LotKey, LotState)],
+) -> Vec<(LotKey, LotState)> {
     let mut all = changes.to_vec();
     if let Err(place) = all.binary_search_by_key(&key, |(key, _)| *key) {
         all.insert(place, (key, state));

@@ -21,6 +21,7 @@ pub mod hash;
 pub mod keys;
 pub mod log_checkpoint;
 pub mod lot_file;
+pub mod lot_fold;
 pub mod lot_map;
 mod point;
 pub mod policy;

@@ -41,6 +41,11 @@ impl Admitted {
         &self.event
     }
 
+    /// The event, when nothing else is needed any more.
+    pub(super) fn into_event(self) -> Event {
+        self.event
+    }
+
     /// The envelope, taken apart.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope

@@ -1,5 +1,6 @@
-//! The book of the ledger, kept beside the write path: it reads what is committed, and the writer
-//! waits for none of it.
+//! The book of the ledger, kept beside the write path: it takes over what is committed, and the
+//! writer waits for none of it. What the writer handed on (`node/feed.rs`) it takes as it is, what
+//! came before, or so much at a time that it was forgotten there, it reads.
 //!
 //! The book lies in memory and can be made again from the entries at any time. Whoever asks it
 //! brings it up to the last checkpoint first, so an answer is never older than its question.
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::feed::Told;
 use super::reader::{ReadFault, Reader};
 use crate::domain::fact::Fact;
 use crate::domain::{Body, EntryCount, EntryIndex, Event, Hash32, Tables};
@@ -80,6 +82,14 @@ impl Analyst {
 
     fn step(&self, kept: &mut Kept, size: EntryCount) -> Result<(), ReadFault> {
         let from = kept.next;
+        if let Some(piece) = self.reader.feed().take(from, EntryIndex(size.0)) {
+            for Told { event, fact, tables_hash } in &piece.told {
+                self.take_over(kept, event, fact, *tables_hash)?;
+            }
+            kept.next = piece.end;
+            kept.book.reach(EntryCount(piece.end.0));
+            return Ok(());
+        }
         let entries = self.reader.entries(from, ANALYST_STEP_ENTRIES)?;
         let Some(&(last, _)) = entries.last() else {
             kept.next = EntryIndex(size.0);
@@ -93,16 +103,27 @@ impl Analyst {
             let entry = Entry::parse(&bytes).map_err(|fault| unreadable(&fault))?;
             if let Some(event) = event_of(&entry)? {
                 let fact = facts.remove(&index).unwrap_or_else(|| bare(index, &entry));
-                let tables_hash = entry.tables_hash;
-                // Until the first set is published nothing is recorded that a rule looks at.
-                let tables = kept.tables.get(&tables_hash).map(Arc::clone).unwrap_or_default();
-                let seen = Seen { event: &event, fact: &fact, tables: &tables, tables_hash };
-                kept.book.absorb(&seen);
-                self.publish(kept, &event.body)?;
+                self.take_over(kept, &event, &fact, entry.tables_hash)?;
             }
             kept.next = index.next();
         }
         kept.book.reach(end);
+        Ok(())
+    }
+
+    fn take_over(
+        &self,
+        kept: &mut Kept,
+        event: &Event,
+        fact: &Fact,
+        tables_hash: Hash32,
+    ) -> Result<(), ReadFault> {
+        // Until the first set is published nothing is recorded that a rule looks at.
+        let tables = kept.tables.get(&tables_hash).map(Arc::clone).unwrap_or_default();
+        // It may fail, and then comes again: no entry is absorbed twice.
+        self.publish(kept, &event.body)?;
+        kept.book.absorb(&Seen { event, fact, tables: &tables, tables_hash });
+        kept.next = fact.index.next();
         Ok(())
     }
 

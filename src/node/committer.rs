@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
+use super::feed::Piece;
 use super::fresh::FreshGroup;
 use super::group::{PendingGroup, Placed};
 use super::measures;
@@ -147,15 +148,20 @@ impl Committer {
     /// Commits a group and leaves the rest of it to the guardian; what it is told, it tells.
     fn pass(
         &mut self,
-        group: PendingGroup,
+        mut group: PendingGroup,
         waiting: Vec<Waiting>,
         guardian: &Guardian,
     ) -> Result<(), NodeFault> {
         let begun = Instant::now();
+        let piece = piece_of(&mut group);
         let committed =
             if group.entries.is_empty() { Ok(None) } else { self.commit(group).map(Some) };
         match committed {
-            Ok(group) => guardian.guard(Committed { group, waiting, begun }),
+            Ok(group) => {
+                // Nobody takes it before its entries are under a size that was told.
+                self.shared.feed.give(piece);
+                guardian.guard(Committed { group, waiting, begun })
+            }
             Err(fault) => {
                 self.shared.is_poisoned.store(true, Ordering::SeqCst);
                 tell_unclear(waiting);
@@ -227,6 +233,12 @@ impl Committer {
             self.unsynced_bytes = 0;
         }
     }
+}
+
+/// What the book is told of a group.
+fn piece_of(group: &mut PendingGroup) -> Piece {
+    let (first, end, bytes) = (group.first, group.head.next, group.bytes);
+    Piece { first, end, told: group.take_told(), bytes }
 }
 
 /// Moves the head guard on and has the size known: what is under the checkpoint is told from now

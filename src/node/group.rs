@@ -7,13 +7,15 @@ use bytes::Bytes;
 
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
+use super::feed::Told;
 use super::overlay::Overlay;
 use super::statement::{self, StatementFault};
 use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply, rotate_ledger_key};
 use crate::domain::effects::{Effects, View};
+use crate::domain::fact::Fact;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::EntrySight;
-use crate::domain::{EntryIndex, Hash32, Rejection, Tables, TimeMs};
+use crate::domain::{EntryIndex, Event, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
@@ -56,6 +58,10 @@ pub struct PendingGroup {
     pub sights: Vec<EntrySight>,
     /// The map of lot states that it states.
     pub lot_map: Option<MapUpdate>,
+    /// What each of its events changed, and the tables that judged it.
+    facts: Vec<(Fact, Hash32)>,
+    /// Its events, where somebody keeps them.
+    events: Vec<Event>,
     /// Bytes of the entries.
     pub bytes: usize,
 }
@@ -105,6 +111,8 @@ impl PendingGroup {
             trail: Trail::default(),
             sights: Vec::new(),
             lot_map: None,
+            facts: Vec::new(),
+            events: Vec::new(),
             bytes: 0,
         }
     }
@@ -143,6 +151,7 @@ impl PendingGroup {
             retracted: Vec::new(),
             trail: Trail::default(),
             sights: Vec::new(),
+            facts: Vec::new(),
             now: now.max(self.head.recorded_at),
         }
     }
@@ -156,7 +165,7 @@ impl PendingGroup {
     ) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let mut trial = self.trial(base, now);
         let placed = trial.run(batch)?;
-        let Trial { own, head, sealed, retracted, trail, sights, .. } = trial;
+        let Trial { own, head, sealed, retracted, trail, sights, facts, .. } = trial;
         self.head = head;
         // Nobody else has it yet.
         Arc::make_mut(&mut self.changes).merge(own);
@@ -168,7 +177,24 @@ impl PendingGroup {
             self.leaves.push(entry.leaf());
             self.entries.push(entry.bytes().clone());
         }
+        self.facts.extend(facts);
         Ok(placed)
+    }
+
+    /// Keeps the events of a request that was added, for [`PendingGroup::take_told`]: of every
+    /// request, or there is nothing to take.
+    pub fn keep_events(&mut self, batch: Vec<Admitted>, placed: &[Placed]) {
+        let new = batch.into_iter().zip(placed);
+        let new = new.filter(|(_, place)| matches!(place, Placed::New(_)));
+        self.events.extend(new.map(|(admitted, _)| admitted.into_event()));
+    }
+
+    /// What is told of its events to those who would read them otherwise.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        let (facts, events) = (std::mem::take(&mut self.facts), std::mem::take(&mut self.events));
+        debug_assert!(events.is_empty() || events.len() == facts.len());
+        let both = facts.into_iter().zip(events);
+        both.map(|((fact, tables_hash), event)| Told { event, fact, tables_hash }).collect()
     }
 }
 
@@ -243,6 +269,8 @@ struct Trial<'a, V> {
     retracted: Vec<EntryIndex>,
     trail: Trail,
     sights: Vec<EntrySight>,
+    /// What each new entry changed, and the tables that judged it.
+    facts: Vec<(Fact, Hash32)>,
     now: TimeMs,
 }
 
@@ -383,6 +411,8 @@ impl<V: View> Trial<'_, V> {
         self.retracted.extend(effects.retracted_movement);
         let event = admitted.event();
         self.trail.note(index, self.now, (event.id, event.body.kind()), &effects);
+        let fact = Fact::taken(index, self.now, event.id, &mut effects);
+        self.facts.push((fact, self.head.tables_hash));
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }

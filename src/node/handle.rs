@@ -17,6 +17,7 @@ use super::committer::Answer;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
 use super::group::Placed;
+use super::listener::Listener;
 use super::measures;
 use super::reader::Reader;
 use super::vault::{OpeningFault, Vault};
@@ -102,17 +103,19 @@ impl Node {
     /// Records all events, contiguously, or none. Members that are recorded already return their
     /// receipts.
     pub async fn append_batch(&self, batch: Vec<Bytes>) -> Result<Vec<Appended>, BatchError> {
-        self.append_for(Onlooker::Everything, batch).await
+        self.append_for(Onlooker::Everything, batch, &Listener::default()).await
     }
 
-    /// As [`Node::append_batch`], with refusals as this onlooker may know them.
+    /// As [`Node::append_batch`], with refusals as this onlooker may know them. What waits when the
+    /// listener leaves is dropped before it is judged: nothing of it is recorded, and nobody told.
     pub async fn append_for(
         &self,
         onlooker: Onlooker,
         batch: Vec<Bytes>,
+        listener: &Listener,
     ) -> Result<Vec<Appended>, BatchError> {
         let begun = Instant::now();
-        let answer = self.submit(onlooker, batch, Purpose::Record).await?;
+        let answer = self.submit(onlooker, batch, Purpose::Record, listener).await?;
         let receipts = if let Some(receipts) = at_hand(&answer) {
             Some(Ok(receipts))
         } else {
@@ -126,16 +129,17 @@ impl Node {
 
     /// Judges all events as if they were to be recorded now, and records nothing.
     pub async fn validate(&self, batch: Vec<Bytes>) -> Result<(), BatchError> {
-        self.validate_for(Onlooker::Everything, batch).await
+        self.validate_for(Onlooker::Everything, batch, &Listener::default()).await
     }
 
-    /// As [`Node::validate`], with refusals as this onlooker may know them.
+    /// As [`Node::validate`], for an onlooker and a listener as [`Node::append_for`] has them.
     pub async fn validate_for(
         &self,
         onlooker: Onlooker,
         batch: Vec<Bytes>,
+        listener: &Listener,
     ) -> Result<(), BatchError> {
-        self.submit(onlooker, batch, Purpose::Validate).await.map(drop)
+        self.submit(onlooker, batch, Purpose::Validate, listener).await.map(drop)
     }
 
     /// Keeps an event until everybody who has to has signed it. The rules judge it as if they had.
@@ -147,8 +151,8 @@ impl Node {
         ttl_seconds: u32,
     ) -> Result<Draft, DraftFault> {
         let proposal = self.with_drafts(move |it| it.prepare(onlooker, envelope)).await?;
-        let judged =
-            self.send_admitted(onlooker, vec![proposal.judged.clone()], Purpose::Validate).await;
+        let (judged, listener) = (vec![proposal.judged.clone()], Listener::default());
+        let judged = self.send_admitted(onlooker, judged, Purpose::Validate, listener).await;
         judged.map_err(|refused| refused.error)?;
         self.with_drafts(move |drafts| drafts.keep(proposal, ttl_seconds)).await
     }
@@ -166,7 +170,9 @@ impl Node {
             Signing::Waits(draft) => return Ok(Signed::Waits(draft)),
             Signing::Complete(envelope) => envelope,
         };
-        let appended = self.append_for(asker.into(), vec![envelope]).await;
+        // The draft is signed, whoever waits for it.
+        let listener = Listener::default();
+        let appended = self.append_for(asker.into(), vec![envelope], &listener).await;
         let appended = appended.map_err(|refused| refused.error)?.pop();
         let appended = appended.ok_or(AppendError::Unreadable)?;
         // A crash before this line: the event is recorded and its draft is there. Whoever signs it
@@ -237,6 +243,7 @@ impl Node {
         onlooker: Onlooker,
         batch: Vec<Bytes>,
         purpose: Purpose,
+        listener: &Listener,
     ) -> Result<Answer, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
@@ -244,7 +251,14 @@ impl Node {
         // To wake another thread costs about as much as to check a small event; what takes longer
         // would keep the calls waiting that share this one.
         let is_small = batch.len() == 1 && batch.iter().all(|it| it.len() <= SMALL_EVENT_BYTES);
-        let admit = move || admitted(&store, &signers, onlooker, batch);
+        let waits = listener.clone();
+        let admit = move || {
+            // It may have waited for its turn.
+            if waits.is_gone() {
+                return Err(BatchError::whole(AppendError::Busy));
+            }
+            admitted(&store, &signers, onlooker, batch)
+        };
         let admitted = if is_small {
             // A panic is the event's, here as there.
             catch_unwind(AssertUnwindSafe(admit)).ok()
@@ -252,7 +266,7 @@ impl Node {
             self.in_background(admit).await
         };
         let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
-        self.send_admitted(onlooker, batch, purpose).await
+        self.send_admitted(onlooker, batch, purpose, listener.clone()).await
     }
 
     async fn send_admitted(
@@ -260,11 +274,12 @@ impl Node {
         onlooker: Onlooker,
         batch: Vec<Admitted>,
         purpose: Purpose,
+        listener: Listener,
     ) -> Result<Answer, BatchError> {
         self.check_open().map_err(BatchError::whole)?;
         let (reply, answer) = oneshot::channel();
         let place = MailboxPlace::take(Arc::clone(&self.inner.shared));
-        let request = Request { batch, purpose, onlooker, place, reply };
+        let request = Request { batch, purpose, onlooker, listener, place, reply };
         self.send(request).map_err(BatchError::whole)?;
         // The writer answers every request; if its thread is gone, what it had begun is unclear.
         answer.await.unwrap_or(Err(BatchError::whole(AppendError::Indeterminate)))

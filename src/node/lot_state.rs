@@ -7,11 +7,10 @@ use super::statement;
 use crate::domain::lot::Lot;
 use crate::domain::{EntryIndex, Hash32, LotId};
 use crate::ledger::entry::Entry;
-use crate::ledger::lot_map::{
-    EMPTY_MAP, LotKey, LotState, MapFault, MapTile, MapUpdate, TilePath, TileSource, update_map,
-};
+use crate::ledger::lot_fold::MapFold;
+use crate::ledger::lot_map::{EMPTY_MAP, LotKey, LotState, MapFault, MapUpdate, update_map};
 use crate::limits::{
-    LOT_STATE_EVERY_ENTRIES, LOT_STATE_READ_AHEAD, LOT_STATE_WAIT_MS, OWN_LOT_TILE_LEVELS,
+    LOT_FOLD_FROM, LOT_FOLD_LOTS, LOT_STATE_EVERY_ENTRIES, LOT_STATE_READ_AHEAD, LOT_STATE_WAIT_MS,
 };
 use crate::store::{Store, StoreFault};
 
@@ -42,48 +41,19 @@ pub(super) struct Unstated {
     from: EntryIndex,
     /// Since when there is one; of this run: a start does not know when the last one ended.
     since: Option<Instant>,
-    /// How far the lots got that entries from this one on link.
+    /// How far the lots got that entries from this one on link; of those, what is not folded yet.
     noted_from: EntryIndex,
     noted: BTreeMap<LotKey, LotState>,
-    tiles: OwnTiles,
-}
-
-/// The uppermost tiles that the writer made itself, of [`OWN_LOT_TILE_LEVELS`] levels: every
-/// statement goes through them.
-#[derive(Debug, Default)]
-struct OwnTiles(BTreeMap<TilePath, MapTile>);
-
-/// Tiles from memory where the writer made them, else from the store.
-struct TilesAtHand<'a> {
-    store: &'a Store,
-    own: &'a OwnTiles,
-}
-
-impl OwnTiles {
-    fn take(&mut self, update: &MapUpdate) {
-        let upper = update.tiles.iter().filter(|(path, _)| path.level() < OWN_LOT_TILE_LEVELS);
-        self.0.extend(upper.cloned());
-    }
-}
-
-impl TileSource for TilesAtHand<'_> {
-    type Fault = StoreFault;
-
-    fn tile(&self, path: &TilePath) -> Result<MapTile, StoreFault> {
-        self.own.0.get(path).map_or_else(|| self.store.tile(path), |tile| Ok(tile.clone()))
-    }
-
-    fn is_own(&self, path: &TilePath) -> bool {
-        self.own.0.contains_key(path)
-    }
+    /// The map of the last statement, with what was folded since; `None` until the store was asked
+    /// for that statement.
+    fold: Option<MapFold>,
 }
 
 impl Unstated {
     /// As a store says at its start.
     pub(super) fn of(store: &Store, policy: LotStatePolicy) -> Result<Self, StoreFault> {
         let (from, noted_from) = (first_unstated(store)?, EntryIndex(store.applied().0));
-        let (noted, tiles) = (BTreeMap::new(), OwnTiles::default());
-        Ok(Self { policy, from, since: None, noted_from, noted, tiles })
+        Ok(Self { policy, from, since: None, noted_from, noted: BTreeMap::new(), fold: None })
     }
 
     /// Takes note of how far a group left its lots, so that nobody reads its entries again.
@@ -98,20 +68,43 @@ impl Unstated {
         }
     }
 
-    /// The map over all entries before `end`, all of which were noted or are in the store; the
-    /// statement before is.
-    pub(super) fn map_before(
-        &mut self,
-        store: &Store,
-        end: EntryIndex,
-    ) -> Result<MapUpdate, StoreFault> {
-        let (next, root) = last_stated(store)?;
-        let mut changes = changes_between(store, next, self.noted_from.min(end))?;
-        changes.extend(&self.noted);
-        let tiles = TilesAtHand { store, own: &self.tiles };
-        let update = update_map(&tiles, &root, &changes).map_err(|fault| told(fault, end))?;
-        self.tiles.take(&update);
-        Ok(update)
+    /// Folds some of what was noted into the map, so that little is left for the statement: at
+    /// most [`LOT_FOLD_LOTS`]. `is_busy`: others wait, so it is done only where it is worth it.
+    /// Whether something was folded.
+    pub(super) fn fold_some(&mut self, store: &Store, is_busy: bool) -> Result<bool, StoreFault> {
+        let from = if is_busy { LOT_FOLD_FROM } else { 1 };
+        // Before the last statement is written the store has older tiles.
+        if self.noted.len() < from || !self.is_last_written(store) {
+            return Ok(false);
+        }
+        self.fold_noted(store, LOT_FOLD_LOTS)?;
+        Ok(true)
+    }
+
+    /// The map over all entries before the next statement, all of which were noted or are in the
+    /// store; the statement before is.
+    pub(super) fn map(&mut self, store: &Store) -> Result<MapUpdate, StoreFault> {
+        Ok(self.fold_noted(store, usize::MAX)?.finish())
+    }
+
+    /// Folds up to so many lots; the statement before is in the store.
+    fn fold_noted(&mut self, store: &Store, max: usize) -> Result<&mut MapFold, StoreFault> {
+        let fold = match &mut self.fold {
+            Some(fold) => fold,
+            empty => {
+                // What a run before left unstated: its notes are gone with it.
+                let (next, root) = last_stated(store)?;
+                let mut before = changes_between(store, next, self.noted_from)?;
+                before.append(&mut self.noted);
+                self.noted = before;
+                empty.insert(MapFold::over(root))
+            }
+        };
+        // Neighbours, which share the tiles above them.
+        let first = std::iter::from_fn(|| self.noted.pop_first());
+        let piece: Vec<_> = first.take(max).collect();
+        fold.take(store, &piece).map_err(|fault| told(fault, self.from))?;
+        Ok(fold)
     }
 
     /// Whether a statement is due after the entries before `next`.
@@ -137,8 +130,6 @@ impl Unstated {
     /// The entry `at` stated the lots.
     pub(super) fn stated(&mut self, at: EntryIndex) {
         (self.from, self.since) = (at.next(), None);
-        self.noted_from = self.from;
-        self.noted.clear();
     }
 }
 

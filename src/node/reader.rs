@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::analyst::event_of;
 use super::clock::Clock;
+use super::feed::Feed;
 use super::recent::StoredGraph;
 use super::writer::Shared;
 use crate::domain::audit::{Acknowledgement, Attestation};
@@ -659,6 +660,11 @@ impl Reader {
     pub fn recall(&self) -> Result<(), ReadFault> {
         let is_closing = || self.shared.is_closing.load(Ordering::Relaxed);
         self.shared.recent.catch_up(&self.store, u64::MAX, is_closing).map(|_| ())
+    }
+
+    /// Events on their way from the writer.
+    pub(super) fn feed(&self) -> &Feed {
+        &self.shared.feed
     }
 
     /// Memory has the say only when it is level with the database: what a correction changed lies

@@ -24,12 +24,15 @@ use super::clock::Clock;
 use super::collector::Cosigned;
 use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
+use super::feed::Feed;
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
+use super::listener::Listener;
 use super::lot_state::Unstated;
 use super::overlay::Unwritten;
 use super::recent::Recent;
 use super::statement;
 use super::veil::Veil;
+use crate::domain::effects::View;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::Onlooker;
 use crate::domain::vocabulary::OriginKinds;
@@ -60,6 +63,8 @@ pub struct Request {
     pub purpose: Purpose,
     /// For whose eyes the answer is.
     pub onlooker: Onlooker,
+    /// Whether anybody waits for it.
+    pub listener: Listener,
     /// Its place in the mailbox, for as long as it waits.
     pub place: MailboxPlace,
     /// Where the answer goes; a caller that hung up is not missed.
@@ -98,6 +103,8 @@ pub struct Shared {
     pub cosigned: RwLock<Option<Cosigned>>,
     /// What walks read, in memory. The writer never looks at it either.
     pub recent: Recent,
+    /// Events on their way to the book.
+    pub feed: Feed,
     /// The origin kinds that a table set counts as recycled, of the set that was asked for last.
     pub recycled: RwLock<Option<(Hash32, OriginKinds)>>,
 }
@@ -109,7 +116,8 @@ impl Shared {
         let waiting = AtomicUsize::new(0);
         let (cosigned, recycled) = (RwLock::default(), RwLock::default());
         let (size, recent) = (watch::Sender::new(size), Recent::default());
-        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, recycled }
+        let feed = Feed::default();
+        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, feed, recycled }
     }
 }
 
@@ -229,7 +237,7 @@ impl Writer {
     /// Commits a statement, as a group of its own.
     fn state(&mut self, envelope: &Bytes) -> Result<(), NodeFault> {
         let now = now(&*self.clock, &self.head)?;
-        let group = group_stating(&self.store, &self.head, now, envelope, None)?;
+        let group = group_stating(&*self.store, &self.head, now, envelope, None)?;
         self.commit_first(group)
     }
 
@@ -291,6 +299,8 @@ impl Sequencer {
             self.state_lots()?;
             return Ok(Turn::GoesOn);
         }
+        // A piece at a time: nobody waits long for it, and little is left for the statement.
+        self.unstated.fold_some(&self.store, true)?;
         if let Some(request) = carried.take().or_else(|| mailbox.try_recv().ok()) {
             let group = forming.get_or_insert_with(|| Forming::at(self.head.clone()));
             if group.takes(&request) {
@@ -301,12 +311,19 @@ impl Sequencer {
             }
             return Ok(Turn::GoesOn);
         }
-        if let Some(until) = self.gathers_until.take() {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        if let Some(until) = self.gathers_until {
+            if !self.unstated.fold_some(&self.store, false)? {
+                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                self.gathers_until = None;
+            }
             return Ok(Turn::GoesOn);
         }
         if self.unwritten.is_empty() && forming.is_some() {
             self.hand_over(forming.take())?;
+            return Ok(Turn::GoesOn);
+        }
+        // Nobody waits for anything that could be done now.
+        if self.unstated.fold_some(&self.store, false)? {
             return Ok(Turn::GoesOn);
         }
         crossbeam_channel::select! {
@@ -368,8 +385,14 @@ impl Sequencer {
     }
 
     fn judge(&mut self, forming: &mut Forming, request: Request) -> Result<(), NodeFault> {
-        let Request { batch, purpose, onlooker, reply, .. } = request;
+        let Request { batch, purpose, onlooker, listener, reply, .. } = request;
         forming.taken += 1;
+        if listener.is_gone() {
+            // Under load that would be work in the way of those who still wait. The caller was told
+            // nothing; when it asks again, it gets its answer.
+            let _ = reply.send(Err(BatchError::whole(AppendError::Busy)));
+            return Ok(());
+        }
         let ready = if onlooker != Onlooker::Everything && self.repeats_unwritten(&batch) {
             // Whether it may have that receipt is read from the store.
             self.drain()
@@ -404,7 +427,10 @@ impl Sequencer {
             other => other,
         };
         match (verdict, purpose) {
-            (Ok(placed), Purpose::Record) => waiting.push(Waiting { reply, placed }),
+            (Ok(placed), Purpose::Record) => {
+                group.keep_events(batch, &placed);
+                waiting.push(Waiting { reply, placed });
+            }
             (Ok(placed), Purpose::Validate) => {
                 drop(reply.send(Ok(Answer { placed, fresh: None })));
             }
@@ -476,12 +502,12 @@ impl Sequencer {
             self.drain()?;
         }
         // While the committer has the groups before: what they link was noted.
-        let map = self.unstated.map_before(&self.store, at)?;
-        self.drain()?;
+        let map = self.unstated.map(&self.store)?;
         let tiles = map.tiles.len();
         let envelope = statement::lots(&self.origin, &self.ledger_key, at, map.root);
         let now = now(&*self.clock, &self.head)?;
-        let group = group_stating(&self.store, &self.head, now, &envelope, Some(map))?;
+        let base = Unwritten { base: &*self.store, layers: &self.unwritten };
+        let group = group_stating(&base, &self.head, now, &envelope, Some(map))?;
         self.hand_over(Some(Forming { group, waiting: Vec::new(), taken: 0 }))?;
         self.unstated.stated(at);
         let micros = begun.elapsed().as_micros();
@@ -517,16 +543,16 @@ fn now(clock: &dyn Clock, head: &Head) -> Result<TimeMs, NodeFault> {
     Ok(now)
 }
 
-/// A statement as a group of its own, over a store that has all before it.
+/// A statement as a group of its own, over all before it.
 fn group_stating(
-    store: &Store,
+    base: &impl View<Fault = StoreFault>,
     head: &Head,
     now: TimeMs,
     envelope: &Bytes,
     lots: Option<MapUpdate>,
 ) -> Result<PendingGroup, NodeFault> {
     let mut group = PendingGroup::new(head.clone());
-    group.state(store, envelope, now, lots).map_err(|unsaid| match unsaid {
+    group.state(base, envelope, now, lots).map_err(|unsaid| match unsaid {
         Unsaid::Statement(fault) => NodeFault::Statement(fault),
         Unsaid::Unreadable(fault) => NodeFault::Store(fault),
     })?;

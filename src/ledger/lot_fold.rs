@@ -1,0 +1,390 @@
+//! The map of the lots' states, folded as changes come.
+//!
+//! What a statement of the lots takes in, it takes in at once by
+//! [`update_map`](super::lot_map::update_map); whoever knows the changes one after the other takes
+//! them in here in pieces, and only the uppermost tiles are left for the statement. The root and
+//! the tiles are the same: a map has one of each.
+
+use super::lot_map::{
+    EMPTY_MAP, LotKey, LotState, MapFault, MapTile, MapUpdate, TilePath, TileSlot, TileSource,
+    map_branch, map_leaf, with,
+};
+use crate::domain::Hash32;
+use crate::limits::{LATE_LOT_TILE_LEVELS, LOT_TILE_SLOTS, OWN_LOT_TILE_LEVELS};
+
+/// The map over a stated root, with the changes since.
+#[derive(Debug)]
+pub struct MapFold {
+    root: Hash32,
+    /// `None` until something changes.
+    top: Option<Box<Node>>,
+}
+
+/// A tile in memory, and those below it that are.
+#[derive(Debug)]
+struct Node {
+    /// A place in `stale` may have the hash of what hung there before.
+    tile: MapTile,
+    below: [Option<Box<Node>>; LOT_TILE_SLOTS],
+    /// Hashes of places, pairs, fours, eights, all: those of all are in 1, halves of `at` in
+    /// `2 * at` and the one after. `None`: they are reckoned when they are asked for.
+    seen: Option<Box<[Seen; 2 * LOT_TILE_SLOTS]>>,
+    /// Places that changed since they were hashed, a bit each.
+    stale: u16,
+    /// Whether it differs from what was handed out last.
+    is_changed: bool,
+}
+
+/// What some neighbours look like from above.
+#[derive(Debug, Clone, Copy)]
+enum Seen {
+    Empty,
+    /// One lot: its leaf, which has the same hash however high it hangs.
+    Lot(Hash32),
+    More(Hash32),
+}
+
+impl MapFold {
+    /// Without changes.
+    pub const fn over(root: Hash32) -> Self {
+        Self { root, top: None }
+    }
+
+    /// Takes in newer states of some lots, ascending by key, each once. Reads the tiles on their
+    /// ways that it has not in memory, each held against the hash above it. The lower tiles are
+    /// hashed at once: few of them change again before the next statement.
+    ///
+    /// After a fault it is good for nothing.
+    pub fn take<S: TileSource>(
+        &mut self,
+        source: &S,
+        changes: &[(LotKey, LotState)],
+    ) -> Result<(), MapFault<S::Fault>> {
+        debug_assert!(changes.is_sorted_by(|one, other| one.0 < other.0));
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if self.top.is_none() {
+            self.top = Some(Box::new(Node::sound(source, TilePath::TOP, &self.root)?));
+        }
+        if let Some(top) = &mut self.top {
+            top.take(source, TilePath::TOP, changes)?;
+            top.settle(TilePath::TOP.level());
+        }
+        Ok(())
+    }
+
+    /// The map with all that was taken in since the last call: its root, and the tiles that differ.
+    /// It goes on over that root; tiles of the uppermost levels stay in memory, others are read
+    /// from where the caller puts them.
+    pub fn finish(&mut self) -> MapUpdate {
+        let mut tiles = Vec::new();
+        if let Some(top) = self.top.as_mut().filter(|top| top.is_changed) {
+            self.root = top.hash(TilePath::TOP.level());
+            top.hand_out(TilePath::TOP, &mut tiles);
+        }
+        MapUpdate { root: self.root, tiles }
+    }
+}
+
+impl Node {
+    /// As it is, nothing of it hashed.
+    fn of(tile: MapTile) -> Self {
+        let below = std::array::from_fn(|_| None);
+        Self { tile, below, seen: None, stale: 0, is_changed: false }
+    }
+
+    /// A tile that has the hash that is known of it.
+    fn sound<S: TileSource>(
+        source: &S,
+        path: TilePath,
+        expected: &Hash32,
+    ) -> Result<Self, MapFault<S::Fault>> {
+        let mut node = Self::of(source.tile(&path).map_err(MapFault::Tile)?);
+        let found = node.hash(path.level());
+        if found == *expected {
+            Ok(node)
+        } else {
+            Err(MapFault::Broken { expected: *expected, found })
+        }
+    }
+
+    /// Goes down at most 64 times, as `update_map` does.
+    fn take<S: TileSource>(
+        &mut self,
+        source: &S,
+        path: TilePath,
+        changes: &[(LotKey, LotState)],
+    ) -> Result<(), MapFault<S::Fault>> {
+        let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level());
+        for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
+            let Some(place) = together.first().map(nibble) else { continue };
+            self.stale |= 1 << place;
+            let added;
+            let (node, many) = match (self.tile.slots[place], together) {
+                (TileSlot::Empty, [(key, state)]) => {
+                    self.tile.slots[place] = TileSlot::Lot(*key, *state);
+                    continue;
+                }
+                (TileSlot::Lot(known, _), [(key, state)]) if known == *key => {
+                    self.tile.slots[place] = TileSlot::Lot(known, *state);
+                    continue;
+                }
+                (TileSlot::Empty, many) => (Some(Self::of(MapTile::EMPTY)), many),
+                (TileSlot::Lot(key, state), many) => {
+                    added = with(key, state, many);
+                    (Some(Self::of(MapTile::EMPTY)), added.as_slice())
+                }
+                // What is in memory was made here, or held against this hash before.
+                (TileSlot::Tile(_), many) if self.below[place].is_some() => (None, many),
+                (TileSlot::Tile(hash), many) => {
+                    (Some(Self::sound(source, path.down(place), &hash)?), many)
+                }
+            };
+            if let Some(node) = node {
+                self.below[place] = Some(Box::new(node));
+                // Stale from now on: nobody reads this hash.
+                self.tile.slots[place] = TileSlot::Tile(EMPTY_MAP);
+            }
+            if let Some(below) = &mut self.below[place] {
+                below.take(source, path.down(place), many)?;
+            }
+        }
+        self.is_changed = true;
+        Ok(())
+    }
+
+    /// Hashes what changed below the levels that are left for a statement.
+    fn settle(&mut self, level: u8) {
+        if level >= LATE_LOT_TILE_LEVELS {
+            self.hash(level);
+            return;
+        }
+        for below in self.below.iter_mut().flatten().filter(|below| below.stale != 0) {
+            below.settle(level + 1);
+        }
+    }
+
+    /// Its hash, with all changes in it and below it.
+    fn hash(&mut self, level: u8) -> Hash32 {
+        let had = self.seen.take();
+        let stale = if had.is_some() { self.stale } else { u16::MAX };
+        let mut seen = had.unwrap_or_else(|| Box::new([Seen::Empty; 2 * LOT_TILE_SLOTS]));
+        // A bit for each of `seen` that is to be reckoned again.
+        let mut due = u32::from(stale) << LOT_TILE_SLOTS;
+        for place in 0..LOT_TILE_SLOTS {
+            if due & (1 << (LOT_TILE_SLOTS + place)) == 0 {
+                continue;
+            }
+            let slot = &mut self.tile.slots[place];
+            if self.stale & (1 << place) != 0
+                && let (TileSlot::Tile(hash), Some(below)) = (&mut *slot, &mut self.below[place])
+            {
+                *hash = below.hash(level + 1);
+            }
+            seen[LOT_TILE_SLOTS + place] = Seen::of(slot);
+            due |= 1 << ((LOT_TILE_SLOTS + place) / 2);
+        }
+        for at in (1..LOT_TILE_SLOTS).rev() {
+            if due & (1 << at) != 0 {
+                seen[at] = Seen::both(seen[2 * at], seen[2 * at + 1]);
+                due |= 1 << (at / 2);
+            }
+        }
+        self.stale = 0;
+        let hash = seen[1].hash();
+        // Lower down, what changed is seldom asked again: a thousand bytes for nothing.
+        let is_kept = level < OWN_LOT_TILE_LEVELS || !self.is_changed;
+        self.seen = is_kept.then_some(seen);
+        hash
+    }
+
+    /// Hands out the tiles that differ, those below first, and lets go of those of lower levels.
+    fn hand_out(&mut self, path: TilePath, tiles: &mut Vec<(TilePath, MapTile)>) {
+        for (place, slot) in self.below.iter_mut().enumerate() {
+            let Some(below) = slot else { continue };
+            if below.is_changed {
+                below.hand_out(path.down(place), tiles);
+            }
+            if path.level() + 1 >= OWN_LOT_TILE_LEVELS {
+                *slot = None;
+            }
+        }
+        self.is_changed = false;
+        tiles.push((path, self.tile.clone()));
+    }
+}
+
+impl Seen {
+    fn of(slot: &TileSlot) -> Self {
+        match slot {
+            TileSlot::Empty => Self::Empty,
+            TileSlot::Lot(key, state) => Self::Lot(map_leaf(key, state)),
+            TileSlot::Tile(hash) => Self::More(*hash),
+        }
+    }
+
+    fn both(left: Self, right: Self) -> Self {
+        match (left, right) {
+            (Self::Empty, Self::Empty) => Self::Empty,
+            (Self::Empty, Self::Lot(hash)) | (Self::Lot(hash), Self::Empty) => Self::Lot(hash),
+            (left, right) => Self::More(map_branch(&left.hash(), &right.hash())),
+        }
+    }
+
+    fn hash(self) -> Hash32 {
+        match self {
+            Self::Empty => EMPTY_MAP,
+            Self::Lot(hash) | Self::More(hash) => hash,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::lot_map::update_map;
+    use super::*;
+    use crate::domain::{EntryIndex, LotId};
+
+    /// Tiles as the statements left them.
+    #[derive(Default)]
+    struct Shelf(RefCell<BTreeMap<TilePath, MapTile>>);
+
+    impl TileSource for Shelf {
+        type Fault = TilePath;
+
+        fn tile(&self, path: &TilePath) -> Result<MapTile, TilePath> {
+            let found = self.0.borrow().get(path).cloned();
+            match found {
+                None if *path == TilePath::TOP => Ok(MapTile::EMPTY),
+                found => found.ok_or(*path),
+            }
+        }
+    }
+
+    fn lot(number: u16) -> LotId {
+        let mut id = [7; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        LotId::from_bytes(id)
+    }
+
+    type Changes = BTreeMap<LotKey, LotState>;
+
+    /// Lots with the same leading bytes, so that tiles hang deep down.
+    fn key(number: u16) -> LotKey {
+        let mut key = LotKey::of(lot(number));
+        if number.is_multiple_of(3) {
+            key.0[..8].copy_from_slice(&[0x5a; 8]);
+        }
+        key
+    }
+
+    /// Statements, each of pieces, each of lots.
+    fn histories() -> impl Strategy<Value = Vec<Vec<Vec<u16>>>> {
+        let few = prop::collection::vec(0..40_u16, 0..12);
+        let many = prop::collection::vec(0..3_000_u16, 0..400);
+        let pieces = prop::collection::vec(prop_oneof![few, many], 0..6);
+        prop::collection::vec(pieces, 1..5)
+    }
+
+    fn sorted(update: MapUpdate) -> (Hash32, BTreeMap<TilePath, MapTile>) {
+        let count = update.tiles.len();
+        let tiles: BTreeMap<_, _> = update.tiles.into_iter().collect();
+        assert_eq!(tiles.len(), count, "a tile was handed out twice");
+        (update.root, tiles)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn the_pieces_make_the_same_map_as_all_at_once(history in histories()) {
+            let (shelf, mut root, mut index) = (Shelf::default(), EMPTY_MAP, 1_000);
+            let (mut fold, mut states) = (MapFold::over(root), Changes::new());
+            for statement in history {
+                let mut all = Changes::new();
+                for numbers in statement {
+                    let mut piece = Changes::new();
+                    for number in numbers {
+                        index += 1;
+                        let before = states.get(&key(number)).map_or(0, |it| it.entry_count);
+                        let state = LotState { entry_count: before + 1, last: EntryIndex(index) };
+                        states.insert(key(number), state);
+                        piece.insert(key(number), state);
+                    }
+                    let piece: Vec<_> = piece.into_iter().collect();
+                    all.extend(piece.iter().copied());
+                    fold.take(&shelf, &piece).unwrap();
+                }
+                let expected = sorted(update_map(&shelf, &root, &all).unwrap());
+                let found = sorted(fold.finish());
+                prop_assert_eq!(&found, &expected);
+                root = found.0;
+                shelf.0.borrow_mut().extend(found.1);
+                // A node that starts here goes on as one that never stopped.
+                if index % 2 == 0 {
+                    fold = MapFold::over(root);
+                }
+            }
+        }
+    }
+
+    fn states(numbers: std::ops::Range<u16>, entry_count: u64) -> Vec<(LotKey, LotState)> {
+        let state = LotState { entry_count, last: EntryIndex(99_999) };
+        let all: Changes = numbers.map(|number| (LotKey::of(lot(number)), state)).collect();
+        all.into_iter().collect()
+    }
+
+    #[test]
+    fn nothing_is_folded_into_a_tile_that_was_bent() {
+        let shelf = Shelf::default();
+        let mut fold = MapFold::over(EMPTY_MAP);
+        fold.take(&shelf, &states(0..200, 1)).unwrap();
+        let stated = fold.finish();
+        shelf.0.borrow_mut().extend(stated.tiles.iter().cloned());
+        assert!(stated.tiles.len() > 10);
+        for (path, whole) in &stated.tiles {
+            let mut bent = whole.clone();
+            for slot in &mut bent.slots {
+                match slot {
+                    TileSlot::Lot(_, state) => state.entry_count += 1,
+                    TileSlot::Tile(hash) => hash.0[0] ^= 1,
+                    TileSlot::Empty => {}
+                }
+            }
+            shelf.0.borrow_mut().insert(*path, bent);
+            let refused = MapFold::over(stated.root).take(&shelf, &states(0..200, 2));
+            assert!(matches!(refused, Err(MapFault::Broken { .. })), "{path:?}");
+            shelf.0.borrow_mut().insert(*path, whole.clone());
+        }
+        MapFold::over(stated.root).take(&shelf, &states(0..200, 2)).unwrap();
+    }
+
+    #[test]
+    fn only_the_upper_tiles_stay_in_memory() {
+        let shelf = Shelf::default();
+        let mut fold = MapFold::over(EMPTY_MAP);
+        fold.take(&shelf, &states(0..20_000, 1)).unwrap();
+        let stated = fold.finish();
+        shelf.0.borrow_mut().extend(stated.tiles);
+        shelf.0.borrow_mut().retain(|path, _| path.level() >= OWN_LOT_TILE_LEVELS);
+        assert!(!shelf.0.borrow().is_empty());
+        fold.take(&shelf, &states(0..20_000, 2)).unwrap();
+        shelf.0.borrow_mut().clear();
+        let Err(MapFault::Tile(path)) = fold_again(&mut fold, &shelf) else {
+            panic!("all is there")
+        };
+        assert_eq!(path.level(), OWN_LOT_TILE_LEVELS);
+    }
+
+    /// States what was taken in, and takes in more.
+    fn fold_again(fold: &mut MapFold, shelf: &Shelf) -> Result<(), MapFault<TilePath>> {
+        fold.finish();
+        fold.take(shelf, &states(0..20_000, 3))
+    }
+}
