@@ -197,6 +197,30 @@ fn a_piece_that_names_its_own_keys_is_judged_as_if_nothing_was_known_ahead() {
 }
 
 #[test]
+fn who_listens_changes_nothing_of_the_verdict() {
+    let mut forge = Forge::new();
+    forge.copper(1_000);
+    let wrong = nothing_sensible(&mut forge);
+    for entries in [at(wrong), forge.forged.entries.len()] {
+        let judged = |is_heard: bool| {
+            let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let count = std::sync::Arc::clone(&heard);
+            let mut verifier = Verifier::new(pins());
+            if is_heard {
+                verifier.listen(move |retold| {
+                    count.fetch_add(retold.fact.lots.len(), std::sync::atomic::Ordering::Relaxed);
+                });
+            }
+            forge.forged.entries[..entries].iter().for_each(|entry| verifier.feed_entry(entry));
+            (verifier.finish(), heard.load(std::sync::atomic::Ordering::Relaxed))
+        };
+        let ((plain, _), (told, heard)) = (judged(false), judged(true));
+        assert_eq!(plain, told);
+        assert_eq!(heard, 1, "the lot that was collected");
+    }
+}
+
+#[test]
 fn what_was_checked_before_is_counted_and_not_checked_again() {
     let mut forge = Forge::new();
     let size = forge.next();
