@@ -23,8 +23,9 @@ use urbanmine::ledger::{
 };
 use urbanmine::limits::MAX_LEDGER_KEYS;
 use urbanmine::verify::{
-    Ahead, Finding, FindingKind as Kind, KnownKeys, Pins, Remembered, Report, Verdict, Verifier,
-    prepare_all, verify_bundle, verify_receipt, verify_receipt_after,
+    Ahead, Finding, FindingKind as Kind, GroupInput, KnownKeys, Pins, Remembered, Report, Verdict,
+    Verifier, answer, note_answers, prepare, prepare_all, questions, verify_bundle, verify_receipt,
+    verify_receipt_after,
 };
 use urbanmine::wire::statement::StatementBody;
 
@@ -129,6 +130,94 @@ fn no_signature_under_a_known_key_is_left_unchecked_ahead() {
     let keys = verifier.known_keys();
     assert!(of(&keys, Ahead::Signatures).contains("verdicts: [Some(true), Some(true)]"));
     assert!(of(&keys, Ahead::Nothing).contains("verdicts: [None, None]"));
+}
+
+/// A whole ledger in one piece: keys are taken from the entries that name them, and checkpoints are
+/// asked with the rest.
+fn in_one_piece(forged: &Forged, speaker_knows: usize) -> Report {
+    let signers = SignerTables::default();
+    let mut verifier = Verifier::new(pins());
+    let mut entries: Vec<_> = forged.entries.iter().map(prepare).collect();
+    let mut keys = KnownKeys::default();
+    keys.learn(&entries);
+    let signed = forged.checkpoints.iter().cloned().map(Bytes::from);
+    let before: Vec<Bytes> = std::iter::once(Bytes::new()).chain(signed).collect();
+    let mut told = Verifier::new(pins());
+    forged.entries[..speaker_knows].iter().for_each(|entry| told.feed_entry(entry));
+    let speaker = told.speaker();
+    let asked = questions(&entries, &before, &keys, speaker.as_ref());
+    let answers = answer(&asked, &signers);
+    let vouched = note_answers(&mut entries, answers, speaker.as_ref());
+    assert!(!vouched.is_empty());
+    let (mut next, mut entries) = (0, entries.into_iter());
+    for (number, length) in forged.groups.iter().enumerate() {
+        let group = GroupInput {
+            first: EntryIndex(next as u64),
+            entries: &forged.entries[next..next + length],
+            previous_checkpoint: Some(&before[number]),
+        };
+        let entries = entries.by_ref().take(*length).collect();
+        verifier.feed_group_of(&group, entries, vouched.get(&number));
+        next += length;
+    }
+    verifier.checkpoint(forged.head());
+    verifier.finish()
+}
+
+#[test]
+fn a_piece_that_names_its_own_keys_is_judged_as_if_nothing_was_known_ahead() {
+    let mut forge = Forge::new();
+    let bad = forge.next();
+    forge.copper(1_000);
+    let rotated = forge.state(rotation(NEXT), &[LEDGER]);
+    forge.copper(2_000);
+    let mut forged = forge.forged;
+    sign_after(&mut forged, rotated, NEXT);
+    let plain = forged.judge_groups(pins());
+    assert_eq!(plain.verdict, Verdict::Verified, "{:?}", plain.findings);
+    // A speaker of either key: what it says of the other's checkpoints is not used.
+    for knows in [1, forged.entries.len()] {
+        assert_eq!(in_one_piece(&forged, knows), plain);
+    }
+    let bent = resigned_bent(forged.clone(), bad, in_first_signature);
+    let expected = bent.judge_groups(pins());
+    assert!(kinds(&expected).contains(&(Some(bad), Kind::SignatureInvalid)), "{expected:?}");
+    assert_eq!(in_one_piece(&bent, 1), expected);
+    // A checkpoint whose signature does not hold: one byte of it is another.
+    for number in 0..forged.checkpoints.len() {
+        let mut bent = forged.clone();
+        let text = &mut bent.checkpoints[number];
+        let place = text.len() - 20;
+        text[place] = if text[place] == b'A' { b'B' } else { b'A' };
+        let expected = bent.judge_groups(pins());
+        assert_ne!(expected.verdict, Verdict::Verified, "{number}");
+        assert_eq!(in_one_piece(&bent, 1), expected, "{number}");
+        assert_eq!(in_one_piece(&bent, bent.entries.len()), expected, "{number}");
+    }
+}
+
+#[test]
+fn who_listens_changes_nothing_of_the_verdict() {
+    let mut forge = Forge::new();
+    forge.copper(1_000);
+    let wrong = nothing_sensible(&mut forge);
+    for entries in [at(wrong), forge.forged.entries.len()] {
+        let judged = |is_heard: bool| {
+            let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let count = std::sync::Arc::clone(&heard);
+            let mut verifier = Verifier::new(pins());
+            if is_heard {
+                verifier.listen(move |retold| {
+                    count.fetch_add(retold.fact.lots.len(), std::sync::atomic::Ordering::Relaxed);
+                });
+            }
+            forge.forged.entries[..entries].iter().for_each(|entry| verifier.feed_entry(entry));
+            (verifier.finish(), heard.load(std::sync::atomic::Ordering::Relaxed))
+        };
+        let ((plain, _), (told, heard)) = (judged(false), judged(true));
+        assert_eq!(plain, told);
+        assert_eq!(heard, 1, "the lot that was collected");
+    }
 }
 
 #[test]
@@ -321,7 +410,7 @@ fn the_checkpoint_that_ends_with_the_ledgers_word_on_its_lots_is_kept() {
             if next + length > entries {
                 break;
             }
-            verifier.feed_group(&urbanmine::verify::GroupInput {
+            verifier.feed_group(&GroupInput {
                 first: EntryIndex(next as u64),
                 entries: &forge.forged.entries[next..next + length],
                 previous_checkpoint: previous,

@@ -16,9 +16,29 @@ pub const ALGORITHM_ED25519: u16 = 1;
 
 /// What is signed: the pre-authentication encoding of DSSE v1.
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head =
-        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
-    [head.as_slice(), payload].concat()
+    let mut out = Vec::with_capacity(pae_len_at_most(payload_type, payload));
+    pae_onto(&mut out, payload_type, payload);
+    out
+}
+
+/// [`pae`], behind what is there.
+pub(crate) fn pae_onto(out: &mut Vec<u8>, payload_type: &str, payload: &[u8]) {
+    out.reserve(pae_len_at_most(payload_type, payload));
+    out.extend_from_slice(b"DSSEv1 ");
+    for part in [payload_type.as_bytes(), payload] {
+        let decimal = part.len().to_string();
+        out.extend_from_slice(decimal.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(part);
+        out.push(b' ');
+    }
+    // No space behind the payload.
+    out.pop();
+}
+
+/// The type and the payload, their lengths in at most 20 digits, and what stands between.
+const fn pae_len_at_most(payload_type: &str, payload: &[u8]) -> usize {
+    "DSSEv1 ".len() + 2 * (20 + 2) + payload_type.len() + payload.len()
 }
 
 /// One signature of an envelope.

@@ -101,19 +101,19 @@ impl Field {
 
     /// To the power of p - 2; 0 stays 0. The exponent is 250 ones, and 01011.
     fn inverted(self) -> Self {
-        let two = self.squared(1);
-        let nine = two.squared(2).times(&self);
-        let eleven = nine.times(&two);
+        // x^2, x^9, x^11: of these two, eleven ends the exponent.
+        let square = self.squared(1);
+        let nine = square.squared(2).times(&self);
+        let eleven = nine.times(&square);
         // Names count the ones.
-        let ones_5 = eleven.squared(1).times(&nine);
-        let ones_10 = ones_5.squared(5).times(&ones_5);
-        let ones_20 = ones_10.squared(10).times(&ones_10);
-        let ones_40 = ones_20.squared(20).times(&ones_20);
-        let ones_50 = ones_40.squared(10).times(&ones_10);
-        let ones_100 = ones_50.squared(50).times(&ones_50);
-        let ones_200 = ones_100.squared(100).times(&ones_100);
-        let ones_250 = ones_200.squared(50).times(&ones_50);
-        ones_250.squared(5).times(&eleven)
+        let five = eleven.squared(1).times(&nine);
+        let ten = five.squared(5).times(&five);
+        let twenty = ten.squared(10).times(&ten);
+        let forty = twenty.squared(20).times(&twenty);
+        let fifty = forty.squared(10).times(&ten);
+        let hundred = fifty.squared(50).times(&fifty);
+        let all = hundred.squared(100).times(&hundred).squared(50).times(&fifty);
+        all.squared(5).times(&eleven)
     }
 }
 
@@ -225,12 +225,12 @@ impl Sum {
         } else {
             (&point.difference, &point.sum)
         };
-        let a = product(&self.y.minus(&self.x), &difference.unpacked().relaxed());
-        let b = product(&self.y.plus(&self.x), &sum.unpacked().relaxed());
-        let c = self.t.times(&point.product.unpacked());
-        let below_and_above = [self.z.minus(&c), self.z.plus(&c)];
+        let lower = product(&self.y.minus(&self.x), &difference.unpacked().relaxed());
+        let upper = product(&self.y.plus(&self.x), &sum.unpacked().relaxed());
+        let twist = self.t.times(&point.product.unpacked());
+        let below_and_above = [self.z.minus(&twist), self.z.plus(&twist)];
         let turn = usize::from(is_negated);
-        let (e, h) = (b.minus(&a), b.plus(&a));
+        let (e, h) = (upper.minus(&lower), upper.plus(&lower));
         let (f, g) = (&below_and_above[turn], &below_and_above[1 - turn]);
         self.x = product(&e, f);
         self.y = product(g, &h);
@@ -272,6 +272,7 @@ mod tests {
     use super::*;
     use curve25519_dalek::Scalar;
     use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
+    use curve25519_dalek::edwards::CompressedEdwardsY;
 
     /// Points of all kinds: of prime order, of small order, and mixed.
     fn points() -> Vec<EdwardsPoint> {
@@ -341,7 +342,7 @@ mod tests {
             }
         }
         let expected = EdwardsPoint::compress_batch_alloc(&expected);
-        let expected: Vec<[u8; 32]> = expected.iter().map(|it| it.to_bytes()).collect();
+        let expected: Vec<[u8; 32]> = expected.iter().map(CompressedEdwardsY::to_bytes).collect();
         assert!(Sum::spell_all(&sums) == expected);
         // Prepared again, they are still the same points.
         let again = Prepared::of_sums(&sums).into_iter().map(|point| {

@@ -34,7 +34,7 @@ struct Comb<const WIDTH: usize> {
 /// Of a key: fits a second-level cache beside others.
 type KeyComb = Comb<6>;
 /// Of the base point: one for all, so it may be wide.
-type BaseComb = Comb<12>;
+type BaseComb = Comb<10>;
 
 const _: () = assert!(KeyComb::BYTES <= MAX_SIGNER_TABLE_BYTES);
 
@@ -136,12 +136,12 @@ fn spell<'a>(scalar: &Scalar, width: usize, digits: impl Iterator<Item = &'a mut
     let mut carry = 0;
     for (place, digit) in digits.enumerate() {
         let bit = place * width;
-        // At most 12 bits from bit 7 of a byte: 3 bytes are enough.
+        // At most 10 bits from bit 7 of a byte: 3 bytes are enough.
         let window = bytes.iter().skip(bit / 8).take(3).rev();
         let window = window.fold(0_u32, |window, byte| window << 8 | u32::from(*byte));
         let found = (window >> (bit % 8) & (2 * half - 1)) + carry;
         carry = u32::from(found >= half);
-        // Both parts are at most 2^12.
+        // Both parts are at most 2^10.
         #[expect(clippy::cast_possible_truncation, reason = "small")]
         let signed = found as i16 - ((carry * 2 * half) as i16);
         *digit = signed;
@@ -250,7 +250,7 @@ mod tests {
             all.push(scalar);
         }
         for scalar in all {
-            for (width, count) in [(6, KeyComb::DIGITS), (12, BaseComb::DIGITS)] {
+            for (width, count) in [(6, KeyComb::DIGITS), (10, BaseComb::DIGITS)] {
                 let mut digits = vec![0; count];
                 spell(&scalar, width, digits.iter_mut());
                 let half = 1 << (width - 1);
@@ -293,12 +293,12 @@ mod tests {
             Scalar::from_bytes_mod_order(bytes)
         };
         for scalar in [-Scalar::ONE, high(0x10, 0), high(0x0f, 0xff), high(0x08, 0)] {
-            let mut digits = vec![0; KeyComb::DIGITS];
+            let mut digits = [0; KeyComb::DIGITS];
             spell(&scalar, 6, digits.iter_mut());
             let last = usize::from(digits.last().unwrap().unsigned_abs());
             assert!(last <= KeyComb::LAST_ROW_POINTS, "{last}");
-            let mut digits = vec![0; BaseComb::DIGITS];
-            spell(&scalar, 12, digits.iter_mut());
+            let mut digits = [0; BaseComb::DIGITS];
+            spell(&scalar, 10, digits.iter_mut());
             let last = usize::from(digits.last().unwrap().unsigned_abs());
             assert!(last <= BaseComb::LAST_ROW_POINTS, "{last}");
         }

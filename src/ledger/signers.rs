@@ -97,7 +97,9 @@ impl SignerTables {
         decide(checks, &mut told, &mut answers);
         self.note(&told);
         if !others.is_empty() {
-            others.iter_mut().for_each(|it| it.signer = self.find(&it.public));
+            for it in &mut others {
+                it.signer = self.find(&it.public);
+            }
             decide(checks, &mut others, &mut answers);
             self.note(&others);
         }

@@ -73,8 +73,12 @@ impl LotMap {
 
     /// The root over all lots so far.
     fn root(&mut self) -> Hash32 {
-        for (lot, state) in std::mem::take(&mut self.changed) {
-            let key = LotKey::of(lot);
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let mut changed: Vec<(LotKey, LotState)> =
+            changed.map(|(lot, state)| (LotKey::of(lot), state)).collect();
+        // In the order of the trie: what one goes by, the next finds in the cache.
+        changed.sort_unstable_by_key(|(key, _)| *key);
+        for (key, state) in changed {
             self.set(key, map_leaf(&key, &state));
         }
         self.top.map_or(EMPTY_MAP, |top| self.hash_from(top, 0))
@@ -85,22 +89,31 @@ impl LotMap {
             self.top = Some(self.add(Node::Leaf { key, hash }));
             return;
         };
-        let parted_at = self.nearest(top, &key).shared_bits(&key);
         // Down to where the key parts from all below, or to its own leaf. 256 steps at most.
         let (mut above, mut here) = (None, top);
-        while let Some(Node::Fork { at, left, right, hash, .. }) = self.nodes.get_mut(here.0)
-            && *at < parted_at
-        {
-            *hash = None;
-            above = Some(here);
-            here = if key.is_right(*at) { *right } else { *left };
-        }
-        if parted_at == 256 {
-            if let Some(node) = self.nodes.get_mut(here.0) {
-                *node = Node::Leaf { key, hash };
+        let parted_at = loop {
+            match self.nodes.get_mut(here.0) {
+                Some(Node::Fork { at, left, right, key: below, hash }) => {
+                    let shared = below.shared_bits(&key);
+                    if shared < *at {
+                        break shared;
+                    }
+                    *hash = None;
+                    above = Some(here);
+                    here = if key.is_right(*at) { *right } else { *left };
+                }
+                Some(Node::Leaf { key: own, hash: known }) => {
+                    let shared = own.shared_bits(&key);
+                    if shared < 256 {
+                        break shared;
+                    }
+                    *known = hash;
+                    return;
+                }
+                // Places are made by `add` alone, so there is a node.
+                None => return,
             }
-            return;
-        }
+        };
         let leaf = self.add(Node::Leaf { key, hash });
         let (left, right) = if key.is_right(parted_at) { (here, leaf) } else { (leaf, here) };
         let fork = self.add(Node::Fork { at: parted_at, left, right, key, hash: None });
@@ -120,21 +133,6 @@ impl LotMap {
     fn add(&mut self, node: Node) -> Place {
         self.nodes.push(node);
         Place(self.nodes.len() - 1)
-    }
-
-    /// The key of the leaf that the way of a key leads to, below a node.
-    fn nearest(&self, from: Place, key: &LotKey) -> LotKey {
-        let mut here = from;
-        loop {
-            match self.nodes.get(here.0) {
-                Some(Node::Fork { at, left, right, .. }) => {
-                    here = if key.is_right(*at) { *right } else { *left };
-                }
-                Some(Node::Leaf { key, .. }) => return *key,
-                // Places are made by `add` alone, so there is a node; the key is as good as none.
-                None => return *key,
-            }
-        }
     }
 
     /// The hash of the subtree at depth `from` that holds a node alone. Goes down at most 256

@@ -64,7 +64,7 @@ pub use history::{Grounds, Measured};
 pub use lot_state::{LotReport, LotStanding, verify_lot};
 pub use prepare::{
     Ahead, Answer, KnownKeys, Prepared, Question, Speaker, Vouched, answer, note_answers, prepare,
-    questions,
+    prepare_all, questions,
 };
 pub use receipt::{ReceiptReport, verify_receipt, verify_receipt_after};
 pub use replay::Identity;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::domain::{Body, Event, Hash32, KeyId, Origin, PublicKey};
-use crate::ledger::envelope::pae;
+use crate::ledger::envelope::pae_onto;
 use crate::ledger::hash::{leaf_hash, sha256};
 use crate::ledger::keys::{SIGNATURE_LEN, key_id};
 use crate::ledger::{
@@ -163,6 +163,21 @@ fn parse(bytes: &Bytes) -> Result<Parsed, EntryFault> {
     Ok(Parsed { entry, envelope, payload, payload_hash, verdicts })
 }
 
+/// Takes entries apart, and checks their signatures together, as far as their keys are known.
+pub fn prepare_all(
+    entries: &[Bytes],
+    keys: &KnownKeys,
+    signers: &SignerTables,
+    ahead: Ahead,
+) -> Vec<Prepared> {
+    let mut prepared: Vec<Prepared> = entries.iter().map(prepare).collect();
+    if ahead == Ahead::Signatures {
+        let answers = answer(&questions(&prepared, &[], keys, None), signers);
+        note_answers(&mut prepared, answers, None);
+    }
+    prepared
+}
+
 /// Under which name and key the ledger signs, as far as the entries so far tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speaker {
@@ -246,10 +261,18 @@ pub fn questions<'a>(
 
 /// Checks signatures together.
 pub fn answer(questions: &[Question<'_>], signers: &SignerTables) -> Vec<Answer> {
-    let messages: Vec<Vec<u8>> = questions.iter().map(|it| it.said.message()).collect();
-    let checks = questions.iter().zip(&messages);
-    let checks =
-        checks.map(|(Question { key, signature, .. }, message)| Check { key, message, signature });
+    // All messages in one buffer.
+    let (mut messages, mut ends) = (Vec::new(), Vec::with_capacity(questions.len()));
+    for question in questions {
+        question.said.message_onto(&mut messages);
+        ends.push(messages.len());
+    }
+    let begins = std::iter::once(&0).chain(&ends);
+    let checks = questions.iter().zip(begins.zip(&ends)).map(|(question, (begin, end))| Check {
+        key: question.key,
+        message: messages.get(*begin..*end).unwrap_or_default(),
+        signature: &question.signature,
+    });
     let answers = signers.check_all(&checks.collect::<Vec<_>>());
     let answers = questions.iter().zip(answers);
     answers.map(|(it, answer)| Answer { place: it.place, holds: answer.is_ok() }).collect()
@@ -280,10 +303,10 @@ pub fn note_answers(
 }
 
 impl Said<'_> {
-    fn message(self) -> Vec<u8> {
+    fn message_onto(self, out: &mut Vec<u8>) {
         match self {
-            Self::Envelope(kind, payload) => pae(kind.payload_type(), payload),
-            Self::Checkpoint(text) => text.to_vec(),
+            Self::Envelope(kind, payload) => pae_onto(out, kind.payload_type(), payload),
+            Self::Checkpoint(text) => out.extend_from_slice(text),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::report::{FindingKind, Findings};
 use super::retold::{Listener, Retold};
 use super::told;
 use super::verifier::Pins;
-use crate::domain::apply::{RULES_VERSION, Refusal, rotate_ledger_key};
+use crate::domain::apply::{RULES_VERSION, Refusal, apply_unseen, rotate_ledger_key};
 use crate::domain::effects::{Effects, LotLink};
 use crate::domain::event::Genesis;
 use crate::domain::fact::Fact;
@@ -342,6 +342,7 @@ impl Replay {
         };
         let view = Recorder::new(&self.state);
         let judged = match &self.rests {
+            None if self.listener.is_none() => apply_unseen(&self.state, signed, moment),
             None => apply(&self.state, signed, moment),
             Some(_) => apply(&view, signed, moment),
         };

@@ -61,13 +61,15 @@ pub(in crate::cli) fn judge(
     source: &mut dyn Source,
     progress: &ProgressBar,
 ) -> Result<()> {
-    let (mut ready, signers) = (Vec::new(), SignerTables::default());
+    let (mut ready, signers) = (Vec::<Ready>::new(), SignerTables::default());
     // Each turn takes a piece from the source, which ends.
     loop {
         let (mut keys, reached) = (verifier.known_keys(), verifier.progress().entries);
         // The judge has not come to these.
-        ready.iter().for_each(|it: &Ready| keys.learn(&it.entries));
-        let coming: usize = ready.iter().map(|it: &Ready| it.entries.len()).sum();
+        for it in &ready {
+            keys.learn(&it.entries);
+        }
+        let coming: usize = ready.iter().map(|it| it.entries.len()).sum();
         let next = EntryIndex(reached.saturating_add(coming as u64));
         let before = Before { keys, speaker: verifier.speaker(), ahead: verifier.ahead(next) };
         let (told, read) = rayon::join(

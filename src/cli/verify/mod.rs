@@ -276,7 +276,8 @@ fn check(
                 cosigned = read_cosigned(data)?;
             }
             give(&mut verifier, cosigned.as_deref());
-            let (mut judged, keys) = judge_data(data, args.guard.as_deref(), verifier)?;
+            let (mut judged, keys) = judge_data(data, args.guard.as_deref(), &mut verifier)?;
+            put_away(verifier);
             database::check(data, args.guard.as_deref(), args.skip_database, &mut judged);
             (judged, keys)
         }
@@ -292,15 +293,19 @@ fn check(
             give(&mut verifier, cosigned.as_deref());
             verifier.checkpoint(source.head.as_bytes());
             let size = source.size;
-            let mut verifier = judge(verifier, &mut source, size)?;
+            judge(&mut verifier, &mut source, size)?;
             if let Some(why) = source.is_short {
                 verifier.cut_short(why);
             }
-            (Judged::of(verifier.report()), verifier.ledger_keys())
+            let judged = (Judged::of(verifier.report()), verifier.ledger_keys());
+            put_away(verifier);
+            judged
         }
         (None, None, Some(export)) => {
             give(&mut verifier, cosigned.as_deref());
-            judge_export(&open_export(export)?, verifier)?
+            let judged = judge_export(&open_export(export)?, &mut verifier)?;
+            put_away(verifier);
+            judged
         }
         (None, None, None) => bail!(UsageFault),
     };
@@ -433,7 +438,10 @@ impl Judged {
 
 /// Reads the journal and the guard's checkpoint; takes no lock.
 pub fn check_data(data: &Path, guard: Option<&Path>, pins: Pins) -> anyhow::Result<Judged> {
-    Ok(judge_data(data, guard, Verifier::new(pins))?.0)
+    let mut verifier = Verifier::new(pins);
+    let (judged, _) = judge_data(data, guard, &mut verifier)?;
+    put_away(verifier);
+    Ok(judged)
 }
 
 /// Verifies a data directory or an export, and has somebody hear of every entry that holds.
@@ -445,8 +453,8 @@ pub(super) fn retell(
     let mut verifier = Verifier::new(pins);
     verifier.listen(hear);
     Ok(match from {
-        Ledgers::Data(dir) => judge_data(dir, None, verifier)?.0,
-        Ledgers::Export(dir) => judge_export(&open_export(dir)?, verifier)?.0,
+        Ledgers::Data(dir) => judge_data(dir, None, &mut verifier)?.0,
+        Ledgers::Export(dir) => judge_export(&open_export(dir)?, &mut verifier)?.0,
     })
 }
 
@@ -461,20 +469,20 @@ pub(super) enum Ledgers {
 
 /// Reads an export, entries and tiles.
 pub fn check_export(dir: &Path, pins: Pins) -> anyhow::Result<Judged> {
-    Ok(judge_export(&open_export(dir)?, Verifier::new(pins))?.0)
+    Ok(judge_export(&open_export(dir)?, &mut Verifier::new(pins))?.0)
 }
 
 fn judge_data(
     data: &Path,
     guard: Option<&Path>,
-    mut verifier: Verifier,
+    verifier: &mut Verifier,
 ) -> anyhow::Result<(Judged, Vec<PublicKey>)> {
     let mut journal = Journal::open(data, guard)?;
     if let Some(text) = &journal.head {
         verifier.checkpoint(text);
     }
     let covered = journal.covered;
-    let mut verifier = judge(verifier, &mut journal, covered)?;
+    judge(verifier, &mut journal, covered)?;
     if let Some(detail) = journal.unreadable {
         verifier.cut_short(detail);
     }
@@ -492,11 +500,11 @@ fn judge_data(
 /// The entries under the checkpoint, then the tiles, which are derived from them.
 fn judge_export(
     export: &Export,
-    mut verifier: Verifier,
+    verifier: &mut Verifier,
 ) -> anyhow::Result<(Judged, Vec<PublicKey>)> {
     verifier.checkpoint(export.checkpoint_text());
     let mut source = Exported::of(export);
-    let mut verifier = judge(verifier, &mut source, export.size().0)?;
+    judge(verifier, &mut source, export.size().0)?;
     let at = EntryIndex(verifier.progress().entries);
     let mut told = Vec::new();
     match source.fault {
@@ -519,10 +527,15 @@ fn judge_export(
 }
 
 /// Everything that a source has, under a bar.
-fn judge(mut verifier: Verifier, source: &mut dyn Source, size: u64) -> anyhow::Result<Verifier> {
+fn judge(verifier: &mut Verifier, source: &mut dyn Source, size: u64) -> anyhow::Result<()> {
     let progress = bar(size, "verifying");
-    let done = crew::judge(&mut verifier, source, &progress);
+    let done = crew::judge(verifier, source, &progress);
     progress.finish_and_clear();
-    done?;
-    Ok(verifier)
+    done
+}
+
+/// Frees what was replayed, which takes a twentieth of a verification. Nobody waits for that, least
+/// of all a process that ends.
+fn put_away(verifier: Verifier) {
+    rayon::spawn(move || drop(verifier));
 }

@@ -94,6 +94,25 @@ type Verdict<T, V> = Result<T, Refusal<<V as View>::Fault>>;
 
 /// Judges one event against a view that reads only what the event names.
 pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdict<Effects, V> {
+    judge(view, signed, moment, true)
+}
+
+/// [`apply`] for whoever asks for the verdict and what becomes of the state: it leaves out whom the
+/// event concerns, who came to see what, and how each lot stood, which no rule asks for.
+pub fn apply_unseen<V: View>(
+    view: &V,
+    signed: Signed<'_>,
+    moment: Moment<'_>,
+) -> Verdict<Effects, V> {
+    judge(view, signed, moment, false)
+}
+
+fn judge<V: View>(
+    view: &V,
+    signed: Signed<'_>,
+    moment: Moment<'_>,
+    is_seen: bool,
+) -> Verdict<Effects, V> {
     let event = signed.event;
     let Some(ledger) = view.ledger().map_err(Refusal::Unreadable)? else {
         return registry::genesis(signed, moment).map_err(Refusal::Rejected);
@@ -146,5 +165,5 @@ pub fn apply<V: View>(view: &V, signed: Signed<'_>, moment: Moment<'_>) -> Verdi
         Body::AcknowledgeAnomaly(seen) => audit::acknowledge(&mut work, seen),
         Body::ClaimCredit(claim) => credits::claim(&mut work, *claim)?,
     }
-    work.into_effects()
+    work.into_effects(is_seen)
 }

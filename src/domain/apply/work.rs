@@ -451,7 +451,7 @@ impl<'a, V: View> Work<'a, V> {
     }
 
     /// Closes the judgement: links, records, changed values.
-    pub(super) fn into_effects(mut self) -> Verdict<Effects, V> {
+    pub(super) fn into_effects(mut self, is_seen: bool) -> Verdict<Effects, V> {
         let index = self.moment.index;
         for (id, mut lot) in std::mem::take(&mut self.lots) {
             let is_new = lot.life.count == 0;
@@ -475,7 +475,9 @@ impl<'a, V: View> Work<'a, V> {
             corrected_by: None,
         };
         self.effects.events.push(record);
-        sight::see(&mut self)?;
+        if is_seen {
+            sight::see(&mut self)?;
+        }
         if self.is_corrective() {
             // This corrective has come; the next one, if any, is expected now.
             let mut ledger = self.effects.ledger.take().unwrap_or(self.ledger);
