@@ -11,8 +11,8 @@ use tlog_tiles::tlog;
 use urbanmine::domain::{EntryCount, EntryIndex, Hash32};
 use urbanmine::ledger::hash::{leaf_hash, node_hash, sha256};
 use urbanmine::ledger::tree::{
-    Frontier, NodeSource, ProofFault, ProofRefused, consistency_proof, inclusion_proof,
-    verify_consistency, verify_inclusion,
+    Frontier, NeighbourCheck, NodeSource, ProofFault, ProofRefused, consistency_proof,
+    inclusion_proof, verify_consistency, verify_inclusion,
 };
 
 /// Complete subtrees by level.
@@ -278,5 +278,36 @@ proptest! {
         prop_assert!(verify_consistency(old, &forged, size, &root, &proof).is_err());
         let root = trees.root_at(old.0);
         prop_assert!(verify_consistency(old, &root, size, &forged, &proof).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever was checked before, the verdict is that of a check alone; a bent proof among sound
+    /// ones is refused, and spoils none behind it.
+    #[test]
+    fn neighbours_are_judged_as_each_would_be_alone(
+        size in 1..400_u64,
+        from in any::<prop::sample::Index>(),
+        bend in prop::collection::vec(prop::option::weighted(0.2, any::<usize>()), 1..40),
+    ) {
+        let trees = trees(size);
+        let (of, root) = (EntryCount(size), trees.root_at(size));
+        let from = from.index(usize::try_from(size).unwrap()) as u64;
+        let mut check = NeighbourCheck::default();
+        for (index, bit) in (from..size).zip(bend) {
+            let leaf = trees.leaves[usize::try_from(index).unwrap()];
+            let sound = inclusion_proof(EntryIndex(index), of, &trees.nodes).unwrap();
+            let proofs = match bit {
+                Some(bit) => [bent(&sound, bit), vec![sound]].concat(),
+                None => vec![sound],
+            };
+            for proof in proofs {
+                let alone = verify_inclusion(&leaf, EntryIndex(index), of, &proof, &root);
+                let among = check.verify_inclusion(&leaf, EntryIndex(index), of, &proof, &root);
+                prop_assert_eq!(among, alone);
+            }
+        }
     }
 }

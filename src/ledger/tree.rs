@@ -253,6 +253,53 @@ pub fn verify_inclusion(
     proof: &[Hash32],
     root: &Hash32,
 ) -> Result<(), ProofRefused> {
+    climb_to_root(leaf, index, size, proof, root, &mut |_, left, right| node_hash(left, right))
+}
+
+/// As [`verify_inclusion`] for entries one after the other: a node above both of two neighbours is
+/// hashed once.
+#[derive(Debug, Default)]
+pub struct NeighbourCheck {
+    /// For each step of the way: what was hashed there last, and its hash.
+    steps: Vec<Option<[Hash32; 3]>>,
+}
+
+impl NeighbourCheck {
+    /// Whether the proof leads from the leaf to the root.
+    pub fn verify_inclusion(
+        &mut self,
+        leaf: &Hash32,
+        index: EntryIndex,
+        size: EntryCount,
+        proof: &[Hash32],
+        root: &Hash32,
+    ) -> Result<(), ProofRefused> {
+        self.steps.resize(self.steps.len().max(proof.len()), None);
+        climb_to_root(leaf, index, size, proof, root, &mut |step, left, right| {
+            let kept = self.steps.get_mut(step);
+            if let Some(Some([one, other, above])) = &kept
+                && one == left
+                && other == right
+            {
+                return *above;
+            }
+            let above = node_hash(left, right);
+            if let Some(kept) = kept {
+                *kept = Some([*left, *right, above]);
+            }
+            above
+        })
+    }
+}
+
+fn climb_to_root(
+    leaf: &Hash32,
+    index: EntryIndex,
+    size: EntryCount,
+    proof: &[Hash32],
+    root: &Hash32,
+    above: &mut impl FnMut(usize, &Hash32, &Hash32) -> Hash32,
+) -> Result<(), ProofRefused> {
     if index.0 >= size.0 {
         return Err(ProofRefused::OutOfRange { index, size });
     }
@@ -263,10 +310,10 @@ pub fn verify_inclusion(
             return Err(ProofRefused::TooLong { expected: used, found: proof.len() });
         }
         if node & 1 == 1 || node == last {
-            hash = node_hash(sibling, &hash);
+            hash = above(used, sibling, &hash);
             skip_to_right_child(&mut node, &mut last);
         } else {
-            hash = node_hash(&hash, sibling);
+            hash = above(used, &hash, sibling);
         }
         node >>= 1;
         last >>= 1;

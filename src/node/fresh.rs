@@ -7,7 +7,7 @@ use super::reader::{ReadFault, tree_fault};
 use crate::domain::{EntryCount, EntryIndex, Hash32};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::ledger::receipt::Receipt;
-use crate::ledger::tree::{inclusion_proof, verify_inclusion};
+use crate::ledger::tree::{NeighbourCheck, inclusion_proof};
 use crate::store::Store;
 
 /// A committed group under its checkpoint. It lives until its last caller has its receipts.
@@ -43,10 +43,12 @@ impl FreshGroup {
     pub fn prove(&mut self, store: &Store) -> Result<(), ReadFault> {
         let tree = store.tree();
         let mut proofs = Vec::with_capacity(self.leaves.len());
+        let mut check = NeighbourCheck::default();
         for (index, leaf) in (self.first.0..).map(EntryIndex).zip(&self.leaves) {
             let proof = inclusion_proof(index, self.size, &tree).map_err(tree_fault)?;
             // A receipt that proves nothing never leaves the house.
-            verify_inclusion(leaf, index, self.size, &proof, &self.root)
+            check
+                .verify_inclusion(leaf, index, self.size, &proof, &self.root)
                 .map_err(|refused| ReadFault::Tree(refused.to_string()))?;
             proofs.push(proof);
         }

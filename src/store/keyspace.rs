@@ -283,9 +283,7 @@ impl Key {
 
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        // The longest that is usual: two ids.
-        let mut out = Vec::with_capacity(33);
-        out.push(self.tag() as u8);
+        let mut out = begun(self.tag());
         match self {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
             Self::LotTile(path) => out.extend(path.bytes()),
@@ -430,6 +428,13 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+/// The first byte, and room for the longest that is usual: two ids.
+fn begun(tag: Tag) -> Vec<u8> {
+    let mut out = Vec::with_capacity(33);
+    out.push(tag as u8);
+    out
 }
 
 fn put_pair(out: &mut Vec<u8>, one: &[u8; 16], other: &[u8; 16]) {
