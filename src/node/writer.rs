@@ -464,8 +464,12 @@ impl Sequencer {
     /// Whether an answer would come too late: under load the work for it would make those behind it
     /// late as well. Nothing has begun, so whoever asks again gets its answer.
     fn is_in_vain(&self, listener: &Listener, purpose: Purpose) -> bool {
-        if listener.is_gone() || purpose == Purpose::Validate {
-            return listener.is_gone();
+        if !listener.waits(Duration::ZERO) {
+            return true;
+        }
+        // Where nothing is on its way, what others waited for tells nothing.
+        if purpose == Purpose::Validate || self.unwritten.is_empty() {
+            return false;
         }
         let time = &self.shared.answer_time;
         // Every other answer takes longer than is expected, few twice as long.
