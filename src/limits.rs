@@ -831,9 +831,9 @@ pub const MAX_EVIDENCE: usize = 64;
 /// Entries that the analyst takes over in one step: questions to the book wait as long.
 pub const ANALYST_STEP_ENTRIES: usize = 512;
 /// Bytes of entries whose events wait for the analyst as the writer has them, some three times as
-/// much in memory: what comes in half a second at 12,000 of 600 B a second. Of more it reads the
-/// oldest from the store.
-pub const MAX_FEED_BYTES: usize = 4 * 1024 * 1024;
+/// much in memory: what comes in a second at 12,000 of 600 B. Of more it reads the oldest from the
+/// store.
+pub const MAX_FEED_BYTES: usize = 8 * 1024 * 1024;
 /// Between two looks of the analyst at what came: under load it takes over many at a time.
 pub const ANALYST_PAUSE_MS: u64 = 200;
 

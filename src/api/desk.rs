@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use super::errors::Failure;
 use super::gate::RequestId;
 use super::identity::{Caller, Identity};
-use super::shares::call_of_this_task;
+use super::shares::{call_of_this_task, end_of_this_call};
 use crate::domain::EntryCount;
 use crate::domain::PartyId;
 use crate::insight::Book;
@@ -76,7 +76,7 @@ impl Desk {
         W: FnOnce(Node, Listener) -> A,
         A: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let listener = Listener::default();
+        let listener = Listener::until(end_of_this_call());
         let work = work(self.node.clone(), listener.clone());
         outliving(work, listener).await?.map_err(Failure::from)
     }

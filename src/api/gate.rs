@@ -27,7 +27,7 @@ use super::json::HttpFault;
 use super::observe::Call;
 use super::policy::{Denied, Load, Method, authorise};
 use super::rates::Rates;
-use super::shares::{Account, Handed, Held, Shares, Weighed, working_for};
+use super::shares::{Account, Handed, Held, Shares, Weighed, working_for, working_until};
 use super::viewer::Viewer;
 use crate::domain::{PartyId, TimeMs};
 use crate::limits::{CALLS_PER_SECOND, MAX_CALL_SECONDS, STRANGER_CALLS_PER_SECOND};
@@ -289,7 +289,8 @@ impl Entrance {
         let is_ours = is_ours(request.uri().path());
         let weighed = Arc::clone(&held);
         let request = request.map(|body| Body::new(Weighed::new(body, weighed)));
-        let answer = timeout_at(ends_at, working_for(held, inner.call(request))).await;
+        let work = working_until(ends_at.into_std(), inner.call(request));
+        let answer = timeout_at(ends_at, working_for(held, work)).await;
         // A handler that is late is dropped here. An append is not: it runs in a task of its own.
         let answer = answer.map_err(|_| Failure::DeadlineExceeded)?;
         let Ok(answer) = answer;

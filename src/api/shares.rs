@@ -8,6 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -100,6 +101,18 @@ pub struct NoRoom;
 tokio::task_local! {
     /// The call that a task works for.
     static CALL: Arc<Held>;
+    /// When an answer to it comes too late.
+    static ENDS_AT: Instant;
+}
+
+/// When the call is over that this task works for.
+pub fn end_of_this_call() -> Option<Instant> {
+    ENDS_AT.try_with(|it| *it).ok()
+}
+
+/// Runs work for a call that is over then.
+pub async fn working_until<T>(ends_at: Instant, work: impl Future<Output = T>) -> T {
+    ENDS_AT.scope(ends_at, work).await
 }
 
 /// The call that this task works for, to be held by work that outlives it.

@@ -176,14 +176,15 @@ impl Node {
             if due & (1 << (LOT_TILE_SLOTS + place)) == 0 {
                 continue;
             }
+            let at = LOT_TILE_SLOTS + place;
             let slot = &mut self.tile.slots[place];
             if self.stale & (1 << place) != 0
                 && let (TileSlot::Tile(hash), Some(below)) = (&mut *slot, &mut self.below[place])
             {
                 *hash = below.hash(level + 1);
             }
-            seen[LOT_TILE_SLOTS + place] = Seen::of(slot);
-            due |= 1 << ((LOT_TILE_SLOTS + place) / 2);
+            seen[at] = Seen::of(slot);
+            due |= 1 << (at / 2);
         }
         for at in (1..LOT_TILE_SLOTS).rev() {
             if due & (1 << at) != 0 {

@@ -43,6 +43,8 @@ use crate::store::{FaultPoint, Store, StoreFault};
 pub(super) struct Waiting {
     pub(super) reply: oneshot::Sender<Result<Answer, BatchError>>,
     pub(super) placed: Vec<Placed>,
+    /// When the writer took it up.
+    pub(super) taken: Instant,
 }
 
 /// What a request is told.
@@ -328,6 +330,9 @@ fn watch_over(
         for group in groups {
             let fresh = group.group.map(Arc::new);
             metrics::histogram!(measures::COMMIT_SECONDS).record(group.begun.elapsed());
+            if let Some(first) = group.waiting.first() {
+                shared.answer_time.note(first.taken.elapsed());
+            }
             for caller in group.waiting {
                 // A crash before this line: recorded, and the client gets its receipt when it asks
                 // again.

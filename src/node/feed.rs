@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(taken(&feed, 0, 100), None);
         assert_eq!(taken(&feed, 6, 100), Some((6, 7)));
         feed.give(piece(10, 11, 2 * MAX_FEED_BYTES));
-        assert_eq!((feed.lock().pieces.len(), feed.lock().bytes), (0, 0));
+        let waiting = feed.lock();
+        assert_eq!((waiting.pieces.len(), waiting.bytes), (0, 0));
     }
 }

@@ -26,7 +26,7 @@ use super::committer::{Answer, Committer, Line, Waiting, Work};
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
 use super::feed::Feed;
 use super::group::{Head, PendingGroup, Placed, Refused, Unsaid};
-use super::listener::Listener;
+use super::listener::{AnswerTime, Listener};
 use super::lot_state::Unstated;
 use super::overlay::Unwritten;
 use super::recent::Recent;
@@ -105,6 +105,8 @@ pub struct Shared {
     pub recent: Recent,
     /// Events on their way to the book.
     pub feed: Feed,
+    /// How long answers of the writer take.
+    pub answer_time: AnswerTime,
     /// The origin kinds that a table set counts as recycled, of the set that was asked for last.
     pub recycled: RwLock<Option<(Hash32, OriginKinds)>>,
 }
@@ -116,8 +118,18 @@ impl Shared {
         let waiting = AtomicUsize::new(0);
         let (cosigned, recycled) = (RwLock::default(), RwLock::default());
         let (size, recent) = (watch::Sender::new(size), Recent::default());
-        let feed = Feed::default();
-        Self { is_poisoned, is_closing, waiting, size, cosigned, recent, feed, recycled }
+        let (feed, answer_time) = (Feed::default(), AnswerTime::default());
+        Self {
+            is_poisoned,
+            is_closing,
+            waiting,
+            size,
+            cosigned,
+            recent,
+            feed,
+            answer_time,
+            recycled,
+        }
     }
 }
 
@@ -134,6 +146,7 @@ pub struct Writer {
 /// The writer's thread, with the committer at work beside it.
 struct Sequencer {
     store: Arc<Store>,
+    shared: Arc<Shared>,
     origin: Origin,
     ledger_key: Arc<SigningKey>,
     clock: Arc<dyn Clock>,
@@ -168,11 +181,13 @@ impl Writer {
     pub fn run(self, mailbox: &Receiver<Request>) {
         let Self { store, clock, head, shared, unstated, committer } = self;
         let (origin, ledger_key) = (committer.origin.clone(), Arc::clone(&committer.ledger_key));
+        let told = Arc::clone(&shared);
         let ended = Line::start(committer).and_then(|line| {
             let unwritten = VecDeque::new();
             let gathers_until = None;
             let mut sequencer = Sequencer {
                 store,
+                shared: told,
                 origin,
                 ledger_key,
                 clock,
@@ -387,12 +402,11 @@ impl Sequencer {
     fn judge(&mut self, forming: &mut Forming, request: Request) -> Result<(), NodeFault> {
         let Request { batch, purpose, onlooker, listener, reply, .. } = request;
         forming.taken += 1;
-        if listener.is_gone() {
-            // Under load that would be work in the way of those who still wait. The caller was told
-            // nothing; when it asks again, it gets its answer.
+        if self.is_in_vain(&listener, purpose) {
             let _ = reply.send(Err(BatchError::whole(AppendError::Busy)));
             return Ok(());
         }
+        let taken = Instant::now();
         let ready = if onlooker != Onlooker::Everything && self.repeats_unwritten(&batch) {
             // Whether it may have that receipt is read from the store.
             self.drain()
@@ -429,7 +443,7 @@ impl Sequencer {
         match (verdict, purpose) {
             (Ok(placed), Purpose::Record) => {
                 group.keep_events(batch, &placed);
-                waiting.push(Waiting { reply, placed });
+                waiting.push(Waiting { reply, placed, taken });
             }
             (Ok(placed), Purpose::Validate) => {
                 drop(reply.send(Ok(Answer { placed, fresh: None })));
@@ -445,6 +459,25 @@ impl Sequencer {
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer would come too late: under load the work for it would make those behind it
+    /// late as well. Nothing has begun, so whoever asks again gets its answer.
+    fn is_in_vain(&self, listener: &Listener, purpose: Purpose) -> bool {
+        if !listener.waits(Duration::ZERO) {
+            return true;
+        }
+        // Where nothing is on its way, what others waited for tells nothing.
+        if purpose == Purpose::Validate || self.unwritten.is_empty() {
+            return false;
+        }
+        let time = &self.shared.answer_time;
+        // Every other answer takes longer than is expected, few twice as long.
+        let is_late = !listener.waits(2 * time.expected());
+        if is_late {
+            time.doubt();
+        }
+        is_late
     }
 
     /// An event that is recorded already and that the onlooker may not have the receipt of.

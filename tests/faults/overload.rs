@@ -81,7 +81,7 @@ pub async fn run(world: &Shared, plan: &Plan) -> Result<Seen> {
         ensure!(!is_held || phase.rate >= left * peak, "goodput fell: {told}");
         ensure!(phase.growth_bytes < MAX_GROWTH_BYTES, "memory grew: {told}");
     }
-    // The ledger has grown: what it carries now is what the last of the rates is to be held against.
+    // The ledger has grown: this is what the last of the rates is to be held against.
     let after = self::peak(world, &server, Duration::from_secs(seconds.min(6))).await?;
     told.push(format!("peak afterwards {after:.0}"));
     server.stop()?;
