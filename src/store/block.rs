@@ -6,7 +6,7 @@
 
 use sled::IVec;
 
-use super::batch::Row;
+use super::batch::{Row, Value};
 use crate::limits::{BLOCK_BYTES, MAX_BLOCK_BYTES};
 
 /// Bytes before each row's key.
@@ -63,6 +63,9 @@ impl BlockBuilder {
 #[derive(Debug)]
 pub(super) struct Block(Vec<u8>);
 
+/// A value as it lies in a block; `None`: the row is gone.
+type Lent<'a> = Option<&'a [u8]>;
+
 /// Its rows, ascending. A key is built anew from the one before, so each is lent until the next.
 struct Reader<'a> {
     rest: &'a [u8],
@@ -87,7 +90,7 @@ impl Block {
     }
 
     /// What it says of a key; `None` when it has no row of it.
-    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Option<IVec>>, BlockFault> {
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Value>, BlockFault> {
         let mut reader = self.reader();
         while let Some(value) = reader.next()? {
             match reader.key.as_slice().cmp(key) {
@@ -118,7 +121,7 @@ impl Block {
 
 impl<'a> Reader<'a> {
     /// The next value; its key is in `key`. The outer `None` is the end.
-    fn next(&mut self) -> Result<Option<Option<&'a [u8]>>, BlockFault> {
+    fn next(&mut self) -> Result<Option<Lent<'a>>, BlockFault> {
         if self.rest.is_empty() {
             return Ok(None);
         }

@@ -362,7 +362,7 @@ fn take(
 
 /// A difference in words; what it is about is asked of the shadow.
 fn describe(found: Option<&Row>, expected: Option<&Row>, shadow: &Database) -> Difference {
-    let raw = found.or(expected).map(|(key, _)| key.to_vec()).unwrap_or_default();
+    let raw = found.or(expected).map(|(key, _)| key.clone()).unwrap_or_default();
     let kind = match (found, expected) {
         (Some((_, found)), Some((_, expected))) => DifferenceKind::Changed {
             offset: found.iter().zip(expected.iter()).take_while(|(a, b)| a == b).count(),

@@ -644,7 +644,8 @@ mod tests {
 
     #[test]
     fn a_run_that_is_not_as_it_was_written_is_refused_when_the_database_is_opened() {
-        let bends: [(&str, fn(&sled::Db)); 3] = [
+        type Bend = fn(&sled::Db);
+        let bends: [(&str, Bend); 3] = [
             ("no heading", |db| drop(db.remove([0xf2, 0, 0, 0, 0]).unwrap())),
             ("no filter", |db| drop(db.remove([0xf1, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap())),
             ("does not know its own keys", |db| {

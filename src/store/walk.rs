@@ -161,8 +161,8 @@ impl<'a> Walk<'a> {
     /// Takes the row of a key from every place; the newest is in force.
     fn take(&mut self, key: Vec<u8>) -> Result<Row, StoreFault> {
         let mut found = None;
-        if let Some((_, value)) = self.memory.pop_front_if(|(front, _)| *front == key) {
-            found = Some(value);
+        if self.memory.front().is_some_and(|(front, _)| *front == key) {
+            found = self.memory.pop_front().map(|(_, value)| value);
         }
         let mut at = 0;
         while let Some(lane) = self.lanes.get_mut(at) {

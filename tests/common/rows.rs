@@ -111,7 +111,7 @@ fn write_back(db: &sled::Db, before: &Rows, rows: &Rows) {
         filter.insert_hash(XxHash3_64::oneshot(key));
         match spans.last_mut().filter(|(tag, ..)| *tag == key[0]) {
             Some((_, _, last)) => last.clone_from(key),
-            None => spans.push((key[0], key.to_vec(), key.to_vec())),
+            None => spans.push((key[0], (*key).clone(), (*key).clone())),
         }
     }
     for (chunk, words) in filter.as_slice().chunks(7 * 1024 / 8).enumerate() {
