@@ -65,6 +65,9 @@ pub(super) struct Database {
     manifest: Mutex<Manifest>,
     /// One merge at a time.
     merging: Mutex<()>,
+    /// Who writes to sled, or flushes it, holds it: with two threads at it at one time, it was seen
+    /// to wait for ever for a buffer that nobody writes (0.34.7; ADR 0023).
+    writing: Mutex<()>,
 }
 
 impl Database {
@@ -91,6 +94,7 @@ impl Database {
             fresh: RwLock::default(),
             manifest: Mutex::default(),
             merging: Mutex::default(),
+            writing: Mutex::default(),
         };
         let state = database.check_meta(ledger)?;
         if state == DatabaseState::Created {
@@ -239,6 +243,7 @@ impl Database {
             fresh.set_apart()
         };
         let Some(apart) = apart else { return Ok(()) };
+        let _one = lock(&self.writing);
         let mut batch = sled::Batch::default();
         let mut run = None;
         for (key, value) in apart.iter() {
@@ -270,9 +275,16 @@ impl Database {
     /// finds nothing to do.
     pub(super) fn merge(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
         let Ok(_only) = self.merging.try_lock() else { return Ok(false) };
-        let Some(merge) = self.manifest().next_merge(&self.db)? else { return Ok(false) };
-        let Some(run) = merge.write(&self.db, gives_up)? else { return Ok(false) };
+        let merge = {
+            let mut manifest = self.manifest();
+            let _one = lock(&self.writing);
+            manifest.next_merge(&self.db)?
+        };
+        let Some(merge) = merge else { return Ok(false) };
+        let run = merge.write(&self.db, &self.writing, gives_up)?;
+        let Some(run) = run else { return Ok(false) };
         let mut manifest = self.manifest();
+        let _one = lock(&self.writing);
         manifest.replace(&self.db, merge, run)?;
         self.fresh_mut().exchange(manifest.runs());
         manifest.clear_away(&self.db)?;
@@ -297,7 +309,7 @@ impl Database {
 
     /// What is between two steps of a change is found out by the next start, and sled holds it all.
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
-        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.manifest)
     }
 
     /// sled itself, for who walks.
@@ -319,7 +331,10 @@ impl Database {
         if self.manifest().is_behind() {
             self.merge_all()?;
         }
-        self.db.flush().map_err(sled_at("flush"))?;
+        {
+            let _one = lock(&self.writing);
+            self.db.flush().map_err(sled_at("flush"))?;
+        }
         // Blobs before the log that names them.
         self.sync_blobs()?;
         self.log.sync_data().map_err(io_at("sync", self.dir.join(LOG_NAME)))?;
@@ -374,6 +389,11 @@ impl Database {
             None => Err(StoreFault::value(&Key::Meta, "is missing, and there are other keys")),
         }
     }
+}
+
+/// What a panic in the middle left is found out by the next start.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens sled. Its threads may hold the file's lock for a moment after the last instance was
@@ -613,7 +633,12 @@ mod tests {
         {
             let mut manifest = database.manifest();
             let merge = manifest.next_merge(&database.db).unwrap().unwrap();
-            drop(merge.write(&database.db, &AtomicBool::new(false)).unwrap().unwrap());
+            drop(
+                merge
+                    .write(&database.db, &database.writing, &AtomicBool::new(false))
+                    .unwrap()
+                    .unwrap(),
+            );
         }
         assert!(keys_of_runs(&database).len() > before.len());
         database.sync().unwrap();
