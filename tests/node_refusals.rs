@@ -19,8 +19,8 @@ use common::rows::{Rows, with_rows};
 use urbanmine::domain::EntryIndex;
 use urbanmine::domain::sight::Onlooker;
 use urbanmine::limits::{
-    IDLE_SYNC_MS, MAX_BATCH_EVENTS, MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES,
-    MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS, MAX_REBUILDS_UNASKED,
+    MAX_BATCH_EVENTS, MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS,
+    MAX_PARALLEL_JOBS, MAX_REBUILDS_UNASKED,
 };
 use urbanmine::node::{AppendError, Listener, Node, NodeFault};
 use urbanmine::store::faults::FaultPoint;
@@ -447,15 +447,13 @@ async fn a_clock_that_leaps_back_stops_the_writer() {
 async fn what_nobody_waits_for_any_more_is_not_begun() {
     let (mut kit, node) = Kit::new().await;
     let before = node.reader().size().0;
+    kit.plan.shut();
+    // One is being committed, a group is formed behind it; what comes then waits.
     let first = kit.copper();
     let mut begun = vec![vec![signed(&first)]];
     for _ in 0..MAX_GROUP_ENTRIES / MAX_BATCH_EVENTS {
         begun.push((0..MAX_BATCH_EVENTS).map(|_| signed(&kit.copper())).collect());
     }
-    // All that is there is synced, so no sync comes to the gate before a group does.
-    tokio::time::sleep(Duration::from_millis(4 * IDLE_SYNC_MS)).await;
-    kit.plan.shut();
-    // One is being committed, a group is formed behind it; what comes then waits.
     let mut calls = Vec::new();
     for (number, batch) in begun.into_iter().enumerate() {
         let other = node.clone();
