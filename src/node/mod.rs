@@ -21,7 +21,6 @@ pub mod error;
 mod feed;
 pub mod follow;
 mod fresh;
-mod gather;
 pub mod group;
 pub mod handle;
 pub mod listener;
