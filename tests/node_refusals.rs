@@ -17,11 +17,12 @@ use common::node_kit::{
 };
 use common::rows::{Rows, with_rows};
 use urbanmine::domain::EntryIndex;
+use urbanmine::domain::sight::Onlooker;
 use urbanmine::limits::{
-    MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS, MAX_PARALLEL_JOBS,
-    MAX_REBUILDS_UNASKED,
+    MAX_BATCH_EVENTS, MAX_CLOCK_STEP_BACK_MS, MAX_GROUP_ENTRIES, MAX_MAILBOX_REQUESTS,
+    MAX_PARALLEL_JOBS, MAX_REBUILDS_UNASKED,
 };
-use urbanmine::node::{AppendError, Node, NodeFault};
+use urbanmine::node::{AppendError, Listener, Node, NodeFault};
 use urbanmine::store::faults::FaultPoint;
 use urbanmine::store::{StoreFault, read_guard};
 
@@ -440,6 +441,72 @@ async fn a_clock_that_leaps_back_stops_the_writer() {
     let node = opens_whole(&kit);
     kit.append(&node, &late).await;
     kit.verify_all(&node);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_nobody_waits_for_any_more_is_not_begun() {
+    let (mut kit, node) = Kit::new().await;
+    let before = node.reader().size().0;
+    // More than a group takes, so that one of them stays in the writer's hand while the group
+    // before is not committed; what comes then waits behind it.
+    let batches = 2 * MAX_GROUP_ENTRIES / MAX_BATCH_EVENTS;
+    let mut begun = vec![vec![signed(&kit.copper())]];
+    for _ in 0..batches {
+        begun.push((0..MAX_BATCH_EVENTS).map(|_| signed(&kit.copper())).collect());
+    }
+    kit.plan.shut();
+    let mut calls = Vec::new();
+    for batch in begun {
+        let other = node.clone();
+        calls.push(tokio::spawn(async move { other.append_batch(batch).await.map(drop) }));
+    }
+    let stuck = stays(&node).await;
+    // Of every four, the second will hang up, and the time of the fourth is over.
+    let listener = |number| Listener::until((number % 4 == 3).then(std::time::Instant::now));
+    let waiting: Vec<_> = (0..20).map(|number| (kit.copper(), listener(number))).collect();
+    let mut late = Vec::new();
+    for (number, (event, listener)) in waiting.iter().enumerate() {
+        let (other, envelope, listener) = (node.clone(), signed(event), listener.clone());
+        late.push(tokio::spawn(async move {
+            other.append_for(Onlooker::Everything, vec![envelope], &listener).await.map(drop)
+        }));
+        while node.mailbox_depth() <= stuck + number {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for (_, listener) in waiting.iter().skip(1).step_by(4) {
+        listener.leave();
+    }
+    kit.plan.open();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    for (number, call) in late.into_iter().enumerate() {
+        let told = call.await.unwrap().map_err(|it| it.error);
+        let expected = if number % 2 == 0 { Ok(()) } else { Err(AppendError::Busy) };
+        assert_eq!(told, expected, "{number}");
+    }
+    let recorded = before + 1 + (batches * MAX_BATCH_EVENTS) as u64 + 10;
+    assert_eq!(node.reader().size().0, recorded);
+    // Who asks again is answered, and one who is gone before anything begins is not let in.
+    let (event, gone) = &waiting[1];
+    let refused = node.append_for(Onlooker::Everything, vec![signed(event)], gone).await;
+    assert_eq!(refused.map(drop).unwrap_err().error, AppendError::Busy);
+    kit.append(&node, event).await;
+    assert_eq!(node.reader().size().0, recorded + 1);
+    kit.verify_all(&node);
+    node.shutdown().await;
+}
+
+/// How many requests wait for the writer, once there are some and it takes none of them.
+async fn stays(node: &Node) -> usize {
+    let mut seen = (0, 0);
+    while seen.0 == 0 || seen.1 < 20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let depth = node.mailbox_depth();
+        seen = if depth == seen.0 { (depth, seen.1 + 1) } else { (depth, 0) };
+    }
+    seen.0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
