@@ -20,13 +20,14 @@ use std::time::Duration;
 
 use sled::IVec;
 
-use super::batch::Batch;
+use super::batch::{Batch, Rows};
 use super::codec::{self, Codec};
 use super::fault::{StoreFault, io_at, sled_at};
 use super::files;
 use super::fresh::Fresh;
 use super::keyspace::{Key, Tag};
 use super::runs::{self, Manifest};
+use super::turn::Turn;
 use super::walk::{Places, Walk, behind_all};
 use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::ChainValue;
@@ -65,9 +66,7 @@ pub(super) struct Database {
     manifest: Mutex<Manifest>,
     /// One merge at a time.
     merging: Mutex<()>,
-    /// Who writes to sled, or flushes it, holds it: with two threads at it at one time, it was seen
-    /// to wait for ever for a buffer that nobody writes (0.34.7; ADR 0023).
-    writing: Mutex<()>,
+    turn: Turn,
 }
 
 impl Database {
@@ -94,7 +93,7 @@ impl Database {
             fresh: RwLock::default(),
             manifest: Mutex::default(),
             merging: Mutex::default(),
-            writing: Mutex::default(),
+            turn: Turn::default(),
         };
         let state = database.check_meta(ledger)?;
         if state == DatabaseState::Created {
@@ -243,15 +242,21 @@ impl Database {
             fresh.set_apart()
         };
         let Some(apart) = apart else { return Ok(()) };
-        let _one = lock(&self.writing);
+        self.turn.take(|| self.bring_in(&mut manifest, &apart))?;
+        // Let go after the lock is.
+        let _forgotten = self.fresh_mut().forget(manifest.runs());
+        Ok(())
+    }
+
+    fn bring_in(&self, manifest: &mut Manifest, rows: &Rows) -> Result<(), StoreFault> {
         let mut batch = sled::Batch::default();
         let mut run = None;
-        for (key, value) in apart.iter() {
+        for (key, value) in rows.iter() {
             if key.first().is_some_and(|tag| is_in_runs(*tag)) {
                 let run = match run.as_mut() {
                     Some(run) => run,
                     // Most of what is there comes into it.
-                    None => run.insert(manifest.begin(&self.db, apart.len())?),
+                    None => run.insert(manifest.begin(&self.db, rows.len())?),
                 };
                 run.push(key, value.as_deref())?;
                 continue;
@@ -264,10 +269,7 @@ impl Database {
         if let Some(run) = run {
             manifest.add(run.finish()?, &mut batch);
         }
-        self.db.apply_batch(batch).map_err(sled_at("write"))?;
-        // Let go after the lock is.
-        let _forgotten = self.fresh_mut().forget(manifest.runs());
-        Ok(())
+        self.db.apply_batch(batch).map_err(sled_at("write"))
     }
 
     /// Merges runs, if so many of a level are there that it is time; whether it did. Blocks, and
@@ -275,19 +277,18 @@ impl Database {
     /// finds nothing to do.
     pub(super) fn merge(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
         let Ok(_only) = self.merging.try_lock() else { return Ok(false) };
-        let merge = {
-            let mut manifest = self.manifest();
-            let _one = lock(&self.writing);
-            manifest.next_merge(&self.db)?
-        };
+        let mut manifest = self.manifest();
+        let merge = self.turn.take(|| manifest.next_merge(&self.db))?;
+        drop(manifest);
         let Some(merge) = merge else { return Ok(false) };
-        let run = merge.write(&self.db, &self.writing, gives_up)?;
+        let run = merge.write(&self.db, &self.turn, gives_up)?;
         let Some(run) = run else { return Ok(false) };
         let mut manifest = self.manifest();
-        let _one = lock(&self.writing);
-        manifest.replace(&self.db, merge, run)?;
-        self.fresh_mut().exchange(manifest.runs());
-        manifest.clear_away(&self.db)?;
+        self.turn.take(|| {
+            manifest.replace(&self.db, merge, run)?;
+            self.fresh_mut().exchange(manifest.runs());
+            manifest.clear_away(&self.db)
+        })?;
         Ok(true)
     }
 
@@ -309,7 +310,7 @@ impl Database {
 
     /// What is between two steps of a change is found out by the next start, and sled holds it all.
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
-        lock(&self.manifest)
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// sled itself, for who walks.
@@ -331,10 +332,7 @@ impl Database {
         if self.manifest().is_behind() {
             self.merge_all()?;
         }
-        {
-            let _one = lock(&self.writing);
-            self.db.flush().map_err(sled_at("flush"))?;
-        }
+        self.turn.take(|| self.db.flush().map_err(sled_at("flush")))?;
         // Blobs before the log that names them.
         self.sync_blobs()?;
         self.log.sync_data().map_err(io_at("sync", self.dir.join(LOG_NAME)))?;
@@ -391,9 +389,14 @@ impl Database {
     }
 }
 
-/// What a panic in the middle left is found out by the next start.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Database {
+    /// sled flushes when its last handle goes, which after a failed write could take for ever: then
+    /// one stays, and with it the lock on its file until the process ends.
+    fn drop(&mut self) {
+        if self.turn.has_failed() {
+            std::mem::forget(self.db.clone());
+        }
+    }
 }
 
 /// Opens sled. Its threads may hold the file's lock for a moment after the last instance was
@@ -449,6 +452,7 @@ mod tests {
 
     use std::collections::BTreeMap;
     use std::sync::atomic::Ordering;
+    use std::sync::mpsc;
 
     use proptest::prelude::*;
 
@@ -633,12 +637,8 @@ mod tests {
         {
             let mut manifest = database.manifest();
             let merge = manifest.next_merge(&database.db).unwrap().unwrap();
-            drop(
-                merge
-                    .write(&database.db, &database.writing, &AtomicBool::new(false))
-                    .unwrap()
-                    .unwrap(),
-            );
+            let never = AtomicBool::new(false);
+            drop(merge.write(&database.db, &database.turn, &never).unwrap().unwrap());
         }
         assert!(keys_of_runs(&database).len() > before.len());
         database.sync().unwrap();
@@ -665,6 +665,31 @@ mod tests {
         assert!(database.fresh().bytes() < MAX_FRESH_BYTES);
         assert!(!keys_of_runs(&database).is_empty());
         assert_eq!(database.walk(Tag::Lot, vec![Tag::Lot as u8]).count() as u64, rows);
+    }
+
+    #[test]
+    fn a_database_that_cannot_write_is_let_go_all_the_same() {
+        // Packed or not, large enough to be a blob of sled's, in a file of its own.
+        let mut large = vec![0; 1_000_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut large);
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        write_lots(&database, 0..100, &[5; 100]);
+        database.sync().unwrap();
+        write_lots(&database, 100..101, &large);
+        fs::remove_dir_all(dir.path().join(BLOBS_NAME)).unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let first = database.sync().unwrap_err();
+            let second = database.sync().unwrap_err();
+            let rows = database.walk(Tag::Lot, vec![Tag::Lot as u8]).count();
+            drop(database);
+            tell.send((first, second, rows)).unwrap();
+        });
+        let (first, second, rows) = told.recv_timeout(Duration::from_secs(30)).expect("it waits");
+        assert!(matches!(first, StoreFault::Sled { action: "write", .. }), "{first}");
+        assert!(matches!(second, StoreFault::Poisoned), "{second}");
+        assert_eq!(rows, 101, "what could not be written is read from memory");
     }
 
     #[test]

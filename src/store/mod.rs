@@ -49,6 +49,7 @@ mod sights;
 mod ties;
 mod trail;
 mod tree;
+mod turn;
 mod walk;
 mod words;
 mod write;

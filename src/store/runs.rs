@@ -13,8 +13,8 @@
 //! 0xf3 -> which runs there are (Named)
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use fastbloom::BloomFilter;
 use sled::IVec;
@@ -23,8 +23,8 @@ use twox_hash::XxHash3_64;
 use super::batch::{Row, Value};
 use super::block::{Block, BlockBuilder, BlockFault};
 use super::codec::{self, codec_struct};
-use super::database::lock;
 use super::fault::{StoreFault, sled_at};
+use super::turn::Turn;
 use crate::limits::{
     BLOCK_BYTES, FILTER_BITS_PER_ROW, FILTER_HASHES, MAX_RUN_LEVEL, MAX_RUNS_OF_LEVEL, RUN_FAN_IN,
 };
@@ -108,8 +108,8 @@ pub(super) struct RunWriter<'a> {
     heading: Heading,
     filter: BloomFilter,
     block: BlockBuilder,
-    /// Held for each block; `None` where whoever writes the run holds it all the time.
-    writing: Option<&'a Mutex<()>>,
+    /// Taken for each block; `None` where it is who writes the run's all the time.
+    turn: Option<&'a Turn>,
 }
 
 /// The rows of a run from one key on, ascending.
@@ -366,12 +366,12 @@ impl Merge {
     pub(super) fn write(
         &self,
         db: &sled::Db,
-        writing: &Mutex<()>,
+        turn: &Turn,
         gives_up: &AtomicBool,
     ) -> Result<Option<Run>, StoreFault> {
         let most = self.inputs.iter().map(|run| run.heading.rows).sum();
         let mut writer = RunWriter::new(db, self.id, self.level, most);
-        writer.writing = Some(writing);
+        writer.turn = Some(turn);
         let mut cursors = Vec::new();
         for run in &self.inputs {
             let mut cursor = RunCursor::new(db, Arc::clone(run), Vec::new());
@@ -416,7 +416,7 @@ impl<'a> RunWriter<'a> {
         let bits = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(FILTER_BITS_PER_ROW);
         let filter = filter_of(vec![0; bits.div_ceil(u64::BITS as usize).max(1)]);
         let heading = Heading { id, level, rows: 0, spans: Vec::new() };
-        Self { db, heading, filter, block: BlockBuilder::default(), writing: None }
+        Self { db, heading, filter, block: BlockBuilder::default(), turn: None }
     }
 
     /// Adds a row.
@@ -443,9 +443,7 @@ impl<'a> RunWriter<'a> {
 
     fn close_block(&mut self) -> Result<(), StoreFault> {
         if let Some((last, bytes)) = self.block.close() {
-            let key = block_key(self.heading.id, &last);
-            let _one = self.writing.map(lock);
-            self.db.insert(key, bytes).map_err(sled_at("write"))?;
+            self.insert(block_key(self.heading.id, &last), bytes)?;
         }
         Ok(())
     }
@@ -453,16 +451,24 @@ impl<'a> RunWriter<'a> {
     /// Writes what is left, and the filter.
     pub(super) fn finish(mut self) -> Result<Run, StoreFault> {
         self.close_block()?;
-        let _one = self.writing.map(lock);
         let words = self.filter.as_slice();
         for (chunk, words) in words.chunks(BLOCK_BYTES / size_of::<u64>()).enumerate() {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-            let key = filter_key(self.heading.id, chunk);
-            self.db.insert(key, bytes).map_err(sled_at("write"))?;
+            self.insert(filter_key(self.heading.id, chunk), bytes)?;
         }
-        let heading = codec::encode(&self.heading);
-        self.db.insert(heading_key(self.heading.id), heading).map_err(sled_at("write"))?;
+        self.insert(heading_key(self.heading.id), codec::encode(&self.heading))?;
         Ok(Run { heading: self.heading, filter: self.filter })
+    }
+
+    fn insert(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreFault> {
+        let write = || {
+            self.db.insert(key, value).map_err(sled_at("write"))?;
+            Ok(())
+        };
+        match self.turn {
+            Some(turn) => turn.take(write),
+            None => write(),
+        }
     }
 }
 
