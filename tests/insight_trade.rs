@@ -912,6 +912,123 @@ fn a15_a_ticket_serves_once_a_year() {
     assert_eq!(desk.flags(), ["A15 HIGH ticket"]);
 }
 
+#[test]
+fn a15_a_ticket_of_other_scales_is_known_by_what_it_says() {
+    let mut desk = Desk::with(&[("TICKET_REUSE_DAYS", 365)]);
+    let mut collects = |by: PartyId, net: u64| {
+        let (index, _) = desk.tell(by, MONDAY, collect(collected(1, net, "T1")));
+        let flags = desk.book.anomalies().iter().filter(|it| it.raised_at.0 == index);
+        let told: Vec<(Severity, u64)> = flags.map(|it| (it.severity, it.entries[0].0)).collect();
+        (index, told)
+    };
+    let (first, told) = collects(COLLECTOR, 1_000);
+    assert_eq!(told, [], "once");
+    let (second, told) = collects(TRADER, 2_000);
+    assert_eq!(told, [], "neither the scales nor what they say");
+    let (third, told) = collects(SMELTER, 1_000);
+    assert_eq!(told, [(Severity::High, first)], "what the first use said");
+    let (fourth, told) = collects(TRADER, 3_000);
+    assert_eq!(told, [(Severity::Medium, second)], "the scales of the second");
+    let (_, told) = collects(COLLECTOR, 2_000);
+    assert_eq!(told, [(Severity::Medium, first)], "the scales go before what they say");
+    let (_, told) = collects(DISMANTLER, 3_000);
+    assert_eq!(told, [(Severity::High, fourth)]);
+    let (_, told) = collects(RECOVERY, 1_000);
+    assert_eq!(told, [(Severity::High, third)], "the newest of them");
+}
+
+#[test]
+fn a15_a_first_use_that_was_an_error_hides_no_other() {
+    let rows = [
+        (TRADER, 1_000, false),
+        (COLLECTOR, 2_000, false),
+        (SMELTER, 3_000, true),
+        (DISMANTLER, 4_000, true),
+    ];
+    for (by, net, is_told) in rows {
+        let mut desk = Desk::with(&[("TICKET_REUSE_DAYS", 365)]);
+        let wrong = desk.tell(COLLECTOR, MONDAY, collect(collected(1, 1_000, "T1")));
+        let (other, _) = desk.tell(SMELTER, MONDAY, collect(collected(2, 4_000, "T1")));
+        desk.undo(COLLECTOR, MONDAY, wrong);
+        let (last, _) = desk.tell(by, MONDAY, collect(collected(3, net, "T1")));
+        assert_eq!(desk.flags().len(), usize::from(is_told), "{by} {net}");
+        if is_told {
+            assert_eq!(desk.entries(0), [other, last]);
+        }
+    }
+}
+
+#[test]
+fn a15_of_a_worn_number_the_newest_eight_uses_are_known() {
+    // Uses after the first, which is too long ago for each of them; then one that comes late.
+    for (uses, net, expected) in
+        [(7, 9_000, "A15 MEDIUM ticket"), (8, 9_000, ""), (8, 1_000, "A15 HIGH ticket")]
+    {
+        let mut desk = Desk::with(&[("TICKET_REUSE_DAYS", 1)]);
+        let (first, _) = desk.tell(COLLECTOR, MONDAY, collect(collected(1, 1_000, "T1")));
+        for later in 1..=uses {
+            let at = MONDAY + 10 * later * DAY_MS;
+            desk.tell(COLLECTOR, at, collect(collected(1, 1_000 + later, "T1")));
+        }
+        assert_eq!(desk.flags(), Vec::<String>::new());
+        let (late, _) = desk.tell(COLLECTOR, MONDAY + 1, collect(collected(1, net, "T1")));
+        assert_eq!(desk.flags().concat(), expected, "{uses} {net}");
+        if !expected.is_empty() {
+            assert_eq!(desk.entries(0), [first, late]);
+        }
+    }
+}
+
+/// A use of a ticket: entry, number, whose scales, what they say, when.
+type Use = (u64, u64, PartyId, u64, u64);
+
+/// The use that a ticket is told with: of the newest eight at the same scales, else of the newest
+/// eight that say the same. Uses are in ledger order, this one is not among them.
+fn served(uses: &[Use], undone: &[u64], now: Use) -> Option<u64> {
+    let (_, number, by, net, at) = now;
+    let newest = |is_like: &dyn Fn(&Use) -> bool| {
+        let mut like = uses.iter().rev().filter(|it| it.1 == number && is_like(it)).take(8);
+        let is_near = |it: &&Use| it.4.abs_diff(at) <= 30 * DAY_MS && !undone.contains(&it.0);
+        like.find(is_near).map(|it| it.0)
+    };
+    newest(&|it| it.2 == by).or_else(|| newest(&|it| it.3 == net))
+}
+
+#[test]
+fn a15_tickets_are_told_as_a_plain_list_of_uses_has_them() {
+    let mut desk = Desk::with(&[("TICKET_REUSE_DAYS", 30)]);
+    let parties = [COLLECTOR, SMELTER, TRADER, DISMANTLER, RECOVERY, SEPARATOR];
+    let mut state = 15_u64;
+    let mut draw = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    let (mut uses, mut undone) = (Vec::<Use>::new(), Vec::new());
+    let (mut events, mut expected) = (Vec::new(), Vec::new());
+    for _ in 0..1_500 {
+        if draw(8) == 0 && !events.is_empty() {
+            let place = usize::try_from(draw(events.len() as u64)).unwrap();
+            let wrong: (u64, EventId) = events.swap_remove(place);
+            desk.undo(COLLECTOR, MONDAY, wrong);
+            undone.push(wrong.0);
+            continue;
+        }
+        // Some numbers are worn, some serve twice or once.
+        let number = if draw(2) == 0 { draw(4) } else { draw(500) };
+        let by = parties[usize::try_from(draw(6)).unwrap()];
+        let (net, at) = (1_000 + draw(12), MONDAY + draw(200) * DAY_MS);
+        let it = collect(collected(1, net, &number.to_string()));
+        let (index, event) = desk.entry(by, When(at, MONDAY), it, Vec::new(), None);
+        let now = (index, number, by, net, at);
+        expected.extend(served(&uses, &undone, now).map(|other| vec![other, index]));
+        uses.push(now);
+        events.push((index, event));
+    }
+    let told = ours(&desk.book).map(|it| it.entries.iter().map(|it| it.0).collect());
+    assert_eq!(told.collect::<Vec<Vec<u64>>>(), expected);
+    assert!(expected.len() > 300, "{}", expected.len());
+}
+
 fn with_manifest(number: u64, to: PartyId) -> OfferTransfer {
     let mut it = offering(lot(number), 1_000, to, TransferScope::CustodyAndOwnership);
     let (number, vehicle) = ("20263609000001".to_owned(), "C1".to_owned());

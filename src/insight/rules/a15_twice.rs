@@ -14,8 +14,12 @@ use crate::limits::{MAX_REMEMBERED, MAX_TRIPS_COMPARED};
 /// Papers that were used, and trips of vehicles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Notes {
-    /// By where the scales stand, and by what they say.
-    tickets: BTreeMap<(String, Scales), Vec<Ticket>>,
+    /// The first use of each number, and where. Most numbers serve once, and this is all that is
+    /// remembered of them. None is forgotten with the years: what is recorded late may be earlier.
+    tickets: BTreeMap<Box<str>, (SiteId, Ticket)>,
+    /// Uses of the numbers that served again, the first one with them: by where the scales stand,
+    /// and by what they say. A number goes by the entry of its first use; an entry has one ticket.
+    again: BTreeMap<(EntryIndex, Scales), Vec<Ticket>>,
     manifests: BTreeMap<String, Vec<Passage>>,
     trips: BTreeMap<String, BTreeMap<(TimeMs, EntryIndex), Trip>>,
 }
@@ -92,17 +96,26 @@ impl Notes {
         let limit = days.saturating_mul(DAY_MS);
         let now =
             Ticket { by: seen.fact.index, at: seen.event.occurred_at, says: (of.gross, of.tare) };
-        let mut first: Option<Ticket> = None;
-        for scales in [Scales::At(site), Scales::Saying(of.gross, of.tare)] {
-            let uses = self.tickets.entry((of.ticket.clone(), scales)).or_default();
+        let Some(&(first_site, first)) = self.tickets.get(of.ticket.as_str()) else {
+            self.tickets.insert(of.ticket.as_str().into(), (site, now));
+            return;
+        };
+        for scales in first.scales(first_site) {
+            self.again.entry((first.by, scales)).or_insert_with(|| vec![first]);
+        }
+        let mut served: Option<Ticket> = None;
+        for scales in now.scales(site) {
+            // Most of them stay alone: room for one, where a first push makes room for four.
+            let uses = self.again.entry((first.by, scales));
+            let uses = uses.or_insert_with(|| Vec::with_capacity(1));
             let other = uses
                 .iter()
                 .rev()
                 .find(|it| book.corrected_by(it.by).is_none() && apart(it.at, now.at) <= limit);
-            first = first.or(other.copied());
+            served = served.or(other.copied());
             keep(uses, now);
         }
-        let Some(other) = first else { return };
+        let Some(other) = served else { return };
         // The same weighing twice, or two loads under one number.
         let severity = if other.says == now.says { Severity::High } else { Severity::Medium };
         let numbers = vec![span("apart", apart(other.at, now.at)), span("limit", limit)];
@@ -176,6 +189,13 @@ impl Notes {
         let about = About { lot: Some(handover.lot), ..found.about_event() };
         let numbers = vec![span("overlap", overlap), span("limit", limit)];
         found.raise(Rule::A15, "vehicle", Severity::Medium, about, [offer.index, by], numbers);
+    }
+}
+
+impl Ticket {
+    /// What it is found by, used at a site: the site goes before.
+    const fn scales(&self, site: SiteId) -> [Scales; 2] {
+        [Scales::At(site), Scales::Saying(self.says.0, self.says.1)]
     }
 }
 
