@@ -573,6 +573,45 @@ fn a9_stock_that_nobody_touches() {
     }
 }
 
+#[test]
+fn a9_stock_that_was_told_of_is_told_again_when_it_was_touched_since() {
+    let mut desk = Desk::with(&[("STOCK_AGE_DAYS", 180)]);
+    let mut touched = Vec::new();
+    for begin in [MONDAY, MONDAY + 400 * DAY_MS] {
+        let it = changed(lot(1), "CU_SCRAP_NO2", None, stand(COLLECTOR, 1_000_000));
+        let body = collect(collected(1, 1_000_000, "1"));
+        let (by, _) = desk.entry(COLLECTOR, When(begin, begin), body, vec![it], None);
+        touched.push(by);
+        tick(&mut desk, begin + 180 * DAY_MS - 1);
+        assert_eq!(desk.flags().len(), touched.len() - 1);
+        tick(&mut desk, begin + 180 * DAY_MS);
+        tick(&mut desk, begin + 390 * DAY_MS);
+        assert_eq!(desk.flags().len(), touched.len());
+        assert_eq!(desk.entries(touched.len() - 1), [by]);
+    }
+}
+
+#[test]
+fn a9_tables_move_the_deadline_of_stock() {
+    // What the tables say when the first deadline passes, and when it is told then.
+    for (days, expected) in [(Some(200), &["A9 LOW stock"][..]), (None, &[])] {
+        let mut desk = Desk::with(&[("STOCK_AGE_DAYS", 180)]);
+        let it = changed(lot(1), "CU_SCRAP_NO2", None, stand(COLLECTOR, 1_000_000));
+        let body = collect(collected(1, 1_000_000, "1"));
+        desk.entry(COLLECTOR, When(MONDAY, MONDAY), body, vec![it], None);
+        desk.tables.parameters =
+            days.map(|it| ("STOCK_AGE_DAYS".to_owned(), it)).into_iter().collect();
+        tick(&mut desk, MONDAY + 180 * DAY_MS);
+        tick(&mut desk, MONDAY + 200 * DAY_MS - 1);
+        assert_eq!(desk.flags(), Vec::<String>::new(), "{days:?}");
+        // Without a limit it is asked of no more, until somebody touches it.
+        desk.tables.parameters.insert("STOCK_AGE_DAYS".to_owned(), 200);
+        tick(&mut desk, MONDAY + 200 * DAY_MS);
+        tick(&mut desk, MONDAY + 300 * DAY_MS);
+        assert_eq!(desk.flags(), expected, "{days:?}");
+    }
+}
+
 // --- A10 -----------------------------------------------------------------------------------------
 
 const ROADS: &[(&str, u64)] = &[

@@ -6,9 +6,11 @@
 //! that it came late is told as well, with the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::super::anomaly::Severity;
 use super::super::book::{Book, Offer, Seen};
+use super::super::posting::Code;
 use super::calendar::{DAY_MS, after, after_working_days, between};
 use super::found::{About, Found, grams, number, span, time};
 use crate::domain::fact::LotChange;
@@ -19,7 +21,10 @@ use crate::limits::MAX_TOLD_PER_ENTRY;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Notes {
     due: BTreeSet<(TimeMs, Waiting)>,
+    /// Lots that are due: one that was told of waits for nothing until somebody touches it.
     stock: BTreeMap<LotId, Rest>,
+    /// Where they rest, or rested: each once, however many lots do.
+    places: BTreeSet<Arc<Place>>,
     offers: BTreeMap<EventId, TimeMs>,
     /// What answered an offer, in case that the answer is declared an error.
     answers: BTreeMap<EntryIndex, EventId>,
@@ -43,10 +48,16 @@ struct Rest {
     by: EntryIndex,
     since: TimeMs,
     due: TimeMs,
-    material: String,
+    mass: Grams,
+    place: Arc<Place>,
+}
+
+/// In whose hands lots of a material lie, and where: the same for many of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
     party: PartyId,
     site: SiteId,
-    mass: Grams,
+    material: Code,
 }
 
 impl Notes {
@@ -68,7 +79,7 @@ impl Notes {
             self.wait(offer, book, found);
         }
         for change in &seen.fact.lots {
-            self.touch(change, seen, found);
+            self.touch(change, seen, book, found);
         }
     }
 
@@ -103,18 +114,20 @@ impl Notes {
     /// Tables that are published meanwhile move the deadline.
     fn tell_stock(&mut self, lot: LotId, due: TimeMs, seen: &Seen<'_>, found: &mut Found<'_>) {
         let now = seen.fact.recorded_at;
-        let Some(rest) = self.stock.get_mut(&lot).filter(|rest| rest.due == due) else { return };
-        let Some((limit, is_waste)) = stock_limit(&rest.material, seen, found) else { return };
+        let Some(rest) = self.stock.remove(&lot) else { return };
+        debug_assert_eq!(rest.due, due, "a lot is due once");
+        let place = &rest.place;
+        let Some((limit, is_waste)) = stock_limit(&place.material, seen, found) else { return };
         let due_now = after(rest.since, limit);
         if due_now > now {
-            rest.due = due_now;
             self.due.insert((due_now, Waiting::Stock(lot)));
+            self.stock.insert(lot, Rest { due: due_now, ..rest });
             return;
         }
         let severity = if is_waste { Severity::Medium } else { Severity::Low };
         let about = About {
-            party: Some(rest.party),
-            site: Some(rest.site),
+            party: Some(place.party),
+            site: Some(place.site),
             lot: Some(lot),
             campaign: None,
         };
@@ -157,7 +170,7 @@ impl Notes {
     }
 
     /// The clock of a lot begins anew with whatever happens to it.
-    fn touch(&mut self, change: &LotChange, seen: &Seen<'_>, found: &Found<'_>) {
+    fn touch(&mut self, change: &LotChange, seen: &Seen<'_>, book: &Book, found: &Found<'_>) {
         if let Some(rest) = self.stock.remove(&change.lot) {
             self.due.remove(&(rest.due, Waiting::Stock(change.lot)));
         }
@@ -170,16 +183,20 @@ impl Notes {
         let since = seen.fact.recorded_at;
         let due = after(since, limit);
         self.due.insert((due, Waiting::Stock(change.lot)));
-        let rest = Rest {
-            by: seen.fact.index,
-            since,
-            due,
-            material: change.material.clone(),
-            party: stand.keeper,
-            site: stand.site,
-            mass: stand.mass,
-        };
+        let material = book.code(&change.material);
+        let place = self.place(Place { party: stand.keeper, site: stand.site, material });
+        let rest = Rest { by: seen.fact.index, since, due, mass: stand.mass, place };
         self.stock.insert(change.lot, rest);
+    }
+
+    /// A place, as all lots share it.
+    fn place(&mut self, place: Place) -> Arc<Place> {
+        if let Some(known) = self.places.get(&place) {
+            return Arc::clone(known);
+        }
+        let place = Arc::new(place);
+        self.places.insert(Arc::clone(&place));
+        place
     }
 }
 
