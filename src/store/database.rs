@@ -251,7 +251,7 @@ impl Database {
     fn bring_in(&self, manifest: &mut Manifest, rows: &Rows) -> Result<(), StoreFault> {
         let mut batch = sled::Batch::default();
         let mut run = None;
-        for (key, value) in rows.iter() {
+        for (key, value) in rows {
             if key.first().is_some_and(|tag| is_in_runs(*tag)) {
                 let run = match run.as_mut() {
                     Some(run) => run,
@@ -455,6 +455,7 @@ mod tests {
     use std::sync::mpsc;
 
     use proptest::prelude::*;
+    use twox_hash::XxHash3_64;
 
     use super::*;
     use crate::domain::{EventId, LotId, PartyId};
@@ -670,15 +671,16 @@ mod tests {
     #[test]
     fn a_database_that_cannot_write_is_let_go_all_the_same() {
         // Packed or not, large enough to be a blob of sled's, in a file of its own.
-        let mut large = vec![0; 1_000_000];
-        blake3::Hasher::new().finalize_xof().fill(&mut large);
+        let large: Vec<u8> = (0..1_000_000_u32)
+            .map(|n| XxHash3_64::oneshot(&n.to_be_bytes()).to_be_bytes()[0])
+            .collect();
         let dir = tempfile::tempdir().unwrap();
         let database = open(dir.path());
         write_lots(&database, 0..100, &[5; 100]);
         database.sync().unwrap();
         write_lots(&database, 100..101, &large);
         fs::remove_dir_all(dir.path().join(BLOBS_NAME)).unwrap();
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let first = database.sync().unwrap_err();
             let second = database.sync().unwrap_err();
