@@ -36,6 +36,7 @@ mod headings;
 pub mod journal;
 mod keyspace;
 mod known;
+mod lanes;
 mod lives;
 mod lock;
 mod lots;

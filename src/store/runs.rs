@@ -24,6 +24,7 @@ use super::batch::{Row, Value};
 use super::block::{Block, BlockBuilder, BlockFault};
 use super::codec::{self, codec_struct};
 use super::fault::{StoreFault, sled_at};
+use super::lanes::Lanes;
 use super::turn::Turn;
 use crate::limits::{
     BLOCK_BYTES, FILTER_BITS_PER_ROW, FILTER_HASHES, MAX_RUN_LEVEL, MAX_RUNS_OF_LEVEL, RUN_FAN_IN,
@@ -190,8 +191,15 @@ impl Run {
         Some(span.first.as_slice().max(from).to_vec())
     }
 
+    fn spans(&self, key: &[u8]) -> bool {
+        let mut of_kind = self.heading.spans.iter().filter(|span| key.first() == Some(&span.tag));
+        of_kind.any(|span| span.first.as_slice() <= key && key <= span.last.as_slice())
+    }
+
     fn find(&self, db: &sled::Db, hash: KeyHash, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        if !self.filter.contains_hash(hash.0) {
+        // Ids that ascend with time are past every run but the newest; of a filter each bit that is
+        // looked at may be far from the processor.
+        if !self.spans(key) || !self.filter.contains_hash(hash.0) {
             return Ok(None);
         }
         let Some((_, block)) = block_from(db, self.id(), block_key(self.id(), key))? else {
@@ -372,36 +380,16 @@ impl Merge {
         let most = self.inputs.iter().map(|run| run.heading.rows).sum();
         let mut writer = RunWriter::new(db, self.id, self.level, most);
         writer.turn = Some(turn);
-        let mut cursors = Vec::new();
-        for run in &self.inputs {
-            let mut cursor = RunCursor::new(db, Arc::clone(run), Vec::new());
-            if let Some(row) = cursor.next().transpose()? {
-                cursors.push((row, cursor));
-            }
-        }
-        // Each turn takes at least one row of a finite run.
-        while let Some(least) = cursors.iter().map(|((key, _), _)| key).min().cloned() {
+        let mut lanes = Lanes::over(db, &self.inputs, &[0], None);
+        // Each turn opens a run, or takes at least one row of finitely many.
+        while let Some(least) = lanes.least().map(<[u8]>::to_vec) {
             if gives_up.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let mut newest = None;
-            let mut at = 0;
-            while let Some((row, cursor)) = cursors.get_mut(at) {
-                if row.0 != least {
-                    at += 1;
-                    continue;
-                }
-                let taken = match cursor.next().transpose()? {
-                    Some(next) => {
-                        at += 1;
-                        let place = &mut cursors[at - 1].0;
-                        std::mem::replace(place, next)
-                    }
-                    None => cursors.remove(at).0,
-                };
-                newest.get_or_insert(taken.1);
+            if lanes.open_at(&least)? {
+                continue;
             }
-            match newest.flatten() {
+            match lanes.take(&least)?.flatten() {
                 Some(value) => writer.push(&least, Some(&value))?,
                 None if self.is_oldest => {}
                 None => writer.push(&least, None)?,

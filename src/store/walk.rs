@@ -10,7 +10,8 @@ use sled::IVec;
 use super::batch::Row;
 use super::database::Database;
 use super::fault::{StoreFault, sled_at};
-use super::runs::{BLOCK_TAG, Run, RunCursor};
+use super::lanes::Lanes;
+use super::runs::BLOCK_TAG;
 use crate::limits::{WALK_FIRST_ROWS, WALK_ROWS};
 
 /// Where rows of a walk lie, beside memory.
@@ -33,25 +34,9 @@ pub(super) struct Walk<'a> {
     is_all_memory: bool,
     /// How often rows had left memory when it looked at the other places; `None` before that.
     folded: Option<u64>,
-    /// Newest first.
-    lanes: Vec<Lane<'a>>,
+    lanes: Option<Lanes<'a>>,
     sled: Option<Peekable<sled::Iter>>,
     has_failed: bool,
-}
-
-/// A run, opened only once its rows can be next.
-enum Lane<'a> {
-    Ahead { bound: Vec<u8>, run: Arc<Run> },
-    Open { head: Row, cursor: RunCursor<'a> },
-}
-
-impl Lane<'_> {
-    fn key(&self) -> &[u8] {
-        match self {
-            Self::Ahead { bound, .. } => bound,
-            Self::Open { head: (key, _), .. } => key,
-        }
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -70,7 +55,7 @@ impl<'a> Walk<'a> {
             memory: VecDeque::new(),
             is_all_memory: false,
             folded: None,
-            lanes: Vec::new(),
+            lanes: None,
             sled: None,
             has_failed: false,
         }
@@ -92,11 +77,8 @@ impl<'a> Walk<'a> {
         }
         self.folded = Some(folded);
         if self.places != Places::Sled {
-            let ahead = |run: &Arc<Run>| {
-                let bound = run.bound(&self.from).filter(|bound| *bound < self.behind)?;
-                Some(Lane::Ahead { bound, run: Arc::clone(run) })
-            };
-            self.lanes = runs.iter().filter_map(ahead).collect();
+            let behind = Some(self.behind.clone());
+            self.lanes = Some(Lanes::over(self.database.sled(), runs.iter(), &self.from, behind));
         }
         if self.places != Places::Runs && self.from < self.behind {
             let rows = self.database.sled().range(self.from.clone()..self.behind.clone());
@@ -111,7 +93,7 @@ impl<'a> Walk<'a> {
             if self.memory.is_empty() && !self.is_all_memory {
                 self.look_into_memory();
             }
-            let least = self.lanes.iter().map(Lane::key).min().map(<[u8]>::to_vec);
+            let least = self.lanes.as_ref().and_then(Lanes::least).map(<[u8]>::to_vec);
             let in_memory = self.memory.front().map(|(key, _)| key.clone());
             let in_sled = match self.sled.as_mut().and_then(Peekable::peek) {
                 Some(Ok((key, _))) => Some(key.to_vec()),
@@ -128,34 +110,13 @@ impl<'a> Walk<'a> {
             let Some(key) = candidates.into_iter().flatten().min().cloned() else {
                 return Ok(None);
             };
-            if self.open_lanes_at(&key)? {
+            if let Some(lanes) = self.lanes.as_mut()
+                && lanes.open_at(&key)?
+            {
                 continue;
             }
             return self.take(key).map(Some);
         }
-    }
-
-    /// Opens the runs whose next row can be of this key; whether there were any.
-    fn open_lanes_at(&mut self, key: &[u8]) -> Result<bool, StoreFault> {
-        let mut opened = false;
-        let mut lanes = Vec::with_capacity(self.lanes.len());
-        for lane in std::mem::take(&mut self.lanes) {
-            match lane {
-                Lane::Ahead { bound, run } if bound == key => {
-                    opened = true;
-                    let mut cursor = RunCursor::new(self.database.sled(), run, bound);
-                    if let Some(head) = cursor.next().transpose()? {
-                        lanes.push(Lane::Open { head, cursor });
-                    }
-                }
-                other => lanes.push(other),
-            }
-        }
-        self.lanes = lanes;
-        // One that was passed by because its rows are behind the range stays, and is not opened
-        // again.
-        self.lanes.retain(|lane| lane.key() < self.behind.as_slice());
-        Ok(opened)
     }
 
     /// Takes the row of a key from every place; the newest is in force.
@@ -164,28 +125,8 @@ impl<'a> Walk<'a> {
         if self.memory.front().is_some_and(|(front, _)| *front == key) {
             found = self.memory.pop_front().map(|(_, value)| value);
         }
-        let mut at = 0;
-        while let Some(lane) = self.lanes.get_mut(at) {
-            let Lane::Open { head, cursor } = lane else {
-                at += 1;
-                continue;
-            };
-            if head.0 != key {
-                at += 1;
-                continue;
-            }
-            let next = cursor.next().transpose()?.filter(|(next, _)| *next < self.behind);
-            let taken = match next {
-                Some(next) => {
-                    at += 1;
-                    std::mem::replace(head, next).1
-                }
-                None => match self.lanes.remove(at) {
-                    Lane::Open { head, .. } => head.1,
-                    Lane::Ahead { .. } => None,
-                },
-            };
-            found.get_or_insert(taken);
+        if let Some(value) = self.lanes.as_mut().map(|it| it.take(&key)).transpose()?.flatten() {
+            found.get_or_insert(value);
         }
         if let Some(rows) = self.sled.as_mut() {
             let is_same = |item: &sled::Result<(IVec, IVec)>| {
