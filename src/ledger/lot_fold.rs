@@ -81,6 +81,8 @@ impl MapFold {
         let mut tiles = Vec::new();
         if let Some(top) = self.top.as_mut().filter(|top| top.is_changed) {
             self.root = top.hash(TilePath::TOP.level());
+            // A tile has a thousand bytes: they are not moved as more come.
+            tiles.reserve_exact(top.changed());
             top.hand_out(TilePath::TOP, &mut tiles);
         }
         MapUpdate { root: self.root, tiles }
@@ -198,6 +200,12 @@ impl Node {
         let is_kept = level < OWN_LOT_TILE_LEVELS || !self.is_changed;
         self.seen = is_kept.then_some(seen);
         hash
+    }
+
+    /// How many tiles differ, from here down.
+    fn changed(&self) -> usize {
+        let below = self.below.iter().flatten().filter(|below| below.is_changed);
+        1 + below.map(|below| below.changed()).sum::<usize>()
     }
 
     /// Hands out the tiles that differ, those below first, and lets go of those of lower levels.
