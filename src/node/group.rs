@@ -1,6 +1,7 @@
 //! A commit group in the making: requests are judged, sealed and kept until they are written
 //! together.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -317,9 +318,10 @@ impl<V: View> Trial<'_, V> {
     ) -> Result<Vec<Option<EntryIndex>>, Refused<V::Fault>> {
         let view = self.view();
         let mut known = Vec::with_capacity(batch.len());
+        let mut ids = HashSet::with_capacity(batch.len());
         for (position, admitted) in batch.iter().enumerate() {
             let id = admitted.event().id;
-            if batch[..position].iter().any(|other| other.event().id == id) {
+            if !ids.insert(id) {
                 let error = BatchError::at(position, AppendError::BatchRepeats);
                 return Err(Refused::Caller(error));
             }
