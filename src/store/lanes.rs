@@ -10,7 +10,7 @@ use super::runs::{Run, RunCursor};
 pub(super) struct Lanes<'a> {
     db: &'a sled::Db,
     /// Newest first.
-    lanes: Vec<Lane<'a>>,
+    all: Vec<Lane<'a>>,
     /// `None`: to the end.
     behind: Option<Vec<u8>>,
 }
@@ -43,20 +43,20 @@ impl<'a> Lanes<'a> {
             let is_before = behind.as_ref().is_none_or(|behind| bound < *behind);
             is_before.then(|| Lane::Ahead { bound, run: Arc::clone(run) })
         };
-        let lanes = runs.into_iter().filter_map(ahead).collect();
-        Self { db, lanes, behind }
+        let all = runs.into_iter().filter_map(ahead).collect();
+        Self { db, all, behind }
     }
 
     /// The next key, or one before it in a run that is not open: [`Lanes::open_at`] finds out.
     pub(super) fn least(&self) -> Option<&[u8]> {
-        self.lanes.iter().map(Lane::key).min()
+        self.all.iter().map(Lane::key).min()
     }
 
     /// Opens the runs whose next row can be of this key; whether there were any.
     pub(super) fn open_at(&mut self, key: &[u8]) -> Result<bool, StoreFault> {
         let mut opened = false;
         let mut at = 0;
-        while let Some(lane) = self.lanes.get_mut(at) {
+        while let Some(lane) = self.all.get_mut(at) {
             let bound = match lane {
                 Lane::Ahead { bound, run } if bound == key => Some((std::mem::take(bound), run)),
                 _ => None,
@@ -72,7 +72,7 @@ impl<'a> Lanes<'a> {
                     *lane = Lane::Open { head, cursor };
                     at += 1;
                 }
-                None => drop(self.lanes.remove(at)),
+                None => drop(self.all.remove(at)),
             }
         }
         Ok(opened)
@@ -82,7 +82,7 @@ impl<'a> Lanes<'a> {
     pub(super) fn take(&mut self, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         let mut newest = None;
         let mut at = 0;
-        while let Some(lane) = self.lanes.get_mut(at) {
+        while let Some(lane) = self.all.get_mut(at) {
             let Lane::Open { head, cursor } = lane else {
                 at += 1;
                 continue;
@@ -97,7 +97,7 @@ impl<'a> Lanes<'a> {
                     *head = next;
                     at += 1;
                 }
-                None => drop(self.lanes.remove(at)),
+                None => drop(self.all.remove(at)),
             }
             newest.get_or_insert(value);
         }
