@@ -101,7 +101,8 @@ impl Database {
             files::sync_dir(dir)?;
         }
         // After the version, which says that there are runs.
-        let manifest = Manifest::open(&database.db)?;
+        let mut manifest = Manifest::open(&database.db)?;
+        database.turn.take(|| manifest.clear_leftover(&database.db))?;
         database.fresh = RwLock::new(Fresh::over(manifest.runs()));
         database.manifest = Mutex::new(manifest);
         Ok((database, state))
@@ -381,7 +382,8 @@ impl Database {
             Some(_) => Err(StoreFault::value(&Key::Meta, "the database is of another ledger")),
             None if self.db.is_empty() => {
                 let value = codec::encode(&expected);
-                self.db.insert(Key::Meta.bytes(), value).map_err(sled_at("write"))?;
+                let write = || self.db.insert(Key::Meta.bytes(), value).map_err(sled_at("write"));
+                self.turn.take(write)?;
                 Ok(DatabaseState::Created)
             }
             None => Err(StoreFault::value(&Key::Meta, "is missing, and there are other keys")),

@@ -266,13 +266,18 @@ impl Manifest {
         for id in runs {
             manifest.runs.0.push(Arc::new(Run::open(db, id)?));
         }
-        if !manifest.leftover.is_empty() {
-            for run in std::mem::take(&mut manifest.leftover) {
-                remove_run(db, run)?;
-            }
-            manifest.write(db)?;
-        }
         Ok(manifest)
+    }
+
+    /// Removes what a crash left of runs that nobody reads.
+    pub(super) fn clear_leftover(&mut self, db: &sled::Db) -> Result<(), StoreFault> {
+        if self.leftover.is_empty() {
+            return Ok(());
+        }
+        for run in std::mem::take(&mut self.leftover) {
+            remove_run(db, run)?;
+        }
+        self.write(db)
     }
 
     /// The runs of this moment.
