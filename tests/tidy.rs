@@ -216,6 +216,7 @@ fn the_house_is_tidy() {
     let mut findings: Findings = [
         directions(&house),
         foreign_crates(&house),
+        the_pure_crate_can_be_built(&house),
         purity(&house),
         the_judge_shares_no_writing(&house),
         line_lengths(&house),
@@ -268,8 +269,8 @@ impl House {
                 let path = entry.expect("a directory entry is readable").path();
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 match (path.is_dir(), name) {
-                    // Vectors are other people's words, and byte strings.
-                    (true, "vectors" | "__pycache__") => {}
+                    // Vectors are other people's words, and byte strings; the rest is built.
+                    (true, "vectors" | "__pycache__" | "target") => {}
                     (true, _) => folders.push(path),
                     (false, _) => self.read_file(&path),
                 }
@@ -366,6 +367,26 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
     let lines = lines.take_while(|line| !line.starts_with('['));
     let names = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     names.map(|(name, _)| name.trim().replace('-', "_")).collect()
+}
+
+/// What the pure rooms use stands in the manifest of the crate that fuzzing and mutation testing
+/// build from their sources: nothing else of the tests compiles it.
+fn the_pure_crate_can_be_built(house: &House) -> Findings {
+    let all = dependencies(house.text("Cargo.toml"));
+    let listed = dependencies(house.text("tests/mutants/Cargo.toml"));
+    let map = house.sources.get("tests/mutants/lib.rs").map_or("", |source| source.raw.as_str());
+    let mut findings = Vec::new();
+    for room in ROOMS.iter().filter(|room| map.contains(&format!("src/{}/mod.rs", room.name))) {
+        for (path, source) in house.room(room.name) {
+            for Word { text: used, line } in source.path_heads() {
+                if all.contains(&used) && !listed.contains(&used) && !source.is_test(line) {
+                    let rule = format!("{used} is not in tests/mutants/Cargo.toml");
+                    findings.push(finding(path, line, rule));
+                }
+            }
+        }
+    }
+    findings
 }
 
 /// Pure rooms are synchronous, do no IO, read no clock and draw no randomness.
