@@ -333,6 +333,17 @@ pub const MAX_RUNS_OF_LEVEL: usize = 4 * RUN_FAN_IN;
 /// Levels of runs: the last one is merged with itself. A run of the last has 8^6 times what a sync
 /// brings.
 pub const MAX_RUN_LEVEL: u8 = 6;
+/// Blocks after which a merge looks whether runs of lower levels are to be merged first: half a
+/// MiB, some milliseconds.
+pub const MERGE_PAUSE_BLOCKS: u64 = 64;
+/// Bytes of rows from which on a merge leaves a block as it is: smaller ones it puts together.
+pub const MIN_WHOLE_BLOCK_BYTES: usize = BLOCK_BYTES / 2;
+/// Blocks between two smaller ones that a merge leaves, so as to take over blocks behind them.
+pub const BLOCKS_PER_SMALL_ONE: u64 = 8;
+/// Rows of sled's that are removed in one turn: about a millisecond, for which others wait.
+pub const REMOVE_ROWS: usize = 256;
+/// Milliseconds after which one who waits for a merge of another thread looks whether it ended.
+pub const MERGE_WAIT_MS: u64 = 100;
 /// Bits of a run's filter for each of its rows, and how many of them a key sets: one in a hundred
 /// keys that are not there is looked for in vain.
 pub const FILTER_BITS_PER_ROW: usize = 10;
@@ -792,6 +803,10 @@ pub const LOT_TILE_SLOTS: usize = 16;
 /// tiles at most, of 2.1 kB with the hashes inside of them, 147 MB from a million lots on. To read
 /// one for each lot and hold it against its hash took a seventh of the node's time there.
 pub const OWN_LOT_TILE_LEVELS: u8 = 5;
+/// Bytes of the places of tiles below those levels that the writer keeps besides, 56 a lot: up to
+/// ten million lots it reads none of them again. What does not fit is read for each lot, and held
+/// against its hash.
+pub const MAX_SMALL_TILE_BYTES: usize = 768 * 1024 * 1024;
 /// Levels from the top that are hashed once for a statement and not with each piece of changes
 /// before it: each of their 273 tiles changes several times in between.
 pub const LATE_LOT_TILE_LEVELS: u8 = 3;

@@ -10,7 +10,9 @@ use super::lot_map::{
     map_branch, map_leaf, with,
 };
 use crate::domain::Hash32;
-use crate::limits::{LATE_LOT_TILE_LEVELS, LOT_TILE_SLOTS, OWN_LOT_TILE_LEVELS};
+use crate::limits::{
+    LATE_LOT_TILE_LEVELS, LOT_TILE_SLOTS, MAX_SMALL_TILE_BYTES, OWN_LOT_TILE_LEVELS,
+};
 
 /// The map over a stated root, with the changes since.
 #[derive(Debug)]
@@ -18,6 +20,15 @@ pub struct MapFold {
     root: Hash32,
     /// `None` until something changes.
     top: Option<Box<Node>>,
+    room: Room,
+}
+
+/// Room for small tiles, below the levels that are always kept.
+#[derive(Debug)]
+struct Room {
+    /// Bytes of those that are kept.
+    kept: usize,
+    most: usize,
 }
 
 /// A tile in memory, and those below it that are.
@@ -25,14 +36,35 @@ pub struct MapFold {
 struct Node {
     /// A place in `stale` may have the hash of what hung there before.
     tile: MapTile,
-    below: [Option<Box<Node>>; LOT_TILE_SLOTS],
+    below: [Below; LOT_TILE_SLOTS],
     /// Hashes of places, pairs, fours, eights, all: those of all are in 1, halves of `at` in
     /// `2 * at` and the one after. `None`: they are reckoned when they are asked for.
     seen: Option<Box<[Seen; 2 * LOT_TILE_SLOTS]>>,
     /// Places that changed since they were hashed, a bit each.
     stale: u16,
-    /// Whether it differs from what was handed out last.
-    is_changed: bool,
+    /// Places that differ from what was handed out last, a bit each.
+    changed: u16,
+}
+
+/// What of a tile further down is in memory.
+#[derive(Debug, Default)]
+enum Below {
+    /// Nothing, or there is none.
+    #[default]
+    Nothing,
+    Node(Box<Node>),
+    Small(Box<SmallTile>),
+}
+
+/// A tile of which nothing changes at the moment, in less memory.
+#[derive(Debug)]
+struct SmallTile {
+    /// Places that are taken, a bit each.
+    taken: u16,
+    /// They, by their nibbles.
+    slots: Box<[TileSlot]>,
+    /// Of the tiles below those that are in memory, by their nibbles.
+    below: Box<[(u8, SmallTile)]>,
 }
 
 /// What some neighbours look like from above.
@@ -47,7 +79,7 @@ enum Seen {
 impl MapFold {
     /// Without changes.
     pub const fn over(root: Hash32) -> Self {
-        Self { root, top: None }
+        Self { root, top: None, room: Room { kept: 0, most: MAX_SMALL_TILE_BYTES } }
     }
 
     /// Takes in newer states of some lots, ascending by key, each once. Reads the tiles on their
@@ -68,22 +100,22 @@ impl MapFold {
             self.top = Some(Box::new(Node::sound(source, TilePath::TOP, &self.root)?));
         }
         if let Some(top) = &mut self.top {
-            top.take(source, TilePath::TOP, changes)?;
+            top.take(source, TilePath::TOP, changes, &mut self.room)?;
             top.settle(TilePath::TOP.level());
         }
         Ok(())
     }
 
     /// The map with all that was taken in since the last call: its root, and the tiles that differ.
-    /// It goes on over that root; tiles of the uppermost levels stay in memory, others are read
-    /// from where the caller puts them.
+    /// It goes on over that root; tiles of the uppermost levels stay in memory, of others as many
+    /// as fit in [`MAX_SMALL_TILE_BYTES`]. The rest is read from where the caller puts them.
     pub fn finish(&mut self) -> MapUpdate {
         let mut tiles = Vec::new();
-        if let Some(top) = self.top.as_mut().filter(|top| top.is_changed) {
+        if let Some(top) = self.top.as_mut().filter(|top| top.changed != 0) {
             self.root = top.hash(TilePath::TOP.level());
             // A tile has a thousand bytes: they are not moved as more come.
-            tiles.reserve_exact(top.changed());
-            top.hand_out(TilePath::TOP, &mut tiles);
+            tiles.reserve_exact(top.changed_tiles());
+            top.hand_out(TilePath::TOP, &mut tiles, &mut self.room);
         }
         MapUpdate { root: self.root, tiles }
     }
@@ -92,8 +124,8 @@ impl MapFold {
 impl Node {
     /// As it is, nothing of it hashed.
     fn of(tile: MapTile) -> Self {
-        let below = std::array::from_fn(|_| None);
-        Self { tile, below, seen: None, stale: 0, is_changed: false }
+        let below = std::array::from_fn(|_| Below::Nothing);
+        Self { tile, below, seen: None, stale: 0, changed: 0 }
     }
 
     /// A tile that has the hash that is known of it.
@@ -117,13 +149,15 @@ impl Node {
         source: &S,
         path: TilePath,
         changes: &[(LotKey, LotState)],
+        room: &mut Room,
     ) -> Result<(), MapFault<S::Fault>> {
         let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level());
         for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
             let Some(place) = together.first().map(nibble) else { continue };
             self.stale |= 1 << place;
+            self.changed |= 1 << place;
             let added;
-            let (node, many) = match (self.tile.slots[place], together) {
+            let many = match (self.tile.slots[place], together) {
                 (TileSlot::Empty, [(key, state)]) => {
                     self.tile.slots[place] = TileSlot::Lot(*key, *state);
                     continue;
@@ -132,27 +166,27 @@ impl Node {
                     self.tile.slots[place] = TileSlot::Lot(known, *state);
                     continue;
                 }
-                (TileSlot::Empty, many) => (Some(Self::of(MapTile::EMPTY)), many),
+                (TileSlot::Empty | TileSlot::Tile(_), many) => many,
                 (TileSlot::Lot(key, state), many) => {
                     added = with(key, state, many);
-                    (Some(Self::of(MapTile::EMPTY)), added.as_slice())
-                }
-                // What is in memory was made here, or held against this hash before.
-                (TileSlot::Tile(_), many) if self.below[place].is_some() => (None, many),
-                (TileSlot::Tile(hash), many) => {
-                    (Some(Self::sound(source, path.down(place), &hash)?), many)
+                    added.as_slice()
                 }
             };
-            if let Some(node) = node {
-                self.below[place] = Some(Box::new(node));
-                // Stale from now on: nobody reads this hash.
-                self.tile.slots[place] = TileSlot::Tile(EMPTY_MAP);
-            }
-            if let Some(below) = &mut self.below[place] {
-                below.take(source, path.down(place), many)?;
-            }
+            let before = self.tile.slots[place];
+            let mut below = match (std::mem::take(&mut self.below[place]), before) {
+                (Below::Node(node), _) => node,
+                // What is in memory was made here, or held against this hash before.
+                (Below::Small(small), _) => Box::new(small.open(room)),
+                (Below::Nothing, TileSlot::Tile(hash)) => {
+                    Box::new(Self::sound(source, path.down(place), &hash)?)
+                }
+                (Below::Nothing, _) => Box::new(Self::of(MapTile::EMPTY)),
+            };
+            below.take(source, path.down(place), many, room)?;
+            self.below[place] = Below::Node(below);
+            // Stale from now on: nobody reads this hash.
+            self.tile.slots[place] = TileSlot::Tile(EMPTY_MAP);
         }
-        self.is_changed = true;
         Ok(())
     }
 
@@ -162,8 +196,10 @@ impl Node {
             self.hash(level);
             return;
         }
-        for below in self.below.iter_mut().flatten().filter(|below| below.stale != 0) {
-            below.settle(level + 1);
+        for below in self.below.iter_mut().filter_map(Below::node_mut) {
+            if below.stale != 0 {
+                below.settle(level + 1);
+            }
         }
     }
 
@@ -181,7 +217,8 @@ impl Node {
             let at = LOT_TILE_SLOTS + place;
             let slot = &mut self.tile.slots[place];
             if self.stale & (1 << place) != 0
-                && let (TileSlot::Tile(hash), Some(below)) = (&mut *slot, &mut self.below[place])
+                && let (TileSlot::Tile(hash), Below::Node(below)) =
+                    (&mut *slot, &mut self.below[place])
             {
                 *hash = below.hash(level + 1);
             }
@@ -197,30 +234,98 @@ impl Node {
         self.stale = 0;
         let hash = seen[1].hash();
         // Lower down, what changed is seldom asked again: a thousand bytes for nothing.
-        let is_kept = level < OWN_LOT_TILE_LEVELS || !self.is_changed;
+        let is_kept = level < OWN_LOT_TILE_LEVELS || self.changed == 0;
         self.seen = is_kept.then_some(seen);
         hash
     }
 
     /// How many tiles differ, from here down.
-    fn changed(&self) -> usize {
-        let below = self.below.iter().flatten().filter(|below| below.is_changed);
-        1 + below.map(|below| below.changed()).sum::<usize>()
+    fn changed_tiles(&self) -> usize {
+        let below = self.below.iter().filter_map(Below::node).filter(|below| below.changed != 0);
+        1 + below.map(Self::changed_tiles).sum::<usize>()
     }
 
-    /// Hands out the tiles that differ, those below first, and lets go of those of lower levels.
-    fn hand_out(&mut self, path: TilePath, tiles: &mut Vec<(TilePath, MapTile)>) {
+    /// Hands out what differs of the tiles, those below first; of those of lower levels it keeps
+    /// small ones, or nothing.
+    fn hand_out(&mut self, path: TilePath, tiles: &mut Vec<(TilePath, MapTile)>, room: &mut Room) {
         for (place, slot) in self.below.iter_mut().enumerate() {
-            let Some(below) = slot else { continue };
-            if below.is_changed {
-                below.hand_out(path.down(place), tiles);
+            let Below::Node(below) = slot else { continue };
+            if below.changed != 0 {
+                below.hand_out(path.down(place), tiles, room);
             }
-            if path.level() + 1 >= OWN_LOT_TILE_LEVELS {
-                *slot = None;
+            if path.level() + 1 >= OWN_LOT_TILE_LEVELS
+                && let Below::Node(below) = std::mem::take(slot)
+            {
+                *slot = below.close(room);
             }
         }
-        self.is_changed = false;
-        tiles.push((path, self.tile.clone()));
+        let changed = std::mem::take(&mut self.changed);
+        let is_same = |place: usize| changed & (1 << place) == 0;
+        let mut tile = self.tile.clone();
+        for (place, slot) in tile.slots.iter_mut().enumerate() {
+            if is_same(place) {
+                *slot = TileSlot::Empty;
+            }
+        }
+        tiles.push((path, tile));
+    }
+
+    /// As a small one, if there is room for it; what was below it goes with it.
+    fn close(self, room: &mut Room) -> Below {
+        let mut below = Vec::new();
+        for (place, tile) in (0..).zip(self.below) {
+            let tile = if let Below::Node(node) = tile { node.close(room) } else { tile };
+            if let Below::Small(tile) = tile {
+                below.push((place, *tile));
+            }
+        }
+        let is_taken = |slot: &TileSlot| *slot != TileSlot::Empty;
+        let places = self.tile.slots.iter().enumerate();
+        let taken = places.fold(0, |all, (at, slot)| all | u16::from(is_taken(slot)) << at);
+        let slots = self.tile.slots.into_iter().filter(is_taken).collect();
+        let small = SmallTile { taken, slots, below: below.into() };
+        if room.kept + small.own_bytes() > room.most {
+            small.below.iter().for_each(|(_, tile)| room.kept -= tile.bytes());
+            return Below::Nothing;
+        }
+        room.kept += small.own_bytes();
+        Below::Small(Box::new(small))
+    }
+}
+
+impl Below {
+    fn node(&self) -> Option<&Node> {
+        if let Self::Node(node) = self { Some(node) } else { None }
+    }
+
+    fn node_mut(&mut self) -> Option<&mut Node> {
+        if let Self::Node(node) = self { Some(node) } else { None }
+    }
+}
+
+impl SmallTile {
+    /// To be changed; nothing of it is hashed.
+    fn open(self, room: &mut Room) -> Node {
+        room.kept -= self.own_bytes();
+        let mut tile = MapTile::EMPTY;
+        let places = (0..LOT_TILE_SLOTS).filter(|place| self.taken & (1 << place) != 0);
+        for (place, slot) in places.zip(self.slots) {
+            tile.slots[place] = slot;
+        }
+        let mut node = Node::of(tile);
+        for (place, small) in self.below {
+            node.below[usize::from(place)] = Below::Small(Box::new(small));
+        }
+        node
+    }
+
+    /// Without the tiles below.
+    fn own_bytes(&self) -> usize {
+        size_of::<(u8, Self)>() + size_of_val(&*self.slots)
+    }
+
+    fn bytes(&self) -> usize {
+        self.own_bytes() + self.below.iter().map(|(_, tile)| tile.bytes()).sum::<usize>()
     }
 }
 
@@ -276,6 +381,34 @@ mod tests {
         }
     }
 
+    impl Shelf {
+        /// Lays what differs over what was there.
+        fn lay(&self, tiles: impl IntoIterator<Item = (TilePath, MapTile)>) {
+            let mut all = self.0.borrow_mut();
+            for (path, tile) in tiles {
+                let before = all.get(&path).cloned().unwrap_or(MapTile::EMPTY);
+                all.insert(path, tile.over(&before));
+            }
+        }
+    }
+
+    /// With room for so many bytes of small tiles.
+    fn fold_with(root: Hash32, most: usize) -> MapFold {
+        let mut fold = MapFold::over(root);
+        fold.room.most = most;
+        fold
+    }
+
+    /// Bytes of the small tiles below a node.
+    fn small_bytes(node: &Node) -> usize {
+        let bytes = |below: &Below| match below {
+            Below::Nothing => 0,
+            Below::Node(node) => small_bytes(node),
+            Below::Small(tile) => tile.bytes(),
+        };
+        node.below.iter().map(bytes).sum()
+    }
+
     fn lot(number: u16) -> LotId {
         let mut id = [7; 16];
         id[..2].copy_from_slice(&number.to_be_bytes());
@@ -312,9 +445,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
         #[test]
-        fn the_pieces_make_the_same_map_as_all_at_once(history in histories()) {
+        fn the_pieces_make_the_same_map_as_all_at_once(
+            history in histories(),
+            most in prop_oneof![Just(0), 0..40_000_usize, Just(MAX_SMALL_TILE_BYTES)],
+        ) {
             let (shelf, mut root, mut index) = (Shelf::default(), EMPTY_MAP, 1_000);
-            let (mut fold, mut states) = (MapFold::over(root), Changes::new());
+            let (mut fold, mut states) = (fold_with(root, most), Changes::new());
             for statement in history {
                 let mut all = Changes::new();
                 for numbers in statement {
@@ -334,10 +470,13 @@ mod tests {
                 let found = sorted(fold.finish());
                 prop_assert_eq!(&found, &expected);
                 root = found.0;
-                shelf.0.borrow_mut().extend(found.1);
+                shelf.lay(found.1);
+                let kept = fold.top.as_ref().map_or(0, |top| small_bytes(top));
+                prop_assert_eq!(fold.room.kept, kept);
+                prop_assert!(kept <= most);
                 // A node that starts here goes on as one that never stopped.
                 if index % 2 == 0 {
-                    fold = MapFold::over(root);
+                    fold = fold_with(root, most);
                 }
             }
         }
@@ -375,20 +514,23 @@ mod tests {
     }
 
     #[test]
-    fn only_the_upper_tiles_stay_in_memory() {
-        let shelf = Shelf::default();
-        let mut fold = MapFold::over(EMPTY_MAP);
-        fold.take(&shelf, &states(0..20_000, 1)).unwrap();
-        let stated = fold.finish();
-        shelf.0.borrow_mut().extend(stated.tiles);
-        shelf.0.borrow_mut().retain(|path, _| path.level() >= OWN_LOT_TILE_LEVELS);
-        assert!(!shelf.0.borrow().is_empty());
-        fold.take(&shelf, &states(0..20_000, 2)).unwrap();
-        shelf.0.borrow_mut().clear();
-        let Err(MapFault::Tile(path)) = fold_again(&mut fold, &shelf) else {
-            panic!("all is there")
-        };
-        assert_eq!(path.level(), OWN_LOT_TILE_LEVELS);
+    fn only_the_upper_tiles_stay_in_memory_and_of_the_others_what_there_is_room_for() {
+        for most in [0, MAX_SMALL_TILE_BYTES] {
+            let shelf = Shelf::default();
+            let mut fold = fold_with(EMPTY_MAP, most);
+            fold.take(&shelf, &states(0..20_000, 1)).unwrap();
+            shelf.lay(fold.finish().tiles);
+            shelf.0.borrow_mut().retain(|path, _| path.level() >= OWN_LOT_TILE_LEVELS);
+            assert!(!shelf.0.borrow().is_empty());
+            fold.take(&shelf, &states(0..20_000, 2)).unwrap();
+            shelf.0.borrow_mut().clear();
+            match fold_again(&mut fold, &shelf) {
+                Err(MapFault::Tile(path)) => {
+                    assert_eq!((path.level(), most), (OWN_LOT_TILE_LEVELS, 0));
+                }
+                done => assert_eq!((done, most), (Ok(()), MAX_SMALL_TILE_BYTES)),
+            }
+        }
     }
 
     /// States what was taken in, and takes in more.

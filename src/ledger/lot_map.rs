@@ -247,12 +247,13 @@ pub enum MapFault<F> {
     },
 }
 
-/// The map with changes: the tiles that are new, whole, and the root.
+/// The map with changes: what is new in its tiles, and the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapUpdate {
     /// The root afterwards.
     pub root: Hash32,
-    /// Tiles that differ from those before.
+    /// Of tiles that differ from those before, the places that do: to be laid over them
+    /// ([`MapTile::over`]). Others are empty.
     pub tiles: Vec<(TilePath, MapTile)>,
 }
 
@@ -305,6 +306,18 @@ impl TilePath {
 impl MapTile {
     /// A tile with nothing in it.
     pub const EMPTY: Self = Self { slots: [TileSlot::Empty; LOT_TILE_SLOTS] };
+
+    /// This one, and where it is empty what an older one has. A place that was taken is never
+    /// empty again.
+    #[must_use]
+    pub fn over(mut self, older: &Self) -> Self {
+        for (slot, before) in self.slots.iter_mut().zip(&older.slots) {
+            if *slot == TileSlot::Empty {
+                *slot = *before;
+            }
+        }
+        self
+    }
 }
 
 /// A few neighbours, folded: what they look like from above.
@@ -384,6 +397,7 @@ fn update_tile<S: TileSource>(
     tiles: &mut Vec<(TilePath, MapTile)>,
 ) -> Result<Hash32, MapFault<S::Fault>> {
     let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level);
+    let mut differing = MapTile::EMPTY;
     for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
         let Some(first) = together.first() else { continue };
         let slot = &mut tile.slots[nibble(first)];
@@ -405,9 +419,10 @@ fn update_tile<S: TileSource>(
                 TileSlot::Tile(update_tile(source, below, found, many, tiles)?)
             }
         };
+        differing.slots[nibble(first)] = *slot;
     }
     let hash = Folded::of(&tile.slots).hash();
-    tiles.push((path, tile));
+    tiles.push((path, differing));
     Ok(hash)
 }
 
@@ -487,7 +502,12 @@ mod tests {
     impl Shelf {
         fn take(&self, changes: &BTreeMap<LotKey, LotState>) -> MapUpdate {
             let update = update_map(self, &self.1.get(), changes).unwrap();
-            self.0.borrow_mut().extend(update.tiles.iter().cloned());
+            for (path, tile) in &update.tiles {
+                let mut tiles = self.0.borrow_mut();
+                let before = tiles.get(path).unwrap_or(&MapTile::EMPTY);
+                let tile = tile.clone().over(before);
+                tiles.insert(*path, tile);
+            }
             self.1.set(update.root);
             update
         }

@@ -4,9 +4,11 @@
 //! Of each row: how many bytes its key shares with the key before (u8), how many follow (u8), the
 //! value's length and one (u32; 0: the row is gone), the rest of the key, the value.
 
+use std::ops::Range;
+
 use sled::IVec;
 
-use super::batch::{Row, Value};
+use super::batch::Value;
 use crate::limits::{BLOCK_BYTES, MAX_BLOCK_BYTES};
 
 /// Bytes before each row's key.
@@ -43,6 +45,16 @@ impl BlockBuilder {
         self.last.extend(key);
     }
 
+    /// Bytes of what is in it.
+    pub(super) const fn len(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// The key of the last row; empty when there is none.
+    pub(super) fn last_key(&self) -> &[u8] {
+        &self.last
+    }
+
     /// Whether it should be closed before a row of so many bytes.
     pub(super) fn is_full_for(&self, row: usize) -> bool {
         !self.plain.is_empty() && self.plain.len() + HEAD_BYTES + row > BLOCK_BYTES
@@ -64,12 +76,23 @@ impl BlockBuilder {
 pub(super) struct Block(Vec<u8>);
 
 /// A value as it lies in a block; `None`: the row is gone.
-type Lent<'a> = Option<&'a [u8]>;
+pub(super) type Lent<'a> = Option<&'a [u8]>;
 
-/// Its rows, ascending. A key is built anew from the one before, so each is lent until the next.
-struct Reader<'a> {
-    rest: &'a [u8],
+/// A row of a block, and where the next one begins. A key is built anew from the one before, so
+/// rows are gone through in their order.
+#[derive(Debug, Default)]
+pub(super) struct Place {
     key: Vec<u8>,
+    /// `None`: the row is gone.
+    value: Option<Range<usize>>,
+    next: usize,
+}
+
+impl Place {
+    /// The row's key; empty before the first row.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
 }
 
 impl Block {
@@ -89,55 +112,64 @@ impl Block {
         Ok(Self(plain))
     }
 
+    /// Bytes of its rows.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What it says of a key; `None` when it has no row of it.
     pub(super) fn find(&self, key: &[u8]) -> Result<Option<Value>, BlockFault> {
-        let mut reader = self.reader();
-        while let Some(value) = reader.next()? {
-            match reader.key.as_slice().cmp(key) {
+        let mut place = Place::default();
+        while self.next(&mut place)? {
+            match place.key().cmp(key) {
                 std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(Some(value.map(IVec::from))),
+                std::cmp::Ordering::Equal => return Ok(Some(self.value(&place).map(IVec::from))),
                 std::cmp::Ordering::Greater => return Ok(None),
             }
         }
         Ok(None)
     }
 
-    /// Its rows from a key on.
-    pub(super) fn rows_from(&self, from: &[u8]) -> Result<Vec<Row>, BlockFault> {
-        let mut reader = self.reader();
-        let mut rows = Vec::new();
-        while let Some(value) = reader.next()? {
-            if reader.key.as_slice() >= from {
-                rows.push((reader.key.clone(), value.map(IVec::from)));
+    /// Whether it says of any row that it is gone.
+    pub(super) fn has_gone(&self) -> Result<bool, BlockFault> {
+        let mut place = Place::default();
+        while self.next(&mut place)? {
+            if place.value.is_none() {
+                return Ok(true);
             }
         }
-        Ok(rows)
+        Ok(false)
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { rest: &self.0, key: Vec::new() }
-    }
-}
-
-impl<'a> Reader<'a> {
-    /// The next value; its key is in `key`. The outer `None` is the end.
-    fn next(&mut self) -> Result<Option<Lent<'a>>, BlockFault> {
-        if self.rest.is_empty() {
-            return Ok(None);
+    /// Goes on to the next row; `false` behind the last.
+    pub(super) fn next(&self, place: &mut Place) -> Result<bool, BlockFault> {
+        let rest = self.0.get(place.next..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(false);
         }
         let ends = BlockFault("a row ends too early");
-        let (head, rest) = self.rest.split_first_chunk::<HEAD_BYTES>().ok_or(ends)?;
+        let (head, rest) = rest.split_first_chunk::<HEAD_BYTES>().ok_or(ends)?;
         let [shared, more, a, b, c, d] = *head;
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if usize::from(shared) > self.key.len() {
+        if usize::from(shared) > place.key.len() {
             return Err(BlockFault("a key shares more than there is"));
         }
         let (suffix, rest) = rest.split_at_checked(usize::from(more)).ok_or(ends)?;
-        let (value, rest) = rest.split_at_checked(length.saturating_sub(1)).ok_or(ends)?;
-        self.key.truncate(usize::from(shared));
-        self.key.extend(suffix);
-        self.rest = rest;
-        Ok(Some((length > 0).then_some(value)))
+        let begin = self.0.len() - rest.len();
+        let end = begin + length.saturating_sub(1);
+        if end > self.0.len() {
+            return Err(ends);
+        }
+        place.key.truncate(usize::from(shared));
+        place.key.extend(suffix);
+        place.value = (length > 0).then_some(begin..end);
+        place.next = end;
+        Ok(true)
+    }
+
+    /// The value of a row of it.
+    pub(super) fn value(&self, place: &Place) -> Lent<'_> {
+        self.0.get(place.value.clone()?)
     }
 }
 
@@ -178,10 +210,14 @@ mod tests {
                 let found = block.find(key).unwrap().map(plain);
                 prop_assert_eq!(found.as_ref(), rows.get(key));
             }
-            let found = block.rows_from(&other).unwrap().into_iter();
-            let found: Vec<_> = found.map(|(key, value)| (key, plain(value))).collect();
-            let expected = rows.range(other..).map(|(k, v)| (k.clone(), v.clone()));
-            prop_assert_eq!(found, expected.collect::<Vec<_>>());
+            let mut place = Place::default();
+            let mut found = BTreeMap::new();
+            while block.next(&mut place).unwrap() {
+                let value = block.value(&place).map(<[u8]>::to_vec);
+                prop_assert!(found.insert(place.key().to_vec(), value).is_none());
+            }
+            prop_assert_eq!(block.has_gone().unwrap(), rows.values().any(Option::is_none));
+            prop_assert_eq!(found, rows);
         }
 
         #[test]
@@ -195,7 +231,7 @@ mod tests {
             let at = at.index(bytes.len());
             if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
             if let Ok(block) = Block::unpack(&bytes) {
-                let _ = block.rows_from(&[]);
+                let _ = block.has_gone();
                 let _ = block.find(&[2, 2]);
             }
         }

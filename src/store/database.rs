@@ -14,8 +14,10 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Duration;
 
 use sled::IVec;
@@ -26,16 +28,18 @@ use super::fault::{StoreFault, io_at, sled_at};
 use super::files;
 use super::fresh::Fresh;
 use super::keyspace::{Key, Tag};
-use super::runs::{self, Manifest};
+use super::partial::Told;
+use super::runs::{self, Manifest, Removal};
 use super::turn::Turn;
 use super::walk::{Places, Walk, behind_all};
 use crate::domain::{EntryCount, Hash32};
 use crate::ledger::hash::ChainValue;
 use crate::limits::{
     DATABASE_CACHE_BYTES, DATABASE_OPEN_PAUSE_MS, MAX_DATABASE_OPEN_ATTEMPTS, MAX_FRESH_BYTES,
+    MAX_RUN_LEVEL, MERGE_WAIT_MS,
 };
 
-const DATABASE_VERSION: u16 = 5;
+const DATABASE_VERSION: u16 = 6;
 /// sled's log, which it locks while it is open.
 pub(super) const LOG_NAME: &str = "db";
 /// The one tree that the house uses.
@@ -64,8 +68,10 @@ pub(super) struct Database {
     fresh: RwLock<Fresh>,
     /// Who changes which runs there are holds it.
     manifest: Mutex<Manifest>,
-    /// One merge at a time.
+    /// One merges at a time.
     merging: Mutex<()>,
+    /// A merge took its runs out of the manifest.
+    merged: Condvar,
     turn: Turn,
 }
 
@@ -93,6 +99,7 @@ impl Database {
             fresh: RwLock::default(),
             manifest: Mutex::default(),
             merging: Mutex::default(),
+            merged: Condvar::new(),
             turn: Turn::default(),
         };
         let state = database.check_meta(ledger)?;
@@ -101,8 +108,7 @@ impl Database {
             files::sync_dir(dir)?;
         }
         // After the version, which says that there are runs.
-        let mut manifest = Manifest::open(&database.db)?;
-        database.turn.take(|| manifest.clear_leftover(&database.db))?;
+        let manifest = Manifest::open(&database.db)?;
         database.fresh = RwLock::new(Fresh::over(manifest.runs()));
         database.manifest = Mutex::new(manifest);
         Ok((database, state))
@@ -111,15 +117,22 @@ impl Database {
     /// The bytes of a key.
     pub(super) fn get(&self, key: &Key) -> Result<Option<IVec>, StoreFault> {
         let bytes = key.bytes();
+        let mut told = Told::of(&bytes);
         let runs = {
             let fresh = self.fresh();
-            if let Some(found) = fresh.find(&bytes) {
-                return Ok(found.clone());
+            for row in fresh.find(&bytes) {
+                told.add(row.clone())?;
+            }
+            if told.is_all() {
+                return Ok(told.into_value().flatten());
             }
             key.tag().is_in_runs().then(|| fresh.runs().clone())
         };
         match runs {
-            Some(runs) => Ok(runs.find(&self.db, &bytes)?.flatten()),
+            Some(runs) => {
+                runs.tell(&self.db, &mut told)?;
+                Ok(told.into_value().flatten())
+            }
             None => self.db.get(bytes).map_err(sled_at("read")),
         }
     }
@@ -226,7 +239,10 @@ impl Database {
         };
         if bytes > MAX_FRESH_BYTES {
             self.settle()?;
-            self.merge_all()?;
+            let never = AtomicBool::new(false);
+            // Each turn leaves fewer runs.
+            while self.merge(&never)? {}
+            self.catch_up()?;
         }
         Ok(())
     }
@@ -273,30 +289,68 @@ impl Database {
         self.db.apply_batch(batch).map_err(sled_at("write"))
     }
 
-    /// Merges runs, if so many of a level are there that it is time; whether it did. Blocks, and
-    /// long where they are large, until it is told to give up. Only one at a time does; another
-    /// finds nothing to do.
+    /// Merges runs, if so many of a level are there that it is time, and removes what was replaced;
+    /// whether it merged. Blocks, and long where they are large, until it is told to give up. Only
+    /// one at a time does; another finds nothing to do.
     pub(super) fn merge(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
         let Ok(_only) = self.merging.try_lock() else { return Ok(false) };
+        self.clear_away(gives_up)?;
+        self.merge_before(MAX_RUN_LEVEL + 1, gives_up)
+    }
+
+    /// Merges runs of a level before one. What comes meanwhile does not wait for a large merge:
+    /// lower levels go first. (So it calls itself, once for each level at most.)
+    fn merge_before(&self, level: u8, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
         let mut manifest = self.manifest();
-        let merge = self.turn.take(|| manifest.next_merge(&self.db))?;
+        let merge = self.turn.take(|| manifest.next_merge(&self.db, level))?;
         drop(manifest);
         let Some(merge) = merge else { return Ok(false) };
-        let run = merge.write(&self.db, &self.turn, gives_up)?;
+        let between = || {
+            while self.merge_before(merge.of_level(), gives_up)? {}
+            Ok(())
+        };
+        let run = merge.write(&self.db, &self.turn, gives_up, between)?;
         let Some(run) = run else { return Ok(false) };
         let mut manifest = self.manifest();
-        self.turn.take(|| {
-            manifest.replace(&self.db, merge, run)?;
-            self.fresh_mut().exchange(manifest.runs());
-            manifest.clear_away(&self.db)
-        })?;
+        self.turn.take(|| manifest.replace(&self.db, merge, run))?;
+        self.fresh_mut().exchange(manifest.runs());
+        drop(manifest);
+        self.merged.notify_all();
+        self.clear_away(gives_up)?;
         Ok(true)
     }
 
-    fn merge_all(&self) -> Result<(), StoreFault> {
+    /// Removes what is left of runs that nobody reads, a piece at a time: others write in between.
+    fn clear_away(&self, gives_up: &AtomicBool) -> Result<(), StoreFault> {
+        let (free, read) = {
+            let mut manifest = self.manifest();
+            (manifest.take_free(), manifest.read())
+        };
+        for run in free {
+            let mut removal = Removal::of(run, &read);
+            // Each turn removes some of finitely many rows.
+            while self.turn.take(|| removal.go_on(&self.db))? {
+                if gives_up.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+            }
+            let mut manifest = self.manifest();
+            self.turn.take(|| manifest.forget(&self.db, run))?;
+        }
+        Ok(())
+    }
+
+    /// Merges, or waits for another who does, while so many runs wait that reading takes longer.
+    fn catch_up(&self) -> Result<(), StoreFault> {
         let never = AtomicBool::new(false);
-        // Each turn leaves fewer runs.
-        while self.merge(&never)? {}
+        // Each turn leaves fewer runs, or waits for one who makes them fewer.
+        while self.manifest().is_behind() {
+            if !self.merge(&never)? {
+                let wait = Duration::from_millis(MERGE_WAIT_MS);
+                let still = |manifest: &mut Manifest| manifest.is_behind();
+                drop(self.merged.wait_timeout_while(self.manifest(), wait, still));
+            }
+        }
         Ok(())
     }
 
@@ -330,9 +384,7 @@ impl Database {
     /// Makes all that was written durable. Blocks. An error is final: nobody knows what is on disk.
     pub(super) fn sync(&self) -> Result<(), StoreFault> {
         self.settle()?;
-        if self.manifest().is_behind() {
-            self.merge_all()?;
-        }
+        self.catch_up()?;
         self.turn.take(|| self.db.flush().map_err(sled_at("flush")))?;
         // Blobs before the log that names them.
         self.sync_blobs()?;
@@ -459,6 +511,8 @@ mod tests {
     use proptest::prelude::*;
     use twox_hash::XxHash3_64;
 
+    use super::super::lanes::Lanes;
+    use super::super::runs::Runs;
     use super::*;
     use crate::domain::{EventId, LotId, PartyId};
     use crate::limits::RUN_FAN_IN;
@@ -576,6 +630,7 @@ mod tests {
             database.sync().unwrap();
             while database.merge(&AtomicBool::new(false)).unwrap() {}
             check(&database, &map);
+            check_blocks(&database);
         }
     }
 
@@ -590,14 +645,35 @@ mod tests {
         database.apply(batch_of(&rows)).unwrap();
     }
 
+    /// Numbers of the runs that have rows in sled other than blocks that another refers to.
     fn keys_of_runs(database: &Database) -> Vec<u32> {
-        let key = |item: sled::Result<IVec>| {
-            u32::from_be_bytes(*item.unwrap()[1..].first_chunk().unwrap())
-        };
-        let mut runs: Vec<u32> = database.db.range([0xf0]..[0xf3]).keys().map(key).collect();
+        let run = |key: &IVec| u32::from_be_bytes(*key[1..].first_chunk().unwrap());
+        let rows = database.db.range([0xf1]..[0xf3]).keys().map(Result::unwrap);
+        let mut runs: Vec<u32> = rows.map(|key| run(&key)).collect();
         runs.sort_unstable();
         runs.dedup();
         runs
+    }
+
+    /// Every block is of a run that is read, or one such run refers to it; no reference leads
+    /// nowhere.
+    fn check_blocks(database: &Database) {
+        let read: Vec<u32> = database.manifest().runs().iter().map(|run| run.id()).collect();
+        assert!(keys_of_runs(database).iter().all(|run| read.contains(run)), "rows of no run");
+        let (mut apart, mut referred) = (BTreeSet::new(), BTreeSet::new());
+        for row in database.db.scan_prefix([0xf0]) {
+            let (key, value) = row.unwrap();
+            let run = u32::from_be_bytes(*key[1..].first_chunk().unwrap());
+            let last = key[5..].to_vec();
+            if value.starts_with(&[0xff; 4]) {
+                assert!(read.contains(&run), "a reference of run {run}");
+                let origin = u32::from_be_bytes(value[4..].try_into().unwrap());
+                assert!(referred.insert((origin, last)), "two refer to a block of {origin}");
+            } else if !read.contains(&run) {
+                apart.insert((run, last));
+            }
+        }
+        assert_eq!(apart, referred);
     }
 
     #[test]
@@ -625,6 +701,7 @@ mod tests {
         assert_eq!(walk.count() as u64, count * 100 - 190 - (count - 2) * 10);
         assert!(!database.merge(&AtomicBool::new(false)).unwrap());
         assert_eq!(keys_of_runs(&database).len(), 1, "what was merged is not removed");
+        check_blocks(&database);
     }
 
     #[test]
@@ -639,22 +716,245 @@ mod tests {
         // As a crash in the middle of it: it was announced, and some blocks were written.
         {
             let mut manifest = database.manifest();
-            let merge = manifest.next_merge(&database.db).unwrap().unwrap();
+            let merge = manifest.next_merge(&database.db, 1).unwrap().unwrap();
             let never = AtomicBool::new(false);
-            drop(merge.write(&database.db, &database.turn, &never).unwrap().unwrap());
+            drop(merge.write(&database.db, &database.turn, &never, || Ok(())).unwrap().unwrap());
         }
         assert!(keys_of_runs(&database).len() > before.len());
         database.sync().unwrap();
         drop(database);
         database = open(dir.path());
-        assert_eq!(keys_of_runs(&database), before);
         let stops = AtomicBool::new(true);
         assert!(!database.merge(&stops).unwrap());
+        assert!(keys_of_runs(&database).starts_with(&before));
         stops.store(false, Ordering::Relaxed);
         let rows = |database: &Database| database.walk(Tag::Lot, vec![Tag::Lot as u8]).count();
         assert_eq!(rows(&database), 10 * RUN_FAN_IN);
+        drop(database);
+        database = open(dir.path());
         assert!(database.merge(&stops).unwrap());
         assert_eq!(rows(&database), 10 * RUN_FAN_IN);
+        assert_eq!(keys_of_runs(&database).len(), 1, "what was begun or replaced is not removed");
+        check_blocks(&database);
+    }
+
+    /// Packs and does not shrink.
+    fn noise(seed: u64, bytes: u64) -> Vec<u8> {
+        let hash = |n: u64| XxHash3_64::oneshot_with_seed(seed, &n.to_be_bytes());
+        (0..bytes).map(|n| hash(n).to_be_bytes()[0]).collect()
+    }
+
+    /// What is done to a database whose rows mostly come in the order of their keys.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// So many new rows, and some older ones anew.
+        Write(u64, Vec<u64>),
+        Merge,
+        /// Somebody begins to read, or has read all.
+        Hold,
+        Release,
+        /// As a crash does, in a merge that got so far.
+        Crash(u64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let older = prop::collection::vec(any::<u64>(), 0..3);
+        prop_oneof![
+            12 => (0..30_u64, older).prop_map(|(new, older)| Step::Write(new, older)),
+            4 => Just(Step::Merge),
+            1 => Just(Step::Hold),
+            1 => Just(Step::Release),
+            1 => (0..60_u64).prop_map(Step::Crash),
+        ]
+    }
+
+    /// Rows of some runs, and what they say.
+    fn rows_of(database: &Database, runs: &Runs) -> Vec<(Vec<u8>, Option<IVec>)> {
+        let mut lanes = Lanes::over(&database.db, runs.iter(), &[0], None);
+        let mut rows = Vec::new();
+        while let Some(key) = lanes.least().map(<[u8]>::to_vec) {
+            if !lanes.open_at(&key).unwrap() {
+                let value = lanes.take(&key).unwrap().unwrap();
+                rows.push((key, value));
+            }
+        }
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn blocks_stay_where_they_are_as_long_as_somebody_reads_them(
+            steps in prop::collection::vec(any_step(), 1..120),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let never = AtomicBool::new(false);
+            let mut database = open(dir.path());
+            let (mut map, mut next, mut version) = (BTreeMap::new(), 0, 0);
+            let mut held = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Write(new, older) => {
+                        version += 1;
+                        let older = older.into_iter().filter(|_| next > 0).map(|n| n % next);
+                        let rows: Vec<u64> = (next..next + new).chain(older).collect();
+                        next += new;
+                        let value = |n: u64| noise(n + 1_000 * version, 400);
+                        let rows = rows.into_iter().map(|n| (lot(n), Some(value(n))));
+                        let rows: Vec<_> = rows.collect();
+                        map.extend(rows.iter().map(|(key, it)| (key.bytes(), it.clone())));
+                        database.apply(batch_of(&rows)).unwrap();
+                        database.sync().unwrap();
+                    }
+                    Step::Merge => drop(database.merge(&never).unwrap()),
+                    Step::Hold => {
+                        let runs = database.fresh().runs().clone();
+                        let rows = rows_of(&database, &runs);
+                        held.push((runs, rows));
+                    }
+                    Step::Release => {
+                        if let Some((runs, rows)) = held.pop() {
+                            let is_same = rows_of(&database, &runs) == rows;
+                            prop_assert!(is_same, "a row is not as it was");
+                        }
+                    }
+                    Step::Crash(rows) => {
+                        let merge = database.manifest().next_merge(&database.db, 7).unwrap();
+                        if let Some(merge) = merge {
+                            merge.begin(&database.db, rows).unwrap();
+                        }
+                        database.db.flush().unwrap();
+                        held.clear();
+                        drop(database);
+                        database = open(dir.path());
+                    }
+                }
+            }
+            for (runs, rows) in held {
+                prop_assert!(rows_of(&database, &runs) == rows, "a row is not as it was");
+            }
+            while database.merge(&never).unwrap() {}
+            database.clear_away(&never).unwrap();
+            check_blocks(&database);
+            let rows = database.walk(Tag::Lot, vec![Tag::Lot as u8]).map(Result::unwrap);
+            let rows = rows.map(|(key, value)| (key.bytes(), Some(value.to_vec())));
+            prop_assert!(rows.eq(map));
+        }
+    }
+
+    #[test]
+    fn a_block_outlives_two_merges_for_one_who_reads_the_run_it_came_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let never = AtomicBool::new(false);
+        let mut held = None;
+        let fan_in = RUN_FAN_IN as u64;
+        for part in 0..fan_in * fan_in {
+            let mut numbers: Vec<u64> = (part * 20..part * 20 + 20).collect();
+            if part == fan_in * fan_in - 1 {
+                // In the middle of the first block, which the second merge so takes apart.
+                numbers.push(5);
+            }
+            let rows: Vec<_> =
+                numbers.into_iter().map(|n| (lot(n), Some(noise(n + part, 400)))).collect();
+            database.apply(batch_of(&rows)).unwrap();
+            database.sync().unwrap();
+            if part == 0 {
+                let runs = database.fresh().runs().clone();
+                let rows = rows_of(&database, &runs);
+                held = Some((runs, rows));
+            }
+            while database.merge(&never).unwrap() {}
+        }
+        let (runs, rows) = held.unwrap();
+        assert!(rows_of(&database, &runs) == rows, "a row is not as it was");
+        assert_eq!(keys_of_runs(&database).len(), 2, "what is read is removed, or more is left");
+        drop(runs);
+        database.clear_away(&never).unwrap();
+        check_blocks(&database);
+    }
+
+    #[test]
+    fn runs_of_lower_levels_go_before_a_merge_that_takes_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let never = AtomicBool::new(false);
+        let fan_in = RUN_FAN_IN as u64;
+        // All over, so that the merge has many blocks to write.
+        let write_part = |part: u64, rows: u64| {
+            let rows: Vec<_> = (0..rows)
+                .map(|n| (lot(n * fan_in * fan_in + part), Some(noise(part, 900))))
+                .collect();
+            database.apply(batch_of(&rows)).unwrap();
+            database.sync().unwrap();
+        };
+        for part in 0..fan_in * fan_in {
+            write_part(part, 20);
+            database.merge_before(1, &never).unwrap();
+        }
+        let large = {
+            let mut manifest = database.manifest();
+            manifest.next_merge(&database.db, MAX_RUN_LEVEL).unwrap().unwrap()
+        };
+        assert_eq!(large.of_level(), 1);
+        for _ in 0..fan_in {
+            // Newer values of rows that the large merge is about.
+            write_part(3, 10);
+        }
+        let (mut pauses, mut merges) = (0, 0);
+        let between = || {
+            pauses += 1;
+            while database.merge_before(large.of_level(), &never)? {
+                merges += 1;
+            }
+            Ok(())
+        };
+        let run = large.write(&database.db, &database.turn, &never, between).unwrap().unwrap();
+        assert_eq!((pauses > 0, merges), (true, 1), "{pauses} pauses");
+        {
+            let mut manifest = database.manifest();
+            manifest.replace(&database.db, large, run).unwrap();
+            database.fresh_mut().exchange(manifest.runs());
+        }
+        write_lots(&database, 0..1, b"newest");
+        let rows = database.walk(Tag::Lot, vec![Tag::Lot as u8]);
+        let rows: Vec<_> = rows.map(|row| row.unwrap().1).collect();
+        assert_eq!(rows.len() as u64, 20 * fan_in * fan_in);
+        assert_eq!(rows[0].as_ref(), b"newest");
+        assert_eq!(rows[3].as_ref(), noise(3, 900));
+        database.clear_away(&never).unwrap();
+        assert_eq!(keys_of_runs(&database).len(), 2);
+        check_blocks(&database);
+    }
+
+    #[test]
+    fn a_merge_takes_over_blocks_that_lie_apart_and_puts_small_ones_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let blocks = |database: &Database| {
+            let rows = database.db.range([0xf0]..[0xf1]);
+            let blocks = rows.map(|row| row.map(|(_, block)| block.to_vec()).unwrap());
+            blocks.filter(|block| !block.starts_with(&[0xff; 4])).collect::<BTreeSet<_>>()
+        };
+        for part in 0..RUN_FAN_IN as u64 {
+            let small = if part < 2 { 1 } else { 40 };
+            let rows: Vec<_> =
+                (part * 100..part * 100 + small).map(|n| (lot(n), Some(noise(n, 900)))).collect();
+            database.apply(batch_of(&rows)).unwrap();
+            database.sync().unwrap();
+        }
+        let before = blocks(&database);
+        assert!(database.merge(&AtomicBool::new(false)).unwrap());
+        let after = blocks(&database);
+        let kept = after.intersection(&before).count();
+        assert!(kept > 6 && after.len() <= before.len(), "{kept} of {} kept", before.len());
+        assert_eq!(database.walk(Tag::Lot, vec![Tag::Lot as u8]).count(), 2 + 6 * 40);
+        for n in [0, 100, 200, 239, 339, 739] {
+            let found = database.get(&lot(n)).unwrap();
+            assert_eq!(found.as_deref(), Some(noise(n, 900).as_slice()), "{n}");
+        }
+        check_blocks(&database);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What was written since the database was synced: in memory, and made again from the journal by
 //! the next start.
 
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use sled::IVec;
+
 use super::batch::{Batch, Row, Rows, Value};
+use super::partial;
 use super::runs::Runs;
 use crate::limits::FRESH_ROW_BYTES;
 
@@ -35,12 +39,22 @@ impl Fresh {
     /// Writes.
     pub(super) fn take(&mut self, batch: Batch) {
         for (key, value) in batch.into_rows() {
-            let length = value.as_ref().map_or(0, |it| it.len());
-            self.bytes += FRESH_ROW_BYTES + key.len() + length;
-            if let Some(before) = self.rows.insert(key, value) {
-                // The key was counted twice; it is bounded, and the count only says when to sync.
-                self.bytes -= FRESH_ROW_BYTES + before.map_or(0, |it| it.len());
-            }
+            let (key_length, mut value) = (key.len(), value);
+            let before = match self.rows.entry(key) {
+                Entry::Vacant(place) => {
+                    self.bytes += FRESH_ROW_BYTES + key_length;
+                    place.insert(value.clone());
+                    None
+                }
+                Entry::Occupied(mut place) => {
+                    if partial::is_partial(place.key()) {
+                        value = laid_over(value, place.get());
+                    }
+                    place.insert(value.clone())
+                }
+            };
+            self.bytes += value.map_or(0, |it| it.len());
+            self.bytes -= before.map_or(0, |it| it.len());
         }
     }
 
@@ -49,9 +63,10 @@ impl Fresh {
         self.bytes
     }
 
-    /// What it says of a key; `None` when it has no row of it.
-    pub(super) fn find(&self, key: &[u8]) -> Option<&Value> {
-        self.rows.get(key).or_else(|| self.folding.as_ref()?.get(key))
+    /// What it says of a key: the newer rows, then those that a sync brings into sled.
+    pub(super) fn find(&self, key: &[u8]) -> impl Iterator<Item = &Value> {
+        let folding = self.folding.as_ref().and_then(|rows| rows.get(key));
+        self.rows.get(key).into_iter().chain(folding)
     }
 
     /// The runs that are older than what is in memory.
@@ -75,17 +90,22 @@ impl Fresh {
         let mut older = older.peekable();
         let mut rows: Vec<Row> = Vec::new();
         while rows.len() < most {
-            let is_newer = match (newer.peek(), older.peek()) {
+            let next = match (newer.peek(), older.peek()) {
                 (None, None) => return Piece { rows, is_all: true },
-                (Some((one, _)), Some((other, _))) if one == other => {
+                (Some((one, value)), Some((other, before))) if one == other => {
+                    let is_partial = partial::is_partial(one);
+                    let value = (*value).clone();
+                    let value = if is_partial { laid_over(value, before) } else { value };
+                    let row = ((*one).clone(), value);
                     older.next();
-                    true
+                    newer.next();
+                    Some(row)
                 }
-                (Some((one, _)), Some((other, _))) => one < other,
-                (one, _) => one.is_some(),
+                (Some((one, _)), Some((other, _))) if one > other => older.next().map(owned),
+                (Some(_), _) => newer.next().map(owned),
+                (None, Some(_)) => older.next().map(owned),
             };
-            let next = if is_newer { newer.next() } else { older.next() };
-            rows.extend(next.map(|(key, value)| (key.clone(), value.clone())));
+            rows.extend(next);
         }
         Piece { rows, is_all: false }
     }
@@ -129,5 +149,18 @@ impl Fresh {
     /// A merge put other runs in the place of some; they hold the same.
     pub(super) fn exchange(&mut self, runs: Arc<Runs>) {
         self.runs = runs;
+    }
+}
+
+fn owned((key, value): (&Vec<u8>, &Value)) -> Row {
+    (key.clone(), value.clone())
+}
+
+/// What two rows of a key say that say a part each.
+fn laid_over(newer: Value, older: &Value) -> Value {
+    match (newer, older) {
+        // Both were encoded here, so it cannot fail; if it did, the newer one's hash is refused.
+        (Some(newer), Some(older)) => Some(partial::over(&newer, older).map_or(newer, IVec::from)),
+        (newer, _) => newer,
     }
 }

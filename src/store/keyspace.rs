@@ -99,7 +99,8 @@ pub enum Key {
     /// `0x3f`, entry index u64 -> an attestation.
     Attestation(EntryIndex),
     /// `0x40`, level u8, nibbles of the way -> a tile of the map of lot states, as the ledger
-    /// stated it last.
+    /// stated it last. Of a run a row has the places that changed with it; the older ones of the
+    /// key have the rest (`store/partial.rs`).
     LotTile(TilePath),
     /// `0x41` -> the ledger's last statement of that map: entry index u64, root 32.
     LotState,

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use super::batch::{Row, Value};
+use sled::IVec;
+
+use super::batch::Value;
+use super::block::Lent;
+use super::cursor::{RunCursor, WholeBlock};
 use super::fault::StoreFault;
-use super::runs::{Run, RunCursor};
+use super::partial::Told;
+use super::runs::Run;
 
 /// The rows of some runs from one key on and before another.
 pub(super) struct Lanes<'a> {
@@ -18,14 +23,14 @@ pub(super) struct Lanes<'a> {
 /// A run, opened only once its rows can be next.
 enum Lane<'a> {
     Ahead { bound: Vec<u8>, run: Arc<Run> },
-    Open { head: Row, cursor: RunCursor<'a> },
+    Open(RunCursor<'a>),
 }
 
 impl Lane<'_> {
     fn key(&self) -> &[u8] {
         match self {
             Self::Ahead { bound, .. } => bound,
-            Self::Open { head: (key, _), .. } => key,
+            Self::Open(cursor) => cursor.key(),
         }
     }
 }
@@ -67,48 +72,87 @@ impl<'a> Lanes<'a> {
             };
             opened = true;
             let mut cursor = RunCursor::new(self.db, Arc::clone(run), bound);
-            match next_before(&mut cursor, self.behind.as_deref())? {
-                Some(head) => {
-                    *lane = Lane::Open { head, cursor };
-                    at += 1;
-                }
-                None => drop(self.all.remove(at)),
+            if advance_before(&mut cursor, self.behind.as_deref())? {
+                *lane = Lane::Open(cursor);
+                at += 1;
+            } else {
+                drop(self.all.remove(at));
             }
         }
         Ok(opened)
     }
 
-    /// Takes the rows of a key; the newest is told, if there is one.
+    /// What the newest of the open runs says of the next key.
+    pub(super) fn newest(&self, key: &[u8]) -> Option<Lent<'_>> {
+        self.all.iter().find_map(|lane| match lane {
+            Lane::Open(cursor) if cursor.key() == key => Some(cursor.value()),
+            _ => None,
+        })
+    }
+
+    /// Passes by the rows of a key.
+    pub(super) fn pass(&mut self, key: &[u8]) -> Result<(), StoreFault> {
+        self.go_on(key, RunCursor::advance)
+    }
+
+    /// Takes the rows of a key; what they say, if there are any.
     pub(super) fn take(&mut self, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        let mut newest = None;
+        let mut told = Told::of(key);
+        for lane in &self.all {
+            if let Lane::Open(cursor) = lane
+                && cursor.key() == key
+            {
+                told.add(cursor.value().map(IVec::from))?;
+                if told.is_all() {
+                    break;
+                }
+            }
+        }
+        let value = told.into_value();
+        self.pass(key)?;
+        Ok(value)
+    }
+
+    /// The block that begins with the next key, if all of it lies before the rows of other runs.
+    pub(super) fn whole_block(&self, key: &[u8]) -> Option<WholeBlock<'_>> {
+        let at = self.all.iter().position(|lane| lane.key() == key)?;
+        let Some(Lane::Open(cursor)) = self.all.get(at) else { return None };
+        let block = cursor.whole_block()?;
+        let mut others = self.all.iter().enumerate().filter(|(other, _)| *other != at);
+        others.all(|(_, lane)| block.last < lane.key()).then_some(block)
+    }
+
+    /// Passes by the block that begins with the next key.
+    pub(super) fn pass_block(&mut self, key: &[u8]) -> Result<(), StoreFault> {
+        self.go_on(key, RunCursor::advance_block)
+    }
+
+    fn go_on(
+        &mut self,
+        key: &[u8],
+        mut advance: impl FnMut(&mut RunCursor<'a>) -> Result<bool, StoreFault>,
+    ) -> Result<(), StoreFault> {
         let mut at = 0;
         while let Some(lane) = self.all.get_mut(at) {
-            let Lane::Open { head, cursor } = lane else {
-                at += 1;
-                continue;
-            };
-            if head.0 != key {
-                at += 1;
-                continue;
-            }
-            let value = std::mem::take(&mut head.1);
-            match next_before(cursor, self.behind.as_deref())? {
-                Some(next) => {
-                    *head = next;
-                    at += 1;
+            match lane {
+                Lane::Open(cursor) if cursor.key() == key => {
+                    if advance(cursor)? && is_before(cursor, self.behind.as_deref()) {
+                        at += 1;
+                    } else {
+                        drop(self.all.remove(at));
+                    }
                 }
-                None => drop(self.all.remove(at)),
+                _ => at += 1,
             }
-            newest.get_or_insert(value);
         }
-        Ok(newest)
+        Ok(())
     }
 }
 
-fn next_before(
-    cursor: &mut RunCursor<'_>,
-    behind: Option<&[u8]>,
-) -> Result<Option<Row>, StoreFault> {
-    let next = cursor.next().transpose()?;
-    Ok(next.filter(|(key, _)| behind.is_none_or(|behind| key.as_slice() < behind)))
+fn advance_before(cursor: &mut RunCursor<'_>, behind: Option<&[u8]>) -> Result<bool, StoreFault> {
+    Ok(cursor.advance()? && is_before(cursor, behind))
+}
+
+fn is_before(cursor: &RunCursor<'_>, behind: Option<&[u8]>) -> bool {
+    behind.is_none_or(|behind| cursor.key() < behind)
 }

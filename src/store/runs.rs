@@ -4,15 +4,18 @@
 //! What came together with a sync is a *run* of level 0. Eight of a level are merged into one of
 //! the next, so a row is written once for each level, and a database of 10^7 entries has some
 //! thirty runs. A newer run's row is in force over an older one's. Runs are never changed: readers
-//! hold the list that they began with, and what a merge replaced goes when nobody holds it.
+//! hold the list that they began with, and what a merge replaced goes when nobody holds it. A block
+//! that lies before or behind all that it is merged with stays where it is: the new run refers to
+//! it. So what comes in the order of its keys is written once.
 //!
 //! ```text
-//! 0xf0, run u32, last key of the block -> block
+//! 0xf0, run u32, last key of the block -> block, or u32::MAX and the run under which it lies
 //! 0xf1, run u32, chunk u32 -> filter, 7 KiB of it
 //! 0xf2, run u32 -> what is in the run (Heading)
 //! 0xf3 -> which runs there are (Named)
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,14 +23,18 @@ use fastbloom::BloomFilter;
 use sled::IVec;
 use twox_hash::XxHash3_64;
 
-use super::batch::{Row, Value};
-use super::block::{Block, BlockBuilder, BlockFault};
+use super::batch::Value;
+use super::block::{Block, BlockBuilder, BlockFault, Place};
 use super::codec::{self, codec_struct};
+use super::cursor::WholeBlock;
 use super::fault::{StoreFault, sled_at};
+use super::keyspace::Tag;
 use super::lanes::Lanes;
+use super::partial::{Told, is_partial};
 use super::turn::Turn;
 use crate::limits::{
-    BLOCK_BYTES, FILTER_BITS_PER_ROW, FILTER_HASHES, MAX_RUN_LEVEL, MAX_RUNS_OF_LEVEL, RUN_FAN_IN,
+    BLOCK_BYTES, BLOCKS_PER_SMALL_ONE, FILTER_BITS_PER_ROW, FILTER_HASHES, MAX_RUN_LEVEL,
+    MAX_RUNS_OF_LEVEL, MERGE_PAUSE_BLOCKS, MIN_WHOLE_BLOCK_BYTES, REMOVE_ROWS, RUN_FAN_IN,
 };
 
 /// The first byte of the keys under which blocks lie; no [`Key`](super::keyspace::Key) has it or
@@ -89,6 +96,8 @@ pub(super) struct Runs(Vec<Arc<Run>>);
 pub(super) struct Manifest {
     next: u32,
     leftover: Vec<u32>,
+    /// Those of them that a crash left, to be removed.
+    left: Vec<u32>,
     runs: Runs,
     /// Replaced by a merge; somebody may read them still.
     replaced: Vec<Arc<Run>>,
@@ -97,8 +106,8 @@ pub(super) struct Manifest {
 /// What a merge takes in, newest first, and makes.
 pub(super) struct Merge {
     inputs: Vec<Arc<Run>>,
+    of_level: u8,
     id: u32,
-    level: u8,
     /// Nothing older is left, so what is gone need not be told.
     is_oldest: bool,
 }
@@ -109,18 +118,19 @@ pub(super) struct RunWriter<'a> {
     heading: Heading,
     filter: BloomFilter,
     block: BlockBuilder,
+    /// How many it wrote, and before the last small one.
+    blocks: u64,
+    small_at: u64,
     /// Taken for each block; `None` where it is who writes the run's all the time.
     turn: Option<&'a Turn>,
 }
 
-/// The rows of a run from one key on, ascending.
-pub(super) struct RunCursor<'a> {
-    db: &'a sled::Db,
-    run: Arc<Run>,
-    rows: std::vec::IntoIter<Row>,
-    /// From where the next block is looked for; `None` after the last.
-    next: Option<Vec<u8>>,
-    from: Vec<u8>,
+/// The rows of a run on their way out, in spans: from a key on and before another.
+pub(super) struct Removal<'a> {
+    run: u32,
+    spans: VecDeque<(Vec<u8>, Vec<u8>)>,
+    /// Runs that somebody reads: what they refer to stays.
+    read: &'a [Arc<Run>],
 }
 
 /// A key as the filters know it. XXH3 of 64 bits, seed 0: part of the database's format.
@@ -133,8 +143,14 @@ impl KeyHash {
     }
 }
 
-fn block_key(run: u32, key: &[u8]) -> Vec<u8> {
+/// Where a block with such a last key lies.
+pub(super) fn block_key(run: u32, key: &[u8]) -> Vec<u8> {
     [&[BLOCK_TAG][..], &run.to_be_bytes(), key].concat()
+}
+
+/// The key of a row in [`block_key`].
+pub(super) fn plain_key(block_key: &[u8]) -> &[u8] {
+    block_key.get(1 + size_of::<u32>()..).unwrap_or_default()
 }
 
 fn filter_key(run: u32, chunk: usize) -> Vec<u8> {
@@ -147,12 +163,29 @@ fn heading_key(run: u32) -> Vec<u8> {
     [&[HEADING_TAG][..], &run.to_be_bytes()].concat()
 }
 
+/// The key behind all rows of a run under a tag.
+fn behind(tag: u8, run: u32) -> Vec<u8> {
+    match run.checked_add(1) {
+        Some(next) => [&[tag][..], &next.to_be_bytes()].concat(),
+        None => vec![tag + 1],
+    }
+}
+
 fn broken(run: u32, rule: impl Into<String>) -> StoreFault {
     StoreFault::Database { key: format!("run {run}"), rule: rule.into() }
 }
 
-fn broken_block(run: u32) -> impl Fn(BlockFault) -> StoreFault {
+/// A fault in a block of a run.
+pub(super) fn broken_block(run: u32) -> impl Fn(BlockFault) -> StoreFault {
     move |fault| broken(run, fault.to_string())
+}
+
+/// Rows of one series come in the order of their keys, where those of a kind do: of rows of the
+/// tree each level by itself, of entries by kind each kind.
+fn series(key: &[u8]) -> &[u8] {
+    let of_two = [Tag::Row as u8, Tag::KindEntry as u8];
+    let length = if key.first().is_some_and(|tag| of_two.contains(tag)) { 2 } else { 1 };
+    key.get(..length).unwrap_or(key)
 }
 
 /// A filter over so many words of 64 bits.
@@ -175,7 +208,7 @@ impl Run {
         Ok(run)
     }
 
-    fn id(&self) -> u32 {
+    pub(super) fn id(&self) -> u32 {
         self.heading.id
     }
 
@@ -202,10 +235,10 @@ impl Run {
         if !self.spans(key) || !self.filter.contains_hash(hash.0) {
             return Ok(None);
         }
-        let Some((_, block)) = block_from(db, self.id(), block_key(self.id(), key))? else {
+        let Some(found) = block_from(db, self.id(), block_key(self.id(), key))? else {
             return Ok(None);
         };
-        block.find(key).map_err(broken_block(self.id()))
+        found.block.find(key).map_err(broken_block(self.id()))
     }
 
     /// The filter knows the ends of the run, or it was made in another way.
@@ -219,27 +252,61 @@ impl Run {
     }
 }
 
-/// The first block of a run whose last key is at `from` or behind it, and that key.
-fn block_from(db: &sled::Db, run: u32, from: Vec<u8>) -> Result<Option<(IVec, Block)>, StoreFault> {
-    let behind = match run.checked_add(1) {
-        Some(next) => block_key(next, &[]),
-        None => vec![FILTER_TAG],
-    };
-    let Some(found) = db.range(from..behind).next() else { return Ok(None) };
-    let (key, bytes) = found.map_err(sled_at("read"))?;
-    Ok(Some((key, Block::unpack(&bytes).map_err(broken_block(run))?)))
+/// A block of a run.
+pub(super) struct Found {
+    /// Where the run has it.
+    pub(super) key: IVec,
+    /// The run under which its bytes lie.
+    pub(super) origin: u32,
+    pub(super) block: Block,
+}
+
+/// What stands in the place of a block that lies under another run. No block begins so: it would
+/// be larger than any.
+fn reference(origin: u32) -> [u8; 8] {
+    let mut bytes = [u8::MAX; 8];
+    bytes[4..].copy_from_slice(&origin.to_be_bytes());
+    bytes
+}
+
+/// The run that a reference names; `None`: it is a block.
+fn referred(bytes: &[u8]) -> Option<u32> {
+    let (mark, origin) = bytes.split_first_chunk::<4>()?;
+    (*mark == [u8::MAX; 4]).then(|| origin.try_into().ok().map(u32::from_be_bytes)).flatten()
+}
+
+/// The first block of a run whose last key is at `from` or behind it.
+pub(super) fn block_from(
+    db: &sled::Db,
+    run: u32,
+    from: Vec<u8>,
+) -> Result<Option<Found>, StoreFault> {
+    let Some(found) = db.range(from..behind(BLOCK_TAG, run)).next() else { return Ok(None) };
+    let (key, mut packed) = found.map_err(sled_at("read"))?;
+    let mut origin = run;
+    if let Some(other) = referred(&packed) {
+        let lies = db.get(block_key(other, plain_key(&key))).map_err(sled_at("read"))?;
+        let gone = || broken(run, format!("a block of run {other} is not there"));
+        (origin, packed) = (other, lies.ok_or_else(gone)?);
+    }
+    let block = Block::unpack(&packed).map_err(broken_block(run))?;
+    Ok(Some(Found { key, origin, block }))
 }
 
 impl Runs {
-    /// What the newest run that has a key says of it.
-    pub(super) fn find(&self, db: &sled::Db, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        let hash = KeyHash::of(key);
+    /// Tells what they say of a key: the newest that has it, or, where rows say a part, as many as
+    /// it takes.
+    pub(super) fn tell(&self, db: &sled::Db, told: &mut Told<'_>) -> Result<(), StoreFault> {
+        let hash = KeyHash::of(told.key());
         for run in &self.0 {
-            if let Some(found) = run.find(db, hash, key)? {
-                return Ok(Some(found));
+            if let Some(found) = run.find(db, hash, told.key())? {
+                told.add(found)?;
+                if told.is_all() {
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Newest first.
@@ -253,7 +320,7 @@ impl Runs {
 }
 
 impl Manifest {
-    /// Reads which runs there are, and removes what no reader needs.
+    /// Reads which runs there are.
     pub(super) fn open(db: &sled::Db) -> Result<Self, StoreFault> {
         let found = db.get(MANIFEST_KEY).map_err(sled_at("read"))?;
         let named = found.map(|bytes| codec::decode::<Named>(&bytes)).transpose();
@@ -262,22 +329,12 @@ impl Manifest {
             rule: fault.to_string(),
         })?;
         let Named { next, leftover, runs } = named.unwrap_or_default();
-        let mut manifest = Self { next, leftover, ..Self::default() };
+        let left = leftover.clone();
+        let mut manifest = Self { next, leftover, left, ..Self::default() };
         for id in runs {
             manifest.runs.0.push(Arc::new(Run::open(db, id)?));
         }
         Ok(manifest)
-    }
-
-    /// Removes what a crash left of runs that nobody reads.
-    pub(super) fn clear_leftover(&mut self, db: &sled::Db) -> Result<(), StoreFault> {
-        if self.leftover.is_empty() {
-            return Ok(());
-        }
-        for run in std::mem::take(&mut self.leftover) {
-            remove_run(db, run)?;
-        }
-        self.write(db)
     }
 
     /// The runs of this moment.
@@ -315,16 +372,18 @@ impl Manifest {
         (0..=MAX_RUN_LEVEL).any(|level| self.runs.of_level(level).count() >= MAX_RUNS_OF_LEVEL)
     }
 
-    /// What is to be merged next, if anything is.
-    pub(super) fn next_merge(&mut self, db: &sled::Db) -> Result<Option<Merge>, StoreFault> {
-        self.clear_away(db)?;
+    /// What is to be merged next of the levels before one, if anything is: the lowest first.
+    pub(super) fn next_merge(
+        &mut self,
+        db: &sled::Db,
+        before: u8,
+    ) -> Result<Option<Merge>, StoreFault> {
         let is_due = |level: &u8| self.runs.of_level(*level).count() >= RUN_FAN_IN;
-        let Some(level) = (0..=MAX_RUN_LEVEL).find(is_due) else { return Ok(None) };
+        let Some(level) = (0..before).find(is_due) else { return Ok(None) };
         let inputs: Vec<Arc<Run>> = self.runs.of_level(level).cloned().collect();
         let is_oldest = self.runs.iter().all(|run| run.heading.level <= level);
         let id = self.announce(db)?;
-        let level = MAX_RUN_LEVEL.min(level + 1);
-        Ok(Some(Merge { inputs, id, level, is_oldest }))
+        Ok(Some(Merge { inputs, of_level: level, id, is_oldest }))
     }
 
     /// Puts a merged run in the place of what it was made of.
@@ -334,7 +393,8 @@ impl Manifest {
         merge: Merge,
         run: Run,
     ) -> Result<(), StoreFault> {
-        let Merge { inputs, id, level, .. } = merge;
+        let level = merge.level();
+        let Merge { inputs, id, .. } = merge;
         let is_input = |run: &Arc<Run>| inputs.iter().any(|it| it.id() == run.id());
         self.runs.0.retain(|run| !is_input(run));
         // What was of its level before is older, and all of lower levels newer.
@@ -349,17 +409,26 @@ impl Manifest {
         Ok(())
     }
 
-    /// Removes what a merge replaced and nobody reads any more.
-    pub(super) fn clear_away(&mut self, db: &sled::Db) -> Result<(), StoreFault> {
+    /// The runs of which nobody reads the rows any more, to be removed ([`Removal`]) and then
+    /// forgotten.
+    pub(super) fn take_free(&mut self) -> Vec<u32> {
         let (free, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.replaced)
             .into_iter()
             .partition(|it| Arc::strong_count(it) == 1);
         self.replaced = held;
-        for run in &free {
-            remove_run(db, run.id())?;
-            self.leftover.retain(|id| *id != run.id());
-        }
-        if free.is_empty() { Ok(()) } else { self.write(db) }
+        let left = std::mem::take(&mut self.left);
+        left.into_iter().chain(free.iter().map(|run| run.id())).collect()
+    }
+
+    /// All runs that somebody reads.
+    pub(super) fn read(&self) -> Vec<Arc<Run>> {
+        self.runs.iter().chain(&self.replaced).cloned().collect()
+    }
+
+    /// A run was removed.
+    pub(super) fn forget(&mut self, db: &sled::Db, id: u32) -> Result<(), StoreFault> {
+        self.leftover.retain(|leftover| *leftover != id);
+        self.write(db)
     }
 
     fn named(&self) -> Named {
@@ -374,33 +443,84 @@ impl Manifest {
 }
 
 impl Merge {
-    /// Writes what its runs hold, the newest row of each key. Takes as long as they are large;
-    /// `None` when it was told to give up, which leaves blocks for the next start to remove.
+    /// The level of what it takes in.
+    pub(super) const fn of_level(&self) -> u8 {
+        self.of_level
+    }
+
+    /// The level of what it makes.
+    fn level(&self) -> u8 {
+        MAX_RUN_LEVEL.min(self.of_level + 1)
+    }
+
+    /// Writes what its runs hold, the newest row of each key. Takes as long as they are large, and
+    /// lets others do something `between`, many times; `None` when it was told to give up, which
+    /// leaves blocks for the next start to remove.
     pub(super) fn write(
         &self,
         db: &sled::Db,
         turn: &Turn,
         gives_up: &AtomicBool,
+        mut between: impl FnMut() -> Result<(), StoreFault>,
     ) -> Result<Option<Run>, StoreFault> {
-        let most = self.inputs.iter().map(|run| run.heading.rows).sum();
-        let mut writer = RunWriter::new(db, self.id, self.level, most);
+        let mut writer = self.writer(db);
         writer.turn = Some(turn);
         let mut lanes = Lanes::over(db, &self.inputs, &[0], None);
-        // Each turn opens a run, or takes at least one row of finitely many.
-        while let Some(least) = lanes.least().map(<[u8]>::to_vec) {
+        let mut paused_at = 0;
+        // Each turn opens a run, or passes by at least one row of finitely many.
+        while self.step(&mut lanes, &mut writer)? {
             if gives_up.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if lanes.open_at(&least)? {
-                continue;
-            }
-            match lanes.take(&least)?.flatten() {
-                Some(value) => writer.push(&least, Some(&value))?,
-                None if self.is_oldest => {}
-                None => writer.push(&least, None)?,
+            if writer.blocks >= paused_at + MERGE_PAUSE_BLOCKS {
+                paused_at = writer.blocks;
+                between()?;
             }
         }
         writer.finish().map(Some)
+    }
+
+    fn writer<'a>(&self, db: &'a sled::Db) -> RunWriter<'a> {
+        let most = self.inputs.iter().map(|run| run.heading.rows).sum();
+        RunWriter::new(db, self.id, self.level(), most)
+    }
+
+    /// Opens runs, or takes in a row or a block; `false` at the end.
+    fn step(&self, lanes: &mut Lanes<'_>, writer: &mut RunWriter<'_>) -> Result<bool, StoreFault> {
+        let Some(least) = lanes.least().map(<[u8]>::to_vec) else { return Ok(false) };
+        if lanes.open_at(&least)? {
+            return Ok(true);
+        }
+        if let Some(block) = lanes.whole_block(&least)
+            && writer.takes_whole(block.block)
+            && !(self.is_oldest && block.block.has_gone().map_err(broken_block(self.id))?)
+        {
+            writer.push_whole(&block)?;
+            lanes.pass_block(&least)?;
+            return Ok(true);
+        }
+        if is_partial(&least) {
+            let value = lanes.take(&least)?.flatten();
+            writer.push(&least, value.as_deref())?;
+            return Ok(true);
+        }
+        match lanes.newest(&least).flatten() {
+            Some(value) => writer.push(&least, Some(value))?,
+            None if self.is_oldest => {}
+            None => writer.push(&least, None)?,
+        }
+        lanes.pass(&least)?;
+        Ok(true)
+    }
+
+    /// As one that is cut off after so many steps.
+    #[cfg(test)]
+    pub(super) fn begin(&self, db: &sled::Db, steps: u64) -> Result<(), StoreFault> {
+        let (mut writer, mut lanes) = (self.writer(db), Lanes::over(db, &self.inputs, &[0], None));
+        for _ in 0..steps {
+            self.step(&mut lanes, &mut writer)?;
+        }
+        writer.close_block()
     }
 }
 
@@ -409,15 +529,53 @@ impl<'a> RunWriter<'a> {
         let bits = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(FILTER_BITS_PER_ROW);
         let filter = filter_of(vec![0; bits.div_ceil(u64::BITS as usize).max(1)]);
         let heading = Heading { id, level, rows: 0, spans: Vec::new() };
-        Self { db, heading, filter, block: BlockBuilder::default(), turn: None }
+        Self {
+            db,
+            heading,
+            filter,
+            block: BlockBuilder::default(),
+            blocks: 0,
+            small_at: 0,
+            turn: None,
+        }
     }
 
     /// Adds a row.
     pub(super) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreFault> {
-        if self.block.is_full_for(key.len() + value.map_or(0, <[u8]>::len)) {
+        let length = key.len() + value.map_or(0, <[u8]>::len);
+        // A block of one series can be taken over by a merge, one of two seldom.
+        let is_other = self.block.len() >= MIN_WHOLE_BLOCK_BYTES
+            && series(key) != series(self.block.last_key());
+        if is_other || self.block.is_full_for(length) {
             self.close_block()?;
         }
         self.block.push(key, value);
+        self.note(key);
+        Ok(())
+    }
+
+    /// Whether a block can be added as it is, without leaving many small ones behind.
+    fn takes_whole(&self, block: &Block) -> bool {
+        let open = self.block.len();
+        let leaves_none = open == 0 || open >= MIN_WHOLE_BLOCK_BYTES;
+        let leaves_few = self.blocks >= self.small_at + BLOCKS_PER_SMALL_ONE;
+        block.len() >= MIN_WHOLE_BLOCK_BYTES && (leaves_none || leaves_few)
+    }
+
+    /// Adds the rows of a block, which stays where it is.
+    fn push_whole(&mut self, whole: &WholeBlock<'_>) -> Result<(), StoreFault> {
+        self.close_block()?;
+        let mut place = Place::default();
+        while whole.block.next(&mut place).map_err(broken_block(self.heading.id))? {
+            self.note(place.key());
+        }
+        self.blocks += 1;
+        let place = block_key(self.heading.id, whole.last);
+        self.insert(place, reference(whole.origin).as_slice())
+    }
+
+    /// Takes note of a row.
+    fn note(&mut self, key: &[u8]) {
         self.filter.insert_hash(KeyHash::of(key).0);
         self.heading.rows += 1;
         let tag = key.first().copied().unwrap_or_default();
@@ -431,11 +589,14 @@ impl<'a> RunWriter<'a> {
                 self.heading.spans.push(Span { tag, first, last });
             }
         }
-        Ok(())
     }
 
     fn close_block(&mut self) -> Result<(), StoreFault> {
+        if self.block.len() < MIN_WHOLE_BLOCK_BYTES {
+            self.small_at = self.blocks;
+        }
         if let Some((last, bytes)) = self.block.close() {
+            self.blocks += 1;
             self.insert(block_key(self.heading.id, &last), bytes)?;
         }
         Ok(())
@@ -453,7 +614,7 @@ impl<'a> RunWriter<'a> {
         Ok(Run { heading: self.heading, filter: self.filter })
     }
 
-    fn insert(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreFault> {
+    fn insert(&self, key: Vec<u8>, value: impl Into<IVec>) -> Result<(), StoreFault> {
         let write = || {
             self.db.insert(key, value).map_err(sled_at("write"))?;
             Ok(())
@@ -481,44 +642,69 @@ fn read_filter(db: &sled::Db, run: u32) -> Result<BloomFilter, StoreFault> {
     Ok(filter_of(words))
 }
 
-fn remove_run(db: &sled::Db, run: u32) -> Result<(), StoreFault> {
-    for tag in [BLOCK_TAG, FILTER_TAG, HEADING_TAG] {
-        for item in db.scan_prefix([&[tag][..], &run.to_be_bytes()].concat()).keys() {
-            db.remove(item.map_err(sled_at("read"))?).map_err(sled_at("write"))?;
-        }
-    }
-    Ok(())
-}
-
-impl<'a> RunCursor<'a> {
-    /// From a key on.
-    pub(super) fn new(db: &'a sled::Db, run: Arc<Run>, from: Vec<u8>) -> Self {
-        let next = Some(block_key(run.id(), &from));
-        Self { db, run, rows: Vec::new().into_iter(), next, from }
+impl<'a> Removal<'a> {
+    /// Of all rows of a run, and of blocks that only it refers to. `read`: the others that somebody
+    /// reads.
+    pub(super) fn of(run: u32, read: &'a [Arc<Run>]) -> Self {
+        let begin = |tag| [&[tag][..], &run.to_be_bytes()].concat();
+        let spans = [BLOCK_TAG, FILTER_TAG, HEADING_TAG].map(|tag| (begin(tag), behind(tag, run)));
+        Self { run, spans: spans.into(), read }
     }
 
-    fn read_block(&mut self, at: Vec<u8>) -> Result<(), StoreFault> {
-        let Some((key, block)) = block_from(self.db, self.run.id(), at)? else { return Ok(()) };
-        self.rows = block.rows_from(&self.from).map_err(broken_block(self.run.id()))?.into_iter();
-        // Right behind it.
-        self.next = Some([key.as_ref(), &[0]].concat());
-        Ok(())
-    }
-}
-
-impl Iterator for RunCursor<'_> {
-    type Item = Result<Row, StoreFault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        // Each turn reads a block behind the one before.
-        loop {
-            if let Some(row) = self.rows.next() {
-                return Some(Ok(row));
+    /// Goes through up to [`REMOVE_ROWS`] of them; whether there may be more.
+    pub(super) fn go_on(&mut self, db: &sled::Db) -> Result<bool, StoreFault> {
+        let mut left = REMOVE_ROWS;
+        // Each turn ends a span, or the last one.
+        while let Some((from, behind)) = self.spans.front() {
+            let rows = db.range(from.as_slice()..behind.as_slice()).take(left);
+            let mut last = None;
+            for item in rows {
+                let (key, value) = item.map_err(sled_at("read"))?;
+                self.remove(db, &key, &value)?;
+                last = Some(key);
+                left -= 1;
             }
-            let at = self.next.take()?;
-            if let Err(fault) = self.read_block(at) {
-                return Some(Err(fault));
+            if left > 0 {
+                self.spans.pop_front();
+                continue;
+            }
+            if let (Some(last), Some((from, _))) = (last, self.spans.front_mut()) {
+                // Right behind it.
+                *from = [last.as_ref(), &[0]].concat();
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn remove(&self, db: &sled::Db, key: &[u8], value: &[u8]) -> Result<(), StoreFault> {
+        let remove = |key: &[u8]| db.remove(key).map(drop).map_err(sled_at("write"));
+        if key.first() != Some(&BLOCK_TAG) {
+            return remove(key);
+        }
+        let origin = referred(value).unwrap_or(self.run);
+        let last = plain_key(key);
+        if !self.is_read(db, origin, last)? {
+            remove(&block_key(origin, last))?;
+        }
+        // Behind the block: a crash between leaves what leads there.
+        if origin == self.run { Ok(()) } else { remove(key) }
+    }
+
+    /// Whether somebody reads a block that lies under a run.
+    fn is_read(&self, db: &sled::Db, origin: u32, last: &[u8]) -> Result<bool, StoreFault> {
+        for run in self.read {
+            if run.id() == origin {
+                return Ok(true);
+            }
+            if !run.spans(last) {
+                continue;
+            }
+            let found = db.get(block_key(run.id(), last)).map_err(sled_at("read"))?;
+            if found.and_then(|bytes| referred(&bytes)) == Some(origin) {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 }

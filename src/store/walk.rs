@@ -11,6 +11,7 @@ use super::batch::Row;
 use super::database::Database;
 use super::fault::{StoreFault, sled_at};
 use super::lanes::Lanes;
+use super::partial::Told;
 use super::runs::BLOCK_TAG;
 use crate::limits::{WALK_FIRST_ROWS, WALK_ROWS};
 
@@ -121,23 +122,26 @@ impl<'a> Walk<'a> {
 
     /// Takes the row of a key from every place; the newest is in force.
     fn take(&mut self, key: Vec<u8>) -> Result<Row, StoreFault> {
-        let mut found = None;
-        if self.memory.front().is_some_and(|(front, _)| *front == key) {
-            found = self.memory.pop_front().map(|(_, value)| value);
+        let mut told = Told::of(&key);
+        if self.memory.front().is_some_and(|(front, _)| *front == key)
+            && let Some((_, value)) = self.memory.pop_front()
+        {
+            told.add(value)?;
         }
         if let Some(value) = self.lanes.as_mut().map(|it| it.take(&key)).transpose()?.flatten() {
-            found.get_or_insert(value);
+            told.add(value)?;
         }
         if let Some(rows) = self.sled.as_mut() {
             let is_same = |item: &sled::Result<(IVec, IVec)>| {
                 item.as_ref().is_ok_and(|(other, _)| other.as_ref() == key)
             };
             if let Some(Ok((_, value))) = rows.next_if(is_same) {
-                found.get_or_insert(Some(value));
+                told.add(Some(value))?;
             }
         }
+        let value = told.into_value().flatten();
         self.from = [&key[..], &[0]].concat();
-        Ok((key, found.flatten()))
+        Ok((key, value))
     }
 }
 

@@ -1,11 +1,10 @@
-//! Tiles of the map of lot states.
+//! Tiles of the map of lot states: which places are taken (u16, the lowest bit is place 0), and
+//! what is in them.
 
 use super::{Codec, CodecFault, Input, codec_enum, codec_struct};
 use crate::ledger::lot_map::{LotKey, LotState, MapTile, TileSlot};
-use crate::limits::LOT_TILE_SLOTS;
 
 codec_struct!(LotState { entry_count, last });
-codec_struct!(MapTile { slots });
 codec_enum!(TileSlot {
     0 Empty,
     1 Lot(key, state),
@@ -22,25 +21,36 @@ impl Codec for LotKey {
     }
 }
 
-impl Codec for [TileSlot; LOT_TILE_SLOTS] {
+impl Codec for MapTile {
     fn put(&self, out: &mut Vec<u8>) {
-        for slot in self {
+        let is_taken = |slot: &TileSlot| *slot != TileSlot::Empty;
+        let places = self.slots.iter().enumerate();
+        let taken = places.fold(0, |all, (at, slot)| all | u16::from(is_taken(slot)) << at);
+        taken.put(out);
+        for slot in self.slots.iter().filter(|slot| is_taken(slot)) {
             slot.put(out);
         }
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, CodecFault> {
-        let mut slots = [TileSlot::Empty; LOT_TILE_SLOTS];
-        for slot in &mut slots {
+        let taken = u16::take(input)?;
+        let mut tile = Self::EMPTY;
+        for (place, slot) in tile.slots.iter_mut().enumerate() {
+            if taken & (1 << place) == 0 {
+                continue;
+            }
             *slot = TileSlot::take(input)?;
+            if *slot == TileSlot::Empty {
+                return Err(input.fault("a place that is taken is empty"));
+            }
         }
-        Ok(slots)
+        Ok(tile)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::assert_round_trip;
+    use super::super::{self as codec, assert_round_trip};
     use super::*;
     use crate::domain::{EntryIndex, Hash32};
 
@@ -52,5 +62,7 @@ mod tests {
         tile.slots[1] = TileSlot::Lot(LotKey([7; 32]), state);
         tile.slots[15] = TileSlot::Tile(Hash32([9; 32]));
         assert_round_trip(&tile);
+        let empty = [0, 1, 0];
+        assert!(codec::decode::<MapTile>(&empty).is_err(), "a place is taken by nothing");
     }
 }
