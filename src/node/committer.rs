@@ -37,7 +37,7 @@ use crate::ledger::hash::leaf_hash;
 use crate::ledger::keys::SigningKey;
 use crate::ledger::tree::Frontier;
 use crate::limits::{MAX_UNGUARDED_GROUPS, MAX_UNSYNCED_BYTES};
-use crate::store::{FaultPoint, Store, StoreFault};
+use crate::store::{FaultPoint, Store, StoreFault, give_way};
 
 /// A request that has its place in a group.
 pub(super) struct Waiting {
@@ -373,6 +373,7 @@ impl Hand {
     fn tidying(store: &Arc<Store>, shared: &Arc<Shared>) -> Result<Self, NodeFault> {
         let (of, state) = (Arc::clone(store), Arc::clone(shared));
         let work = move || {
+            give_way();
             // Each turn leaves fewer parts.
             while of.tidy(&state.is_closing)? {}
             Ok(())

@@ -93,6 +93,7 @@ use crate::domain::{EntryCount, EntryIndex, Origin, PublicKey};
 use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::limits::{
     JOURNAL_SEGMENT_BYTES, MAX_CHECKPOINT_BYTES, MAX_REBUILDS_UNASKED, MIN_FREE_BYTES,
+    TIDIER_NICENESS,
 };
 
 const FORMAT_NAME: &str = "FORMAT";
@@ -184,6 +185,14 @@ impl StoreConfig {
             faults: self.faults.clone(),
         }
     }
+}
+
+/// Has the thread that calls it take less of a busy processor than others. Where that cannot be
+/// had, it takes as much.
+pub fn give_way() {
+    // Each thread of Linux has a priority of its own.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, TIDIER_NICENESS);
 }
 
 impl Store {
@@ -331,7 +340,8 @@ impl Store {
     }
 
     /// Puts older parts of the database in order, if it is time to; whether it did. Blocks for as
-    /// long as they are large, or until it is told to give up; nobody waits for it meanwhile.
+    /// long as they are large, or until it is told to give up; nobody waits for it meanwhile, so
+    /// its thread should [`give_way`].
     pub fn tidy(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
         self.step(|| self.database.merge(gives_up))
     }
