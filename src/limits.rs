@@ -328,7 +328,8 @@ pub const MAX_FRESH_BYTES: usize = 48 * 1024 * 1024;
 pub const FRESH_ROW_BYTES: usize = 80;
 /// Runs of one level of the database that are merged into one of the next.
 pub const RUN_FAN_IN: usize = 8;
-/// Runs of one level that may wait to be merged; one who adds another merges them himself.
+/// Runs of one level that may wait to be merged; one who adds another merges them, or waits for who
+/// does.
 pub const MAX_RUNS_OF_LEVEL: usize = 4 * RUN_FAN_IN;
 /// Levels of runs: the last one is merged with itself. A run of the last has 8^6 times what a sync
 /// brings.
@@ -340,8 +341,11 @@ pub const MERGE_PAUSE_BLOCKS: u64 = 64;
 pub const MIN_WHOLE_BLOCK_BYTES: usize = BLOCK_BYTES / 2;
 /// Blocks between two smaller ones that a merge leaves, so as to take over blocks behind them.
 pub const BLOCKS_PER_SMALL_ONE: u64 = 8;
-/// Rows of sled's that are removed in one turn: about a millisecond, for which others wait.
-pub const REMOVE_ROWS: usize = 256;
+/// Rows of sled's that are removed in one turn, some microseconds each, for which others wait.
+pub const REMOVE_ROWS: usize = 64;
+/// Microseconds for which one who takes many turns in a row pauses when another waits: time enough
+/// for that one to wake up.
+pub const TURN_PAUSE_US: u64 = 200;
 /// How far the thread that merges gives way to others (0 is not at all, 19 most): of a processor
 /// that it shares with one other it gets a quarter. It needs about a sixth while entries come as
 /// fast as they can.

@@ -15,6 +15,7 @@
 //! An error in 1 to 5 poisons the node: the group's callers are told `Indeterminate`, everybody
 //! after `Poisoned`, until a restart finds out what is on disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -391,12 +392,16 @@ impl Hand {
         let shared = Arc::clone(shared);
         let body = move || {
             while asked.recv().is_ok() {
-                if let Err(fault) = work() {
-                    let fault = chain_of(&fault);
-                    error!(fault, name, "the database fails; restart to find out what is on disk");
-                    shared.is_poisoned.store(true, Ordering::SeqCst);
-                    break;
-                }
+                // sled panics on what it does not understand, and nobody must wait for us then.
+                let outcome = catch_unwind(AssertUnwindSafe(&work));
+                let fault = match outcome {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(fault)) => chain_of(&fault),
+                    Err(_) => "it panicked".to_owned(),
+                };
+                error!(fault, name, "the database fails; restart to find out what is on disk");
+                shared.is_poisoned.store(true, Ordering::SeqCst);
+                break;
             }
             drop(work);
             at_end();

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    TryLockError,
 };
 use std::time::Duration;
 
@@ -293,8 +294,13 @@ impl Database {
     /// whether it merged. Blocks, and long where they are large, until it is told to give up. Only
     /// one at a time does; another finds nothing to do.
     pub(super) fn merge(&self, gives_up: &AtomicBool) -> Result<bool, StoreFault> {
-        let Ok(_only) = self.merging.try_lock() else { return Ok(false) };
-        self.clear_away(gives_up)?;
+        let _only = match self.merging.try_lock() {
+            Ok(only) => only,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            // Nobody merges any more: who waits for it would wait for ever.
+            Err(TryLockError::Poisoned(_)) => return Err(StoreFault::Poisoned),
+        };
+        self.clear_away(MAX_RUN_LEVEL + 1, gives_up)?;
         self.merge_before(MAX_RUN_LEVEL + 1, gives_up)
     }
 
@@ -305,8 +311,9 @@ impl Database {
         let merge = self.turn.take(|| manifest.next_merge(&self.db, level))?;
         drop(manifest);
         let Some(merge) = merge else { return Ok(false) };
+        let of_level = merge.of_level();
         let between = || {
-            while self.merge_before(merge.of_level(), gives_up)? {}
+            while self.merge_before(of_level, gives_up)? {}
             Ok(())
         };
         let run = merge.write(&self.db, &self.turn, gives_up, between)?;
@@ -316,12 +323,13 @@ impl Database {
         self.fresh_mut().exchange(manifest.runs());
         drop(manifest);
         self.merged.notify_all();
-        self.clear_away(gives_up)?;
+        self.clear_away(of_level, gives_up)?;
         Ok(true)
     }
 
-    /// Removes what is left of runs that nobody reads, a piece at a time: others write in between.
-    fn clear_away(&self, gives_up: &AtomicBool) -> Result<(), StoreFault> {
+    /// Removes what is left of runs that nobody reads, a piece at a time: others write in between,
+    /// and runs of levels before one are merged.
+    fn clear_away(&self, level: u8, gives_up: &AtomicBool) -> Result<(), StoreFault> {
         let (free, read) = {
             let mut manifest = self.manifest();
             (manifest.take_free(), manifest.read())
@@ -333,6 +341,9 @@ impl Database {
                 if gives_up.load(Ordering::Relaxed) {
                     return Ok(());
                 }
+                self.turn.let_others();
+                // What comes of it refers to nothing that these runs alone led to.
+                while self.merge_before(level, gives_up)? {}
             }
             let mut manifest = self.manifest();
             self.turn.take(|| manifest.forget(&self.db, run))?;
@@ -515,7 +526,7 @@ mod tests {
     use super::super::runs::Runs;
     use super::*;
     use crate::domain::{EventId, LotId, PartyId};
-    use crate::limits::RUN_FAN_IN;
+    use crate::limits::{MAX_RUNS_OF_LEVEL, RUN_FAN_IN};
 
     /// What is done to a database, and to a map beside it.
     #[derive(Debug, Clone)]
@@ -835,7 +846,7 @@ mod tests {
                 prop_assert!(rows_of(&database, &runs) == rows, "a row is not as it was");
             }
             while database.merge(&never).unwrap() {}
-            database.clear_away(&never).unwrap();
+            database.clear_away(0, &never).unwrap();
             check_blocks(&database);
             let rows = database.walk(Tag::Lot, vec![Tag::Lot as u8]).map(Result::unwrap);
             let rows = rows.map(|(key, value)| (key.bytes(), Some(value.to_vec())));
@@ -871,7 +882,7 @@ mod tests {
         assert!(rows_of(&database, &runs) == rows, "a row is not as it was");
         assert_eq!(keys_of_runs(&database).len(), 2, "what is read is removed, or more is left");
         drop(runs);
-        database.clear_away(&never).unwrap();
+        database.clear_away(0, &never).unwrap();
         check_blocks(&database);
     }
 
@@ -923,7 +934,7 @@ mod tests {
         assert_eq!(rows.len() as u64, 20 * fan_in * fan_in);
         assert_eq!(rows[0].as_ref(), b"newest");
         assert_eq!(rows[3].as_ref(), noise(3, 900));
-        database.clear_away(&never).unwrap();
+        database.clear_away(0, &never).unwrap();
         assert_eq!(keys_of_runs(&database).len(), 2);
         check_blocks(&database);
     }
@@ -955,6 +966,25 @@ mod tests {
             assert_eq!(found.as_deref(), Some(noise(n, 900).as_slice()), "{n}");
         }
         check_blocks(&database);
+    }
+
+    #[test]
+    fn who_waits_for_a_merge_that_panicked_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        std::thread::scope(|scope| {
+            let merging = scope.spawn(|| {
+                let _only = database.merging.lock().unwrap();
+                panic!("as sled does on what it does not understand");
+            });
+            merging.join().unwrap_err();
+        });
+        for part in 0..MAX_RUNS_OF_LEVEL as u64 - 1 {
+            write_lots(&database, part..part + 1, b"x");
+            database.sync().unwrap();
+        }
+        write_lots(&database, 999..1_000, b"x");
+        assert!(matches!(database.sync(), Err(StoreFault::Poisoned)));
     }
 
     #[test]

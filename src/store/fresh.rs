@@ -48,6 +48,7 @@ impl Fresh {
                 }
                 Entry::Occupied(mut place) => {
                     if partial::is_partial(place.key()) {
+                        debug_assert!(value.is_some(), "a place that was taken is never empty");
                         value = laid_over(value, place.get());
                     }
                     place.insert(value.clone())

@@ -2,11 +2,11 @@
 //! on a row than on what is in it (ADR 0023).
 //!
 //! What came together with a sync is a *run* of level 0. Eight of a level are merged into one of
-//! the next, so a row is written once for each level, and a database of 10^7 entries has some
-//! thirty runs. A newer run's row is in force over an older one's. Runs are never changed: readers
-//! hold the list that they began with, and what a merge replaced goes when nobody holds it. A block
-//! that lies before or behind all that it is merged with stays where it is: the new run refers to
-//! it. So what comes in the order of its keys is written once.
+//! the next, so a database of 10^7 entries has some thirty runs. A newer run's row is in force over
+//! an older one's. Runs are never changed: readers hold the list that they began with, and what a
+//! merge replaced goes when nobody holds it. A block of some size within which no other run of the
+//! merge has a row stays where it is: the new run refers to it. So what comes in the order of its
+//! keys is written once (ADR 0024).
 //!
 //! ```text
 //! 0xf0, run u32, last key of the block -> block, or u32::MAX and the run under which it lies
@@ -96,7 +96,7 @@ pub(super) struct Runs(Vec<Arc<Run>>);
 pub(super) struct Manifest {
     next: u32,
     leftover: Vec<u32>,
-    /// Those of them that a crash left, to be removed.
+    /// Those of them that are to be removed and that nobody reads: of a run before, or empty.
     left: Vec<u32>,
     runs: Runs,
     /// Replaced by a merge; somebody may read them still.
@@ -342,7 +342,8 @@ impl Manifest {
         Arc::new(self.runs.clone())
     }
 
-    /// Begins a run of level 0. *A crash from here on:* its blocks are removed by the next start.
+    /// Begins a run of level 0. *A crash from here on:* its blocks are removed
+    /// after the next start.
     pub(super) fn begin<'a>(
         &mut self,
         db: &'a sled::Db,
@@ -393,15 +394,16 @@ impl Manifest {
         merge: Merge,
         run: Run,
     ) -> Result<(), StoreFault> {
-        let level = merge.level();
         let Merge { inputs, id, .. } = merge;
         let is_input = |run: &Arc<Run>| inputs.iter().any(|it| it.id() == run.id());
+        // They stand together: what came meanwhile is newer, and before them.
+        let at = self.runs.iter().position(is_input);
         self.runs.0.retain(|run| !is_input(run));
-        // What was of its level before is older, and all of lower levels newer.
-        let at = self.runs.iter().position(|run| run.heading.level >= level);
         if run.heading.rows > 0 {
             self.leftover.retain(|leftover| *leftover != id);
             self.runs.0.insert(at.unwrap_or(self.runs.0.len()), Arc::new(run));
+        } else {
+            self.left.push(id);
         }
         self.leftover.extend(inputs.iter().map(|run| run.id()));
         self.write(db)?;
@@ -455,7 +457,7 @@ impl Merge {
 
     /// Writes what its runs hold, the newest row of each key. Takes as long as they are large, and
     /// lets others do something `between`, many times; `None` when it was told to give up, which
-    /// leaves blocks for the next start to remove.
+    /// leaves blocks to be removed after the next start.
     pub(super) fn write(
         &self,
         db: &sled::Db,
@@ -592,7 +594,7 @@ impl<'a> RunWriter<'a> {
     }
 
     fn close_block(&mut self) -> Result<(), StoreFault> {
-        if self.block.len() < MIN_WHOLE_BLOCK_BYTES {
+        if (1..MIN_WHOLE_BLOCK_BYTES).contains(&self.block.len()) {
             self.small_at = self.blocks;
         }
         if let Some((last, bytes)) = self.block.close() {
@@ -706,5 +708,71 @@ impl<'a> Removal<'a> {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+    use super::*;
+
+    /// Puts a run of one row in front of those that are there.
+    fn put(manifest: &mut Manifest, db: &sled::Db, level: u8, value: &[u8]) {
+        let id = manifest.announce(db).unwrap();
+        let mut writer = RunWriter::new(db, id, level, 1);
+        writer.push(b"key", Some(value)).unwrap();
+        let mut batch = sled::Batch::default();
+        manifest.add(writer.finish().unwrap(), &mut batch);
+        db.apply_batch(batch).unwrap();
+    }
+
+    /// What the runs say of the one row.
+    fn found(manifest: &Manifest, db: &sled::Db) -> Vec<u8> {
+        let mut told = Told::of(b"key");
+        manifest.runs().tell(db, &mut told).unwrap();
+        told.into_value().flatten().unwrap().to_vec()
+    }
+
+    /// Merges what is due before a level, and `between` that of lower ones.
+    fn merge(
+        manifest: &mut Manifest,
+        db: &sled::Db,
+        before: u8,
+        between: impl FnOnce(&mut Manifest),
+    ) {
+        let merge = manifest.next_merge(db, before).unwrap().unwrap();
+        assert_eq!(merge.of_level(), before - 1);
+        let never = AtomicBool::new(false);
+        let run = merge.write(db, &Turn::default(), &never, || Ok(())).unwrap().unwrap();
+        between(manifest);
+        manifest.replace(db, merge, run).unwrap();
+    }
+
+    #[test]
+    fn what_was_merged_in_the_middle_of_a_merge_is_newer_in_each_level() {
+        for level in 1..=MAX_RUN_LEVEL {
+            let dir = tempfile::tempdir().unwrap();
+            let db = sled::open(dir.path()).unwrap();
+            let mut manifest = Manifest::default();
+            for n in 0..RUN_FAN_IN {
+                put(&mut manifest, &db, level, format!("old {n}").as_bytes());
+            }
+            for n in 0..RUN_FAN_IN {
+                put(&mut manifest, &db, level - 1, format!("new {n}").as_bytes());
+            }
+            let newest = format!("new {}", RUN_FAN_IN - 1);
+            // A merge below it is due first: it has to wait here.
+            let lower = std::mem::take(&mut manifest.runs.0);
+            let (lower, upper) = lower.into_iter().partition(|it| it.heading.level < level);
+            manifest.runs.0 = upper;
+            merge(&mut manifest, &db, level + 1, |manifest| {
+                manifest.runs.0.splice(0..0, lower);
+                merge(manifest, &db, level, |_| {});
+                assert_eq!(found(manifest, &db), newest.as_bytes());
+            });
+            assert_eq!(found(&manifest, &db), newest.as_bytes(), "level {level}");
+            assert_eq!(manifest.runs.0.len(), 2);
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Whose turn it is to write to sled.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::fault::StoreFault;
+use crate::limits::TURN_PAUSE_US;
 
 /// One thread at a time writes to sled or flushes it, and none after a write that failed.
 ///
@@ -12,6 +15,8 @@ use super::fault::StoreFault;
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     has_failed: Mutex<bool>,
+    /// How many wait for it.
+    waiting: AtomicUsize,
 }
 
 impl Turn {
@@ -20,7 +25,9 @@ impl Turn {
         &self,
         work: impl FnOnce() -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let mut has_failed = self.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         if *has_failed {
             return Err(StoreFault::Poisoned);
         }
@@ -29,6 +36,14 @@ impl Turn {
         let outcome = work();
         *has_failed = outcome.is_err();
         outcome
+    }
+
+    /// For one who takes many turns in a row: lets another who waits have the next. (The lock does
+    /// not ask who came first.)
+    pub(super) fn let_others(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::sleep(Duration::from_micros(TURN_PAUSE_US));
+        }
     }
 
     /// Whether a write failed.
