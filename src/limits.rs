@@ -811,10 +811,10 @@ pub const LOT_TILE_SLOTS: usize = 16;
 /// tiles at most, of 2.1 kB with the hashes inside of them, 147 MB from a million lots on. To read
 /// one for each lot and hold it against its hash took a seventh of the node's time there.
 pub const OWN_LOT_TILE_LEVELS: u8 = 5;
-/// Bytes of the places of tiles below those levels that the writer keeps besides, 56 a lot: up to
-/// ten million lots it reads none of them again. What does not fit is read for each lot, and held
-/// against its hash.
-pub const MAX_SMALL_TILE_BYTES: usize = 768 * 1024 * 1024;
+/// Bytes of the tiles below those levels that the writer keeps besides, some 83 a lot: up to ten
+/// million lots it reads none of them again (830 MB by reckoning). What does not fit is read for
+/// each lot, and held against its hash.
+pub const MAX_SMALL_TILE_BYTES: usize = 1024 * 1024 * 1024;
 /// Levels from the top that are hashed once for a statement and not with each piece of changes
 /// before it: each of their 273 tiles changes several times in between.
 pub const LATE_LOT_TILE_LEVELS: u8 = 3;
