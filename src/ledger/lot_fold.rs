@@ -279,10 +279,8 @@ impl Node {
                 below.push((place, *tile));
             }
         }
-        let is_taken = |slot: &TileSlot| *slot != TileSlot::Empty;
-        let places = self.tile.slots.iter().enumerate();
-        let taken = places.fold(0, |all, (at, slot)| all | u16::from(is_taken(slot)) << at);
-        let slots = self.tile.slots.into_iter().filter(is_taken).collect();
+        let taken = self.tile.taken();
+        let slots = self.tile.slots.into_iter().filter(|slot| *slot != TileSlot::Empty).collect();
         let small = SmallTile { taken, slots, below: below.into() };
         if room.kept + small.own_bytes() > room.most {
             small.below.iter().for_each(|(_, tile)| room.kept -= tile.bytes());

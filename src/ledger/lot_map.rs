@@ -307,6 +307,13 @@ impl MapTile {
     /// A tile with nothing in it.
     pub const EMPTY: Self = Self { slots: [TileSlot::Empty; LOT_TILE_SLOTS] };
 
+    /// The places that are taken, a bit each; the lowest is place 0.
+    pub fn taken(&self) -> u16 {
+        let is_taken = |slot: &TileSlot| *slot != TileSlot::Empty;
+        let places = self.slots.iter().enumerate();
+        places.fold(0, |all, (at, slot)| all | u16::from(is_taken(slot)) << at)
+    }
+
     /// This one, and where it is empty what an older one has. A place that was taken is never
     /// empty again.
     #[must_use]

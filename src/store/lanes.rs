@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sled::IVec;
 
 use super::batch::Value;
-use super::block::Lent;
 use super::cursor::{RunCursor, WholeBlock};
 use super::fault::StoreFault;
 use super::partial::Told;
@@ -82,19 +81,6 @@ impl<'a> Lanes<'a> {
         Ok(opened)
     }
 
-    /// What the newest of the open runs says of the next key.
-    pub(super) fn newest(&self, key: &[u8]) -> Option<Lent<'_>> {
-        self.all.iter().find_map(|lane| match lane {
-            Lane::Open(cursor) if cursor.key() == key => Some(cursor.value()),
-            _ => None,
-        })
-    }
-
-    /// Passes by the rows of a key.
-    pub(super) fn pass(&mut self, key: &[u8]) -> Result<(), StoreFault> {
-        self.go_on(key, RunCursor::advance)
-    }
-
     /// Takes the rows of a key; what they say, if there are any.
     pub(super) fn take(&mut self, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         let mut told = Told::of(key);
@@ -109,7 +95,7 @@ impl<'a> Lanes<'a> {
             }
         }
         let value = told.into_value();
-        self.pass(key)?;
+        self.go_on(key, RunCursor::advance)?;
         Ok(value)
     }
 

@@ -8,7 +8,7 @@ use super::batch::Value;
 use super::codec::{self, CodecFault};
 use super::fault::StoreFault;
 use super::keyspace::Tag;
-use crate::ledger::lot_map::{MapTile, TileSlot};
+use crate::ledger::lot_map::MapTile;
 
 /// Whether rows of a key say a part.
 pub(super) fn is_partial(key: &[u8]) -> bool {
@@ -75,7 +75,7 @@ impl<'a> Told<'a> {
 
 /// Whether every place of a tile is told; bytes that are no tile have nothing older to wait for.
 fn is_whole(bytes: &[u8]) -> bool {
-    codec::decode::<MapTile>(bytes).is_ok_and(|tile| !tile.slots.contains(&TileSlot::Empty))
+    codec::decode::<MapTile>(bytes).is_ok_and(|tile| tile.taken() == u16::MAX)
 }
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
     use super::super::keyspace::Key;
     use super::*;
     use crate::domain::{EntryIndex, Hash32};
-    use crate::ledger::lot_map::{LotKey, LotState, TilePath};
+    use crate::ledger::lot_map::{LotKey, LotState, TilePath, TileSlot};
     use crate::limits::RUN_FAN_IN;
 
     /// What is done to tiles in a database, and to a map beside it.

@@ -30,7 +30,7 @@ use super::cursor::WholeBlock;
 use super::fault::{StoreFault, sled_at};
 use super::keyspace::Tag;
 use super::lanes::Lanes;
-use super::partial::{Told, is_partial};
+use super::partial::Told;
 use super::turn::Turn;
 use crate::limits::{
     BLOCK_BYTES, BLOCKS_PER_SMALL_ONE, FILTER_BITS_PER_ROW, FILTER_HASHES, MAX_RUN_LEVEL,
@@ -501,17 +501,11 @@ impl Merge {
             lanes.pass_block(&least)?;
             return Ok(true);
         }
-        if is_partial(&least) {
-            let value = lanes.take(&least)?.flatten();
-            writer.push(&least, value.as_deref())?;
-            return Ok(true);
-        }
-        match lanes.newest(&least).flatten() {
-            Some(value) => writer.push(&least, Some(value))?,
+        match lanes.take(&least)?.flatten() {
+            Some(value) => writer.push(&least, Some(&value))?,
             None if self.is_oldest => {}
             None => writer.push(&least, None)?,
         }
-        lanes.pass(&least)?;
         Ok(true)
     }
 

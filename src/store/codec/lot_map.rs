@@ -23,11 +23,8 @@ impl Codec for LotKey {
 
 impl Codec for MapTile {
     fn put(&self, out: &mut Vec<u8>) {
-        let is_taken = |slot: &TileSlot| *slot != TileSlot::Empty;
-        let places = self.slots.iter().enumerate();
-        let taken = places.fold(0, |all, (at, slot)| all | u16::from(is_taken(slot)) << at);
-        taken.put(out);
-        for slot in self.slots.iter().filter(|slot| is_taken(slot)) {
+        self.taken().put(out);
+        for slot in self.slots.iter().filter(|slot| **slot != TileSlot::Empty) {
             slot.put(out);
         }
     }
