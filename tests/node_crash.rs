@@ -101,6 +101,16 @@ async fn a_crash_in_a_single_append() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_panics_while_it_is_synced_stops_the_node() {
+    for point in AFTER_REPLY {
+        let (mut kit, node) = Kit::new().await;
+        kit.plan.panic_instead();
+        let event = kit.copper();
+        crash_in(&mut kit, node, point, &[event]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_in_a_batch() {
     let (mut kit, mut node) = Kit::new().await;
     for point in FaultPoint::STEPS {

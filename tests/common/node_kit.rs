@@ -84,9 +84,15 @@ pub struct Plan {
     is_shut: Mutex<bool>,
     opened: Condvar,
     is_waiting: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl Plan {
+    /// From now on a fault is a panic, as sled's are.
+    pub fn panic_instead(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
     /// The next time that the writer comes by here it fails, once.
     pub fn arm(&self, point: FaultPoint) {
         self.arm_later(point, 0);
@@ -134,6 +140,8 @@ impl Plan {
             other => (false, other),
         };
         *armed = left;
+        drop(armed);
+        assert!(!is_here || !self.panics.load(Ordering::SeqCst), "as sled does, at {point:?}");
         is_here
     }
 }
