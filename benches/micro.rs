@@ -31,15 +31,16 @@ use urbanmine::ledger::hash::{leaf_hash, sha256};
 use urbanmine::ledger::keys::StrictKey;
 use urbanmine::ledger::tiles::TileBuilder;
 use urbanmine::ledger::{
-    ChainValue, Draft, EVENT_PAYLOAD_TYPE, Entry, EntryKind, Envelope, Frontier, Position,
-    SigningKey,
+    ChainValue, Check, Draft, EVENT_PAYLOAD_TYPE, Entry, EntryKind, Envelope, Frontier, Position,
+    SignerTables, SigningKey,
 };
+use urbanmine::limits::TABLE_AFTER_SIGNATURES;
 use urbanmine::wire::{MessageName, canonical, decode_event, encode_event};
 
 /// Leaves of the trees that grow here, so that the right edge has several levels.
 const LEAVES: u64 = 100_003;
 
-criterion_group!(benches, hashes, seal, decode, rules, trees, signatures);
+criterion_group!(benches, hashes, seal, decode, rules, trees, signatures, tables);
 criterion_main!(benches);
 
 /// What one entry is made of.
@@ -178,5 +179,34 @@ fn signatures(criterion: &mut Criterion) {
     group.bench_function("the event that is signed, in bytes", |it| {
         it.iter(|| encode_event(black_box(&specimen.event)));
     });
+    group.finish();
+}
+
+/// Signatures of 64 signers with tables, in batches; a call decides as many as its name says.
+fn tables(criterion: &mut Criterion) {
+    let payload = Specimen::new().payload;
+    let message = pae(EVENT_PAYLOAD_TYPE, &payload);
+    let tables = SignerTables::default();
+    let mut signed = Vec::new();
+    for number in 0..64 {
+        let signer = SigningKey::from_seed([number; 32]);
+        let key = StrictKey::parse(&signer.public_key()).unwrap();
+        signed.push((key, signer.sign(&message)));
+    }
+    let turns = TABLE_AFTER_SIGNATURES as usize;
+    let checks: Vec<Check<'_>> = std::iter::repeat_n(&signed, turns)
+        .flatten()
+        .map(|(key, signature)| Check { key, message: &message, signature })
+        .collect();
+    tables.check_all(&checks);
+    assert_eq!(tables.table_count(), 64);
+    let mut group = criterion.benchmark_group("signatures with tables");
+    for count in [1, 16, 256] {
+        let mut batches = checks.chunks(count).cycle();
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(count.to_string(), |it| {
+            it.iter(|| tables.check_all(batches.next().unwrap()));
+        });
+    }
     group.finish();
 }

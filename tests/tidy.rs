@@ -44,6 +44,7 @@ const ROOMS: [Room; 12] = [
             "curve25519_dalek",
             "ed25519_dalek",
             "fiat_crypto",
+            "pulp",
             "sha2",
             "thiserror",
             "zeroize",

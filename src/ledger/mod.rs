@@ -32,6 +32,8 @@ pub mod signers;
 pub mod tiles;
 pub mod tree;
 pub mod vkey;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use base64::Base64Fault;
 pub use bundle::{Bundle, BundleFault, BundledEntry};

@@ -38,7 +38,7 @@ const HALF: Packed = Packed([0xffff_ffff_ffff_fff7, u64::MAX, u64::MAX, 0x3fff_f
 
 /// An element of the field: limbs of 51 bits, within the bounds that fiat-crypto calls tight.
 #[derive(Clone, Copy)]
-struct Field([u64; 5]);
+pub(super) struct Field([u64; 5]);
 
 impl Field {
     const ZERO: Self = Self([0; 5]);
@@ -51,21 +51,21 @@ impl Field {
     }
 
     #[inline]
-    fn plus(&self, other: &Self) -> Loose {
+    pub(super) fn plus(&self, other: &Self) -> Loose {
         let mut sum = Loose([0; 5]);
         fiat_25519_add(&mut sum, &Tight(self.0), &Tight(other.0));
         sum
     }
 
     #[inline]
-    fn minus(&self, other: &Self) -> Loose {
+    pub(super) fn minus(&self, other: &Self) -> Loose {
         let mut difference = Loose([0; 5]);
         fiat_25519_sub(&mut difference, &Tight(self.0), &Tight(other.0));
         difference
     }
 
     #[inline]
-    fn times(&self, other: &Self) -> Self {
+    pub(super) fn times(&self, other: &Self) -> Self {
         product(&self.relaxed(), &other.relaxed())
     }
 
@@ -78,7 +78,7 @@ impl Field {
         Self(square.0)
     }
 
-    fn carried(loose: &Loose) -> Self {
+    pub(super) fn carried(loose: &Loose) -> Self {
         let mut tight = Tight([0; 5]);
         fiat_25519_carry(&mut tight, loose);
         Self(tight.0)
@@ -93,7 +93,7 @@ impl Field {
     }
 
     /// The one canonical spelling.
-    fn to_bytes(self) -> [u8; 32] {
+    pub(super) fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         fiat_25519_to_bytes(&mut bytes, &Tight(self.0));
         bytes
@@ -162,6 +162,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// The point that adds nothing: x = 0, y = 1.
+    pub(super) const ZERO: Self = Self { sum: HALF, difference: HALF, product: Packed([0; 4]) };
+
     fn of(x: &Field, y: &Field) -> Self {
         let half = HALF.unpacked().relaxed();
         Self {
@@ -194,6 +197,12 @@ impl Prepared {
         both.map(|(sum, scale)| Self::of(&sum.x.times(scale), &sum.y.times(scale))).collect()
     }
 
+    /// The three elements, each in its canonical 32 bytes as four numbers.
+    #[inline]
+    pub(super) const fn words(&self) -> [&[u64; 4]; 3] {
+        [&self.sum.0, &self.difference.0, &self.product.0]
+    }
+
     /// Fetches it into the cache; of no other use. It begins on a boundary of 32 bytes, so its
     /// first and its last word lie in all lines that it has.
     #[inline]
@@ -215,6 +224,13 @@ impl Sum {
     /// Of no points.
     pub(super) const ZERO: Self =
         Self { x: Field::ZERO, y: Field::ONE, z: Field::ONE, t: Field::ZERO };
+
+    /// Of X, Y, Z and T that were computed elsewhere, in limbs of 51 bits that may be three times
+    /// as large.
+    pub(super) fn of_limbs(coordinates: [[u64; 5]; 4]) -> Self {
+        let [x, y, z, t] = coordinates.map(|limbs| Field::carried(&Loose(limbs)));
+        Self { x, y, z, t }
+    }
 
     /// Adds a point, or the point opposite to it: whose x is -x, so that sum and difference change
     /// places and d x y its sign. No branch on which of them: it would be a guess each time.
