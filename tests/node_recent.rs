@@ -19,10 +19,13 @@
 #[path = "common/domain_kit.rs"]
 mod kit;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kit::*;
 use urbanmine::domain::effects::LotLink;
 use urbanmine::domain::event::{AssayLot, MergeLots, SplitLot};
+use urbanmine::domain::fact::Fact;
 use urbanmine::domain::memory::MemoryState;
 use urbanmine::domain::vocabulary::Substance;
 use urbanmine::domain::{
@@ -32,6 +35,7 @@ use urbanmine::domain::{
 use urbanmine::ledger::envelope::EnvelopeSignature;
 use urbanmine::ledger::frame::Group;
 use urbanmine::ledger::{ChainValue, Draft, EntryKind, Envelope, Position, Sealed};
+use urbanmine::node::feed::{Piece, Told};
 use urbanmine::node::recent::{Recent, StoredGraph};
 use urbanmine::provenance::{Direction, Graph, Measure, TraceLimits, origins_with_ranges, trace};
 use urbanmine::store::{GroupRows, Store, StoreConfig, Trail};
@@ -48,6 +52,7 @@ struct Tape {
     checkpoint: Bytes,
     at_each: Recent,
     at_times: Recent,
+    as_told: Recent,
     _folder: tempfile::TempDir,
 }
 
@@ -62,6 +67,7 @@ impl Tape {
             checkpoint: Bytes::new(),
             at_each: Recent::default(),
             at_times: Recent::default(),
+            as_told: Recent::default(),
             _folder: folder,
         };
         for index in 0..BEFORE {
@@ -125,15 +131,45 @@ impl Tape {
         changes.absorb(effects.clone(), attempt.event.id);
         let mut trail = Trail::default();
         let event = (attempt.event.id, attempt.event.body.kind());
-        trail.note(EntryIndex(index), TimeMs::of(START_MS), event, &effects);
+        let at = TimeMs::of(START_MS);
+        let fact = trail.note(EntryIndex(index), at, event, &mut effects.clone());
         let retracted: Vec<_> = effects.retracted_movement.into_iter().collect();
         self.write(index, &sealed, &changes, &retracted, &trail);
+        self.tell(index, attempt, fact, &effects, changes);
         assert!(self.at_each.catch_up(&self.store, 8_192, || false).unwrap());
         if index.is_multiple_of(5) {
             assert!(self.at_times.catch_up(&self.store, u64::MAX, || false).unwrap());
         }
         self.check();
         effects
+    }
+
+    /// As the writer does of a group of this one entry.
+    fn tell(
+        &self,
+        index: u64,
+        attempt: &Attempt,
+        fact: Arc<Fact>,
+        effects: &Effects,
+        changes: MemoryState,
+    ) {
+        let amends = effects.amended_movement.is_some()
+            || effects.retracted_movement.is_some()
+            || fact.undoes.is_some();
+        let links = effects.links.clone();
+        let told = Told { event: attempt.event.clone(), fact, links, tables_hash: Hash32([0; 32]) };
+        let (first, end) = (EntryIndex(index), EntryIndex(index + 1));
+        let changes = Arc::new(changes);
+        let mut piece = Piece { first: end, end, told: vec![told], changes, amends, bytes: 0 };
+        let reached = self.as_told.held().0;
+        // What is not next it leaves alone, and what amends to whoever reads.
+        self.as_told.take_told(&piece);
+        assert_eq!(self.as_told.held().0, reached);
+        piece.first = first;
+        self.as_told.take_told(&piece);
+        let expected = if amends || reached != first { reached } else { end };
+        assert_eq!(self.as_told.held().0, expected);
+        assert!(self.as_told.catch_up(&self.store, 8_192, || false).unwrap());
     }
 
     fn say(&mut self, actor: PartyId, body: Body) -> EventId {
@@ -161,13 +197,15 @@ impl Tape {
     fn check(&self) {
         let all = EntryCount(u64::MAX);
         let stored = StoredGraph::new(&self.store, None, all);
-        let held = StoredGraph::new(&self.store, Some(&self.at_each), all);
-        for index in (0..=self.world.index).map(EntryIndex) {
-            assert_eq!(stored.movement(index).unwrap(), held.movement(index).unwrap(), "{index}");
-        }
-        let lots = self.world.state.lots.keys().copied().chain([lot(0xFFFF_FFFF)]);
-        for lot in lots {
-            assert_eq!(stored.life(lot).unwrap(), held.life(lot).unwrap(), "{lot}");
+        for recent in [&self.at_each, &self.as_told] {
+            let held = StoredGraph::new(&self.store, Some(recent), all);
+            for index in (0..=self.world.index).map(EntryIndex) {
+                let (stored, held) = (stored.movement(index), held.movement(index));
+                assert_eq!(stored.unwrap(), held.unwrap(), "{index}");
+            }
+            for lot in self.world.state.lots.keys().copied().chain([lot(0xFFFF_FFFF)]) {
+                assert_eq!(stored.life(lot).unwrap(), held.life(lot).unwrap(), "{lot}");
+            }
         }
     }
 
@@ -179,7 +217,7 @@ impl Tape {
         let limits = TraceLimits::default();
         for size in (BEFORE..=self.world.index).step_by(3).chain([u64::MAX]).map(EntryCount) {
             let stored = StoredGraph::new(&self.store, None, size);
-            for recent in [&self.at_each, &self.at_times, &late] {
+            for recent in [&self.at_each, &self.at_times, &self.as_told, &late] {
                 let held = StoredGraph::new(&self.store, Some(recent), size);
                 for lot in self.world.state.lots.keys().copied() {
                     for direction in [Direction::Back, Direction::Forward] {
@@ -194,7 +232,8 @@ impl Tape {
             }
         }
         for state in self.world.state.lots.values() {
-            let class = self.at_times.class_of(state.id).unwrap();
+            let class = self.as_told.class_of(state.id).unwrap();
+            assert_eq!(self.at_times.class_of(state.id).as_ref(), Some(&class));
             assert_eq!(
                 (class.origin_kinds, &class.material),
                 (state.origin_kinds, &state.material)

@@ -149,13 +149,14 @@ async fn analyse(node: Node, mut stopping: tokio::sync::watch::Receiver<bool>) {
     let mut growth = node.reader().growth();
     loop {
         let (reader, analyst) = (node.reader(), node.analyst());
-        let recalled = tokio::task::spawn_blocking(move || reader.recall()).await;
-        if let Ok(Err(fault)) = recalled {
-            tracing::error!(%fault, "recent history cannot be kept; traces read the database");
-        }
+        // The book first: what it is told, recent history is told with it.
         let caught_up = tokio::task::spawn_blocking(move || analyst.catch_up()).await;
         if let Ok(Err(fault)) = caught_up {
             tracing::error!(%fault, "the book of balances and anomalies cannot be kept");
+        }
+        let recalled = tokio::task::spawn_blocking(move || reader.recall()).await;
+        if let Ok(Err(fault)) = recalled {
+            tracing::error!(%fault, "recent history cannot be kept; traces read the database");
         }
         let pause = std::time::Duration::from_millis(ANALYST_PAUSE_MS);
         tokio::select! {

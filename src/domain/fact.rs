@@ -109,12 +109,22 @@ impl LotChange {
 impl Fact {
     /// What an accepted event changed.
     pub fn of(index: EntryIndex, recorded_at: TimeMs, event: EventId, effects: &Effects) -> Self {
+        let lots = effects.lot_changes.clone();
+        Self { lots, ..Self::without_lots(index, recorded_at, event, effects) }
+    }
+
+    fn without_lots(
+        index: EntryIndex,
+        recorded_at: TimeMs,
+        event: EventId,
+        effects: &Effects,
+    ) -> Self {
         let own = effects.events.iter().find(|record| record.id == event);
         let undone = effects.events.iter().find(|record| record.id != event);
         Self {
             index,
             recorded_at,
-            lots: effects.lot_changes.clone(),
+            lots: Vec::new(),
             stock: effects.movement.as_ref().and_then(|it| it.stock.clone()),
             flags: own.map(|record| record.flags.clone()).unwrap_or_default(),
             undoes: undone.map(|record| record.index),
@@ -129,7 +139,7 @@ impl Fact {
         effects: &mut Effects,
     ) -> Self {
         let lots = std::mem::take(&mut effects.lot_changes);
-        Self { lots, ..Self::of(index, recorded_at, event, effects) }
+        Self { lots, ..Self::without_lots(index, recorded_at, event, effects) }
     }
 
     /// Whether there is more to say of the entry than its event does.

@@ -1,7 +1,7 @@
 //! The book: every posting of every entry, and what the rules found, as of the last entry that was
 //! taken over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::anomaly::Anomaly;
@@ -110,7 +110,7 @@ pub struct Book {
     latest: TimeMs,
     registry: Registry,
     diary: Diary,
-    codes: BTreeMap<String, Code>,
+    codes: HashSet<Code>,
     numbers: BTreeMap<Arc<Account>, AccountId>,
     accounts: Vec<Arc<Account>>,
     totals: Vec<i64>,
@@ -394,7 +394,7 @@ impl Book {
         // As many accounts as rows at most, and rows are fewer than the bytes of their entries.
         let id = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
         for code in [&account.material, &account.process] {
-            self.codes.entry(code.to_string()).or_insert_with(|| Arc::clone(code));
+            self.codes.insert(Arc::clone(code));
         }
         let account = Arc::new(account);
         self.numbers.insert(Arc::clone(&account), id);

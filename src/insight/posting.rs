@@ -137,7 +137,7 @@ struct Clerk<'a> {
     out: Vec<Posting>,
 }
 
-impl Clerk<'_> {
+impl<'a> Clerk<'a> {
     fn place(&self, party: PartyId, site: SiteId, material: &str) -> Place {
         let (material, process) = (self.book.code(material), self.book.code(""));
         Place { party, site, material, process, campaign: None, other: None }
@@ -162,13 +162,13 @@ impl Clerk<'_> {
         }
     }
 
-    fn changes(&self) -> &[LotChange] {
+    fn changes(&self) -> &'a [LotChange] {
         &self.seen.fact.lots
     }
 
     /// Lots whose holder was succeeded come into the books of who acts now.
     fn succeed(&mut self) {
-        for change in self.changes().to_vec() {
+        for change in self.changes() {
             let Some(before) = &change.before else { continue };
             if before.possessor == before.keeper {
                 continue;
@@ -181,7 +181,7 @@ impl Clerk<'_> {
     }
 
     fn born(&mut self, column: Column) {
-        for change in self.changes().to_vec() {
+        for change in self.changes() {
             let place = self.place(change.after.possessor, change.after.site, &change.material);
             self.post(&place, column, &amounts(&change.after));
         }
@@ -191,8 +191,8 @@ impl Clerk<'_> {
     fn split(&mut self) {
         let mut lost = Amounts::new();
         let mut place = None;
-        for change in self.changes().to_vec() {
-            add(&mut lost, &taken(&change));
+        for change in self.changes() {
+            add(&mut lost, &taken(change));
             if let Some(before) = &change.before {
                 place = Some(self.place(before.keeper, before.site, &change.material));
             }
@@ -204,9 +204,9 @@ impl Clerk<'_> {
     }
 
     fn merge(&mut self) {
-        for change in self.changes().to_vec() {
-            let place = self.place(keeper(&change), change.after.site, &change.material);
-            let more = less(&Amounts::new(), &taken(&change));
+        for change in self.changes() {
+            let place = self.place(keeper(change), change.after.site, &change.material);
+            let more = less(&Amounts::new(), &taken(change));
             self.post(&place, Column::Remade, &more);
         }
     }
@@ -219,11 +219,11 @@ impl Clerk<'_> {
         columns: &BTreeMap<LotId, Column>,
     ) -> Amounts {
         let mut inside = Amounts::new();
-        for change in self.changes().to_vec() {
+        for change in self.changes() {
             let Some(&column) = columns.get(&change.lot) else { continue };
-            let place = self.place(keeper(&change), change.after.site, &change.material);
+            let place = self.place(keeper(change), change.after.site, &change.material);
             let place = Place { process: self.book.code(process), campaign, ..place };
-            let went_in = taken(&change);
+            let went_in = taken(change);
             add(&mut inside, &went_in);
             let is_in = column.in_process() > 0;
             let amount = if is_in { went_in } else { less(&Amounts::new(), &went_in) };
@@ -315,8 +315,8 @@ impl Clerk<'_> {
     /// Both agree on what arrived: more or less than was booked.
     fn settle(&mut self, offer: EventId) {
         let Some(offer) = self.book.offer(offer).cloned() else { return };
-        for change in self.changes().to_vec() {
-            let more = less(&Amounts::new(), &taken(&change));
+        for change in self.changes() {
+            let more = less(&Amounts::new(), &taken(change));
             let lost = less(&Amounts::new(), &more);
             self.hand_over(&offer, &change.material, &more, &lost);
         }
@@ -354,16 +354,16 @@ impl Clerk<'_> {
     }
 
     fn leave(&mut self, column: Column) {
-        for change in self.changes().to_vec() {
-            let place = self.place(keeper(&change), change.after.site, &change.material);
-            self.post(&place, column, &taken(&change));
+        for change in self.changes() {
+            let place = self.place(keeper(change), change.after.site, &change.material);
+            self.post(&place, column, &taken(change));
         }
     }
 
     fn count(&mut self) {
-        for change in self.changes().to_vec() {
-            let place = self.place(keeper(&change), change.after.site, &change.material);
-            self.post(&place, Column::Counted, &less(&Amounts::new(), &taken(&change)));
+        for change in self.changes() {
+            let place = self.place(keeper(change), change.after.site, &change.material);
+            self.post(&place, Column::Counted, &less(&Amounts::new(), &taken(change)));
         }
     }
 

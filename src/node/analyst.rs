@@ -83,7 +83,8 @@ impl Analyst {
     fn step(&self, kept: &mut Kept, size: EntryCount) -> Result<(), ReadFault> {
         let from = kept.next;
         if let Some(piece) = self.reader.feed().take(from, EntryIndex(size.0)) {
-            for Told { event, fact, tables_hash } in &piece.told {
+            self.reader.recent().take_told(&piece);
+            for Told { event, fact, tables_hash, links: _ } in &piece.told {
                 self.take_over(kept, event, fact, *tables_hash)?;
             }
             kept.next = piece.end;

@@ -26,7 +26,6 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::error::{AppendError, BatchError, NodeFault, chain_of};
-use super::feed::Piece;
 use super::fresh::FreshGroup;
 use super::group::{PendingGroup, Placed};
 use super::measures;
@@ -156,7 +155,7 @@ impl Committer {
         guardian: &Guardian,
     ) -> Result<(), NodeFault> {
         let begun = Instant::now();
-        let piece = piece_of(&mut group);
+        let piece = group.take_piece();
         let committed =
             if group.entries.is_empty() { Ok(None) } else { self.commit(group).map(Some) };
         match committed {
@@ -239,11 +238,6 @@ impl Committer {
 }
 
 /// What the book is told of a group.
-fn piece_of(group: &mut PendingGroup) -> Piece {
-    let (first, end, bytes) = (group.first, group.head.next, group.bytes);
-    Piece { first, end, told: group.take_told(), bytes }
-}
-
 /// Moves the head guard on and has the size known: what is under the checkpoint is told from now
 /// on.
 fn guard(

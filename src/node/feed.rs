@@ -1,12 +1,14 @@
-//! What the writer said of entries, handed on to the book while it is in memory, so that the book
-//! has not to read and decode the same again.
+//! What the writer said of entries, handed on to the book and to recent history while it is in
+//! memory, so that they have not to read and decode the same again.
 //!
 //! It holds little, and who comes late reads the store: both give the same.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::effects::LotLink;
 use crate::domain::fact::Fact;
+use crate::domain::memory::MemoryState;
 use crate::domain::{EntryIndex, Event, Hash32};
 use crate::limits::MAX_FEED_BYTES;
 
@@ -16,7 +18,9 @@ pub struct Told {
     /// What the actor said.
     pub event: Event,
     /// What it changed, with its entry.
-    pub fact: Fact,
+    pub fact: Arc<Fact>,
+    /// The lots that its entry names, ascending.
+    pub links: Vec<LotLink>,
     /// The tables that judged it.
     pub tables_hash: Hash32,
 }
@@ -30,6 +34,11 @@ pub struct Piece {
     pub end: EntryIndex,
     /// Ascending.
     pub told: Vec<Told>,
+    /// Last values of what the group changed, its movements among them.
+    pub changes: Arc<MemoryState>,
+    /// Whether it changed what earlier entries did to metal, or its own ones: a correction did, or a
+    /// settlement.
+    pub amends: bool,
     /// Bytes of its entries.
     pub bytes: usize,
 }
@@ -76,6 +85,7 @@ impl Feed {
         waiting.bytes -= piece.bytes;
         drop(waiting);
         piece.told.retain(|told| told.fact.index >= from);
+        piece.first = from;
         Some(piece)
     }
 
@@ -99,7 +109,7 @@ mod tests {
 
     fn piece(first: u64, end: u64, bytes: usize) -> Piece {
         let (first, end) = (EntryIndex(first), EntryIndex(end));
-        Piece { first, end, told: Vec::new(), bytes }
+        Piece { first, end, told: Vec::new(), changes: Arc::default(), amends: false, bytes }
     }
 
     fn taken(feed: &Feed, from: u64, end: u64) -> Option<(u64, u64)> {
@@ -117,7 +127,7 @@ mod tests {
         }
         // What was before is read elsewhere, up to the middle of a piece.
         assert_eq!(taken(&feed, 3, 100), None);
-        assert_eq!(taken(&feed, 10, 100), Some((8, 12)));
+        assert_eq!(taken(&feed, 10, 100), Some((10, 12)));
         // Not what nobody was told of.
         assert_eq!(taken(&feed, 12, 15), None);
         assert_eq!(taken(&feed, 12, 16), Some((12, 16)));

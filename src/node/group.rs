@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::admission::Admitted;
 use super::error::{AppendError, BatchError};
-use super::feed::Told;
+use super::feed::{Piece, Told};
 use super::overlay::Overlay;
 use super::statement::{self, StatementFault};
 use crate::domain::apply::{Moment, RULES_VERSION, Refusal, Signed, apply, rotate_ledger_key};
-use crate::domain::effects::{Effects, View};
+use crate::domain::effects::{Effects, LotLink, View};
 use crate::domain::fact::Fact;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::EntrySight;
@@ -59,8 +59,10 @@ pub struct PendingGroup {
     pub sights: Vec<EntrySight>,
     /// The map of lot states that it states.
     pub lot_map: Option<MapUpdate>,
-    /// What each of its events changed, and the tables that judged it.
-    facts: Vec<(Fact, Hash32)>,
+    /// What each of its entries of events changed.
+    changed: Vec<Changed>,
+    /// Whether what earlier entries did to metal is among it.
+    amends: bool,
     /// Its events, where somebody keeps them.
     events: Vec<Event>,
     /// Bytes of the entries.
@@ -112,7 +114,8 @@ impl PendingGroup {
             trail: Trail::default(),
             sights: Vec::new(),
             lot_map: None,
-            facts: Vec::new(),
+            changed: Vec::new(),
+            amends: false,
             events: Vec::new(),
             bytes: 0,
         }
@@ -152,7 +155,8 @@ impl PendingGroup {
             retracted: Vec::new(),
             trail: Trail::default(),
             sights: Vec::new(),
-            facts: Vec::new(),
+            changed: Vec::new(),
+            amends: false,
             now: now.max(self.head.recorded_at),
         }
     }
@@ -166,7 +170,7 @@ impl PendingGroup {
     ) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let mut trial = self.trial(base, now);
         let placed = trial.run(batch)?;
-        let Trial { own, head, sealed, retracted, trail, sights, facts, .. } = trial;
+        let Trial { own, head, sealed, retracted, trail, sights, changed, amends, .. } = trial;
         self.head = head;
         // Nobody else has it yet.
         Arc::make_mut(&mut self.changes).merge(own);
@@ -178,11 +182,12 @@ impl PendingGroup {
             self.leaves.push(entry.leaf());
             self.entries.push(entry.bytes().clone());
         }
-        self.facts.extend(facts);
+        self.changed.extend(changed);
+        self.amends |= amends;
         Ok(placed)
     }
 
-    /// Keeps the events of a request that was added, for [`PendingGroup::take_told`]: of every
+    /// Keeps the events of a request that was added, for [`PendingGroup::take_piece`]: of every
     /// request, or there is nothing to take.
     pub fn keep_events(&mut self, batch: Vec<Admitted>, placed: &[Placed]) {
         let new = batch.into_iter().zip(placed);
@@ -190,12 +195,23 @@ impl PendingGroup {
         self.events.extend(new.map(|(admitted, _)| admitted.into_event()));
     }
 
-    /// What is told of its events to those who would read them otherwise.
-    pub fn take_told(&mut self) -> Vec<Told> {
-        let (facts, events) = (std::mem::take(&mut self.facts), std::mem::take(&mut self.events));
-        debug_assert!(events.is_empty() || events.len() == facts.len());
-        let both = facts.into_iter().zip(events);
-        both.map(|((fact, tables_hash), event)| Told { event, fact, tables_hash }).collect()
+    /// What is told of it to those who would read it otherwise.
+    pub fn take_piece(&mut self) -> Piece {
+        let changed = std::mem::take(&mut self.changed);
+        let events = std::mem::take(&mut self.events);
+        debug_assert!(events.is_empty() || events.len() == changed.len());
+        let told = changed.into_iter().zip(events).map(|(changed, event)| {
+            let Changed { fact, tables_hash, links } = changed;
+            Told { event, fact, links, tables_hash }
+        });
+        Piece {
+            first: self.first,
+            end: self.head.next,
+            told: told.collect(),
+            changes: Arc::clone(&self.changes),
+            amends: self.amends,
+            bytes: self.bytes,
+        }
     }
 }
 
@@ -270,9 +286,18 @@ struct Trial<'a, V> {
     retracted: Vec<EntryIndex>,
     trail: Trail,
     sights: Vec<EntrySight>,
-    /// What each new entry changed, and the tables that judged it.
-    facts: Vec<(Fact, Hash32)>,
+    changed: Vec<Changed>,
+    amends: bool,
     now: TimeMs,
+}
+
+/// What an entry changed.
+struct Changed {
+    fact: Arc<Fact>,
+    /// The tables that judged it.
+    tables_hash: Hash32,
+    /// The lots that it names.
+    links: Vec<LotLink>,
 }
 
 impl<V: View> Trial<'_, V> {
@@ -412,9 +437,13 @@ impl<V: View> Trial<'_, V> {
     fn take_over(&mut self, mut effects: Effects, admitted: &Admitted, index: EntryIndex) {
         self.retracted.extend(effects.retracted_movement);
         let event = admitted.event();
-        self.trail.note(index, self.now, (event.id, event.body.kind()), &effects);
-        let fact = Fact::taken(index, self.now, event.id, &mut effects);
-        self.facts.push((fact, self.head.tables_hash));
+        let kind = event.body.kind();
+        let fact = self.trail.note(index, self.now, (event.id, kind), &mut effects);
+        self.amends |= effects.amended_movement.is_some()
+            || effects.retracted_movement.is_some()
+            || fact.undoes.is_some();
+        let (tables_hash, links) = (self.head.tables_hash, effects.links.clone());
+        self.changed.push(Changed { fact, tables_hash, links });
         if let Some(tables) = &effects.activated_tables {
             self.head.tables = Some(Arc::clone(tables));
         }

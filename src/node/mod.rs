@@ -18,7 +18,7 @@ mod committer;
 mod compare;
 pub mod drafts;
 pub mod error;
-mod feed;
+pub mod feed;
 pub mod follow;
 mod fresh;
 pub mod group;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::analyst::event_of;
 use super::clock::Clock;
 use super::feed::Feed;
-use super::recent::StoredGraph;
+use super::recent::{Recent, StoredGraph};
 use super::writer::Shared;
 use crate::domain::audit::{Acknowledgement, Attestation};
 use crate::domain::campaign::{Campaign, CampaignStatus};
@@ -660,6 +660,11 @@ impl Reader {
     pub fn recall(&self) -> Result<(), ReadFault> {
         let is_closing = || self.shared.is_closing.load(Ordering::Relaxed);
         self.shared.recent.catch_up(&self.store, u64::MAX, is_closing).map(|_| ())
+    }
+
+    /// Recent history, for who has news of it.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.shared.recent
     }
 
     /// Events on their way from the writer.

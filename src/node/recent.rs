@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
+use super::feed::Piece as Told;
 use super::reader::ReadFault;
 use crate::domain::effects::LotLink;
 use crate::domain::fact::Fact;
 use crate::domain::movement::Movement;
-use crate::domain::vocabulary::EventKind;
+use crate::domain::vocabulary::{EventKind, OriginKinds};
 use crate::domain::{CampaignId, EntryCount, EntryIndex, LotId, View};
 use crate::ledger::entry::Entry;
 use crate::limits::{MAX_RECENT_BYTES, RECENT_STEP_ENTRIES};
@@ -72,6 +73,28 @@ impl Recent {
         }
     }
 
+    /// Takes over what the writer told, when that comes next. What a correction or a settlement
+    /// changed lies anywhere: that is read ([`Recent::catch_up`]).
+    pub fn take_told(&self, piece: &Told) {
+        if piece.amends || self.next() != piece.first {
+            return;
+        }
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.next() != piece.first {
+            return;
+        }
+        let mut told = piece.told.iter().peekable();
+        for index in (piece.first.0..piece.end.0).map(EntryIndex) {
+            match told.next_if(|it| it.fact.index == index) {
+                Some(it) => {
+                    kept.push(&it.links, born(&it.fact), piece.changes.movements.get(&index));
+                }
+                // A statement.
+                None => kept.push(&[], std::iter::empty(), None),
+            }
+        }
+    }
+
     /// Entries taken over so far, and the bytes that they take.
     pub fn held(&self) -> (EntryIndex, usize) {
         let kept = self.read();
@@ -106,6 +129,7 @@ impl Recent {
             return;
         }
         for (links, born, movement) in &piece.entries {
+            let born = born.iter().map(|it| (it.lot, it.origin_kinds, it.material.as_str()));
             kept.push(links, born, movement.as_ref());
         }
         for (index, movement) in piece.amended {
@@ -115,6 +139,12 @@ impl Recent {
             }
         }
     }
+}
+
+/// What lots came into being as.
+fn born(fact: &Fact) -> impl Iterator<Item = (LotId, OriginKinds, &str)> {
+    let new = fact.lots.iter().filter(|it| it.before.is_none());
+    new.map(|it| (it.lot, it.origin_kinds, it.material.as_str()))
 }
 
 impl Piece {
@@ -132,11 +162,10 @@ impl Piece {
             if let Some(target) = fact.as_ref().and_then(|fact| fact.undoes) {
                 amended.insert(target, store.movement(target)?);
             }
-            let born = fact.into_iter().flat_map(|fact| fact.lots);
-            let born = born.filter(|it| it.before.is_none()).map(|it| LotClass {
-                lot: it.lot,
-                origin_kinds: it.origin_kinds,
-                material: it.material,
+            let born = fact.iter().flat_map(born).map(|(lot, origin_kinds, material)| LotClass {
+                lot,
+                origin_kinds,
+                material: material.to_owned(),
             });
             entries.push((entry.links, born.collect(), movements.remove(&index)));
         }

@@ -90,9 +90,15 @@ impl RecentHistory {
 
     /// Takes over the next entry: the lots that it names, ascending; what lots are that came into
     /// being, as far as that is known; and what its event did.
-    pub fn push(&mut self, links: &[LotLink], born: &[LotClass], movement: Option<&Movement>) {
+    pub fn push<'a>(
+        &mut self,
+        links: &[LotLink],
+        born: impl Iterator<Item = (LotId, OriginKinds, &'a str)>,
+        movement: Option<&Movement>,
+    ) {
         let index = self.next;
-        let born: Vec<(LotId, Class)> = born.iter().map(|it| (it.lot, self.class(it))).collect();
+        let born: Vec<(LotId, Class)> =
+            born.map(|(lot, kinds, material)| (lot, self.class(kinds, material))).collect();
         let run = match self.runs.back_mut() {
             Some(run) if run.has_room() => run,
             _ => {
@@ -161,15 +167,15 @@ impl RecentHistory {
         Some((OriginKinds::from_bits(class.kinds), material))
     }
 
-    fn class(&mut self, of: &LotClass) -> Class {
-        let kinds = of.origin_kinds.bits();
-        if let Some(material) = self.numbers.get(&of.material) {
+    fn class(&mut self, origin_kinds: OriginKinds, material: &str) -> Class {
+        let (kinds, name) = (origin_kinds.bits(), material);
+        if let Some(material) = self.numbers.get(name) {
             return Class { kinds, material: *material };
         }
         // A ledger has some hundred materials.
         let material = u32::try_from(self.materials.len()).unwrap_or(u32::MAX);
-        self.materials.push(of.material.clone());
-        self.numbers.insert(of.material.clone(), material);
+        self.materials.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), material);
         Class { kinds, material }
     }
 
@@ -239,17 +245,18 @@ mod tests {
         LotLink { lot, ordinal: u32::from(previous.is_some()), previous: previous.map(EntryIndex) }
     }
 
+    fn none() -> std::iter::Empty<(LotId, OriginKinds, &'static str)> {
+        std::iter::empty()
+    }
+
     #[test]
     fn lives_and_movements_and_classes_come_back() {
         let mut history = RecentHistory::new(usize::MAX);
-        history.push(&[], &[], None);
-        let ore = LotClass {
-            lot: id(3),
-            origin_kinds: OriginKinds::of(OriginKind::Ore),
-            material: "ORE".to_owned(),
-        };
-        history.push(&[link(id(2), None), link(id(3), None)], &[ore], Some(&full(1)));
-        history.push(&[link(id(3), Some(1))], &[], None);
+        history.push(&[], none(), None);
+        let ore = (id(3), OriginKinds::of(OriginKind::Ore), "ORE");
+        let links = [link(id(2), None), link(id(3), None)];
+        history.push(&links, [ore].into_iter(), Some(&full(1)));
+        history.push(&[link(id(3), Some(1))], none(), None);
         assert_eq!(history.life(id(2)), Some(vec![EntryIndex(1)]));
         assert_eq!(history.life(id(3)), Some(vec![EntryIndex(1), EntryIndex(2)]));
         assert_eq!(history.life(id(9)), Some(vec![]));
@@ -270,11 +277,11 @@ mod tests {
         let run = RECENT_RUN_ENTRIES as u64;
         let mut history = RecentHistory::new(1);
         // One lot all the way, one that ends at once, one that begins late.
-        history.push(&[link(id(1), None), link(id(2), None)], &[], None);
+        history.push(&[link(id(1), None), link(id(2), None)], none(), None);
         for index in 1..3 * run {
             let late = (index == 2 * run + 5).then(|| link(id(3), None));
             let links: Vec<_> = [link(id(1), Some(index - 1))].into_iter().chain(late).collect();
-            history.push(&links, &[], None);
+            history.push(&links, none(), None);
         }
         assert_eq!((history.first(), history.next()), (EntryIndex(2 * run), EntryIndex(3 * run)));
         assert_eq!((history.life(id(1)), history.life(id(2))), (None, None));

@@ -1,7 +1,8 @@
 //! What is kept of each entry by its index.
 
-use super::batch::Batch;
+use std::sync::Arc;
 
+use super::batch::Batch;
 use super::codec;
 use super::headings::Headings;
 use super::keyspace::Key;
@@ -19,24 +20,25 @@ pub struct Trail {
     parties: Vec<(EntryIndex, PartyState)>,
     sites: Vec<(EntryIndex, Site)>,
     kinds: Vec<(EntryIndex, EventKind)>,
-    facts: Vec<Fact>,
+    facts: Vec<Arc<Fact>>,
 }
 
 impl Trail {
-    /// Keeps what the next entry did.
+    /// Keeps what the next entry did, and takes the changes of lots out of it for the fact.
     pub fn note(
         &mut self,
         index: EntryIndex,
         recorded_at: TimeMs,
         event: (EventId, EventKind),
-        effects: &Effects,
-    ) {
+        effects: &mut Effects,
+    ) -> Arc<Fact> {
         let (id, kind) = event;
         self.kinds.push((index, kind));
-        let fact = Fact::of(index, recorded_at, id, effects);
-        self.facts.extend(fact.is_telling().then_some(fact));
+        let fact = Arc::new(Fact::taken(index, recorded_at, id, effects));
+        self.facts.extend(fact.is_telling().then(|| Arc::clone(&fact)));
         self.parties.extend(effects.parties.iter().map(|party| (index, party.clone())));
         self.sites.extend(effects.sites.iter().map(|site| (index, site.clone())));
+        fact
     }
 
     /// Takes over what another kept of later entries.
@@ -65,14 +67,14 @@ pub(super) fn put_trail(batch: &mut Batch, trail: &Trail) {
 }
 
 /// In packs, as entries are: few are read one by one.
-fn put_facts(batch: &mut Batch, facts: &[Fact]) {
+fn put_facts(batch: &mut Batch, facts: &[Arc<Fact>]) {
     let mut rest = facts;
     // Each turn takes at least one fact.
     while !rest.is_empty() {
         let (mut pack, mut count) = (Vec::new(), 0_u32);
         let mut last = EntryIndex(0);
         for fact in rest.iter().take(MAX_PACK_ENTRIES) {
-            let bytes = codec::encode(fact);
+            let bytes = codec::encode(&**fact);
             if count > 0 && pack.len() + bytes.len() > MAX_PACK_BYTES {
                 break;
             }
