@@ -814,7 +814,7 @@ fn process_unknown() -> Row {
 
 fn process_not_at_site() -> Row {
     let mut world = World::new();
-    let here = world.state.sites.get_mut(&site(SMELTER)).unwrap();
+    let here = Arc::make_mut(world.state.sites.get_mut(&site(SMELTER)).unwrap());
     here.processes = vec!["MELT".to_owned()];
     let output = made(lot(world.fresh()), "CU", 10);
     let twice = [lot(1), lot(1)];

@@ -308,7 +308,7 @@ fn codes_are_those_of_the_tables() {
             assert!(tables.forms.contains_key(lot["form"].as_str().unwrap()), "{}", lot["form"]);
             for grade in list(lot, "grades") {
                 let text = |key: &str| grade[key].as_str().unwrap().to_owned();
-                assert!(tables.grades.contains_key(&(text("scheme"), text("code"))), "{grade}");
+                assert!(tables.grade(&text("scheme"), &text("code")).is_some(), "{grade}");
             }
         }
         let processes = list(&line.body["site"], "processes").iter();

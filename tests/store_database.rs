@@ -202,7 +202,7 @@ fn everything() -> MemoryState {
     for n in 1..4 {
         state.parties.insert(party_id(n), Arc::new(party(n)));
         state.credit_codes.insert(format!("CODE{n}"), party_id(n));
-        state.sites.insert(site_id(n), site(n, n.min(2)));
+        state.sites.insert(site_id(n), Arc::new(site(n, n.min(2))));
         for key in [key(n, n), key(n + 100, n)] {
             state.keys.insert(key.id, key);
         }

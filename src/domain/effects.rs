@@ -29,7 +29,7 @@ pub trait View {
     /// Who has a credit code.
     fn party_of_credit_code(&self, code: &str) -> Result<Option<PartyId>, Self::Fault>;
     /// A site.
-    fn site(&self, id: SiteId) -> Result<Option<Site>, Self::Fault>;
+    fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, Self::Fault>;
     /// A signing key.
     fn key(&self, id: KeyId) -> Result<Option<KeyState>, Self::Fault>;
     /// A lot.

@@ -1,6 +1,8 @@
 //! Names of things: one type per meaning, so that a lot is never looked up by a site's id.
 
 use std::fmt;
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::limits::MAX_ORIGIN_BYTES;
@@ -226,7 +228,7 @@ pub enum OriginFault {
 
 /// The name of a ledger: the origin line of its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(String);
+pub struct Origin(Arc<str>);
 
 impl Origin {
     /// Takes a schema-less URL without characters that a signed note's key name forbids (space,
@@ -238,7 +240,7 @@ impl Origin {
         let stranger = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "./-_:~".contains(*c)));
         match stranger {
             Some(found) => Err(OriginFault::Character(found)),
-            None => Ok(Self(text.to_owned())),
+            None => Ok(Self(text.into())),
         }
     }
 

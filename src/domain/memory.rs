@@ -24,7 +24,7 @@ pub struct MemoryState {
     /// Who has a credit code.
     pub credit_codes: BTreeMap<String, PartyId>,
     /// Sites.
-    pub sites: BTreeMap<SiteId, Site>,
+    pub sites: BTreeMap<SiteId, Arc<Site>>,
     /// Keys.
     pub keys: BTreeMap<KeyId, KeyState>,
     /// Waivers by reason and subject.
@@ -62,7 +62,7 @@ impl MemoryState {
         }
         self.parties.extend(effects.parties.into_iter().map(|it| (it.party.id, Arc::new(it))));
         self.credit_codes.extend(effects.credit_codes);
-        self.sites.extend(effects.sites.into_iter().map(|it| (it.id, it)));
+        self.sites.extend(effects.sites.into_iter().map(|it| (it.id, Arc::new(it))));
         self.keys.extend(effects.keys.into_iter().map(|it| (it.id, it)));
         let waivers = effects.waivers.into_iter();
         self.waivers.extend(waivers.map(|it| ((it.reason_code.clone(), it.subject.clone()), it)));
@@ -127,7 +127,7 @@ impl View for MemoryState {
         Ok(self.credit_codes.get(code).copied())
     }
 
-    fn site(&self, id: SiteId) -> Result<Option<Site>, Infallible> {
+    fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, Infallible> {
         Ok(self.sites.get(&id).cloned())
     }
 

@@ -150,7 +150,7 @@ impl<V: View> View for Recorder<'_, V> {
         self.asked(Subject::CreditCode(code.to_owned())).party_of_credit_code(code)
     }
 
-    fn site(&self, id: SiteId) -> Result<Option<Site>, V::Fault> {
+    fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, V::Fault> {
         self.asked(Subject::Site(id)).site(id)
     }
 

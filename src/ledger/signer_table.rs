@@ -150,7 +150,7 @@ fn doubled(mut point: EdwardsPoint, times: usize) -> EdwardsPoint {
 }
 
 /// The digits of a scalar, least first, each from -2^(width-1) to 2^(width-1) - 1, then zeros.
-/// Their weighted sum is the scalar itself, so a part of small order in the point counts as it must.
+/// Their weighted sum is the scalar itself: a part of small order in the point counts as it must.
 fn digits(scalar: &Scalar, width: usize) -> impl Iterator<Item = i16> {
     let mut words = [0_u64; 5];
     for (word, bytes) in words.iter_mut().zip(scalar.as_bytes().as_chunks::<8>().0) {

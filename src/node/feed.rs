@@ -36,7 +36,7 @@ pub struct Piece {
     pub told: Vec<Told>,
     /// Last values of what the group changed, its movements among them.
     pub changes: Arc<MemoryState>,
-    /// Whether it changed what earlier entries did to metal, or its own ones: a correction did, or a
+    /// Whether it changed what an entry before had done to metal: a correction did, or a
     /// settlement.
     pub amends: bool,
     /// Bytes of its entries.

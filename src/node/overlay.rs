@@ -61,7 +61,7 @@ impl<V: View> View for $layers<'_, V> {
         ledger() -> LedgerState, |layer| layer.ledger.clone();
         party(id: PartyId) -> Arc<PartyState>, |layer| layer.parties.get(&id).cloned();
         party_of_credit_code(code: &str) -> PartyId, |layer| layer.credit_codes.get(code).copied();
-        site(id: SiteId) -> Site, |layer| layer.sites.get(&id).cloned();
+        site(id: SiteId) -> Arc<Site>, |layer| layer.sites.get(&id).cloned();
         key(id: KeyId) -> KeyState, |layer| layer.keys.get(&id).cloned();
         lot(id: LotId) -> Lot, |layer| layer.lots.get(&id).map(|it| Lot::clone(it));
         transfer(offer: EventId) -> Transfer,

@@ -486,7 +486,7 @@ impl Reader {
     }
 
     /// A site.
-    pub fn site(&self, id: SiteId) -> Result<Option<Site>, ReadFault> {
+    pub fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, ReadFault> {
         Ok(self.store.site(id)?)
     }
 

@@ -180,7 +180,7 @@ impl View for Veil<'_> {
         }
     }
 
-    fn site(&self, id: SiteId) -> Result<Option<Site>, StoreFault> {
+    fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, StoreFault> {
         match self.store.site(id)? {
             Some(site) if self.knows(site.party)? => Ok(Some(site)),
             _ => Ok(None),

@@ -172,16 +172,14 @@ impl Database {
             let settled = self.db.range(from.clone()..behind.clone()).next_back();
             let settled = settled.transpose().map_err(sled_at("read"))?;
             let last = match (fresh, settled) {
-                (Some((key, value)), Some((other, _))) if key.as_slice() >= other.as_ref() => {
-                    Some((key, value))
-                }
-                (_, Some((key, value))) => Some((key.to_vec(), Some(value))),
+                (Some((key, value)), Some((other, _))) if key >= other => Some((key, value)),
+                (_, Some((key, value))) => Some((key, Some(value))),
                 (fresh, None) => fresh,
             };
             match last {
                 None => return Ok(None),
                 Some((key, Some(value))) => return Ok(Some((parsed(&key)?, value))),
-                Some((key, None)) => behind = key,
+                Some((key, None)) => behind = key.to_vec(),
             }
         }
     }
@@ -280,8 +278,8 @@ impl Database {
                 continue;
             }
             match value {
-                Some(value) => batch.insert(key.as_slice(), value),
-                None => batch.remove(key.as_slice()),
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
             }
         }
         if let Some(run) = run {

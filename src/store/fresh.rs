@@ -153,7 +153,7 @@ impl Fresh {
     }
 }
 
-fn owned((key, value): (&Vec<u8>, &Value)) -> Row {
+fn owned((key, value): (&IVec, &Value)) -> Row {
     (key.clone(), value.clone())
 }
 

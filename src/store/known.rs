@@ -23,7 +23,7 @@ struct Inner {
     turn: u64,
     ledger: Option<LedgerState>,
     parties: HashMap<PartyId, Arc<PartyState>>,
-    sites: HashMap<SiteId, Site>,
+    sites: HashMap<SiteId, Arc<Site>>,
     keys: HashMap<KeyId, KeyState>,
 }
 
@@ -53,8 +53,8 @@ impl Known {
     pub(super) fn site(
         &self,
         id: SiteId,
-        read: impl FnOnce() -> Result<Option<Site>, StoreFault>,
-    ) -> Result<Option<Site>, StoreFault> {
+        read: impl FnOnce() -> Result<Option<Arc<Site>>, StoreFault>,
+    ) -> Result<Option<Arc<Site>>, StoreFault> {
         self.find(|it| it.sites.get(&id).cloned(), read, |it, found| keep(&mut it.sites, id, found))
     }
 
@@ -138,8 +138,8 @@ mod tests {
     use super::*;
     use crate::domain::Hash32;
 
-    fn site(id: SiteId, name: &str) -> Site {
-        Site {
+    fn site(id: SiteId, name: &str) -> Arc<Site> {
+        Arc::new(Site {
             id,
             party: PartyId::from_bytes([1; 16]),
             name_zh: String::new(),
@@ -148,10 +148,10 @@ mod tests {
             base: String::new(),
             processes: Vec::new(),
             yearly_capacity: crate::domain::Grams::ZERO,
-        }
+        })
     }
 
-    fn changing(site: Site) -> MemoryState {
+    fn changing(site: Arc<Site>) -> MemoryState {
         MemoryState { sites: [(site.id, site)].into(), ..MemoryState::default() }
     }
 

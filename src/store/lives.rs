@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::Batch;
-
 use super::Store;
-use super::codec::{self, codec_struct};
+use super::batch::Batch;
+use super::codec::{self, Codec as _, codec_struct};
 use super::database::{Database, decoded};
 use super::fault::StoreFault;
 use super::keyspace::{Key, Tag};
@@ -31,6 +30,13 @@ pub(super) struct LotRow {
 codec_struct!(LotRow { lot, tail });
 
 impl LotRow {
+    /// [`codec::encode`], without a row to be made of them.
+    fn encoded(lot: &Lot, tail: &Vec<Place>) -> Vec<u8> {
+        let mut bytes = codec::encode(lot);
+        tail.put(&mut bytes);
+        bytes
+    }
+
     /// Ordinal of the first place of the tail.
     fn tail_begin(&self) -> u32 {
         let tail = u32::try_from(self.tail.len()).unwrap_or(u32::MAX);
@@ -65,8 +71,7 @@ pub(super) fn put_lot(
             begin = ordinal.saturating_add(1);
         }
     }
-    let row = LotRow { lot: lot.clone(), tail };
-    batch.insert(Key::Lot(lot.id).bytes(), codec::encode(&row));
+    batch.insert(Key::Lot(lot.id).bytes(), LotRow::encoded(lot, &tail));
     Ok(())
 }
 

@@ -421,8 +421,8 @@ impl View for Store {
         self.database.value(&Key::CreditCode(code.to_owned()))
     }
 
-    fn site(&self, id: SiteId) -> Result<Option<Site>, StoreFault> {
-        self.known.site(id, || self.database.value(&Key::Site(id)))
+    fn site(&self, id: SiteId) -> Result<Option<Arc<Site>>, StoreFault> {
+        self.known.site(id, || Ok(self.database.value(&Key::Site(id))?.map(Arc::new)))
     }
 
     fn key(&self, id: KeyId) -> Result<Option<KeyState>, StoreFault> {

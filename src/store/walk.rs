@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sled::IVec;
 
-use super::batch::Row;
+use super::batch::{Row, Value};
 use super::database::Database;
 use super::fault::{StoreFault, sled_at};
 use super::lanes::Lanes;
@@ -88,14 +88,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The next row of any place; `None` in the value: it is gone.
-    fn next_row(&mut self) -> Result<Option<Row>, StoreFault> {
+    fn next_row(&mut self) -> Result<Option<(Vec<u8>, Value)>, StoreFault> {
         // Each turn reads ahead in one place.
         loop {
             if self.memory.is_empty() && !self.is_all_memory {
                 self.look_into_memory();
             }
             let least = self.lanes.as_ref().and_then(Lanes::least).map(<[u8]>::to_vec);
-            let in_memory = self.memory.front().map(|(key, _)| key.clone());
+            let in_memory = self.memory.front().map(|(key, _)| key.to_vec());
             let in_sled = match self.sled.as_mut().and_then(Peekable::peek) {
                 Some(Ok((key, _))) => Some(key.to_vec()),
                 Some(Err(_)) => {
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes the row of a key from every place; the newest is in force.
-    fn take(&mut self, key: Vec<u8>) -> Result<Row, StoreFault> {
+    fn take(&mut self, key: Vec<u8>) -> Result<(Vec<u8>, Value), StoreFault> {
         let mut told = Told::of(&key);
         if self.memory.front().is_some_and(|(front, _)| *front == key)
             && let Some((_, value)) = self.memory.pop_front()

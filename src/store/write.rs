@@ -131,7 +131,7 @@ fn put_registry(batch: &mut Batch, changes: &MemoryState) {
         batch.insert(Key::CreditCode(code.clone()).bytes(), codec::encode(party));
     }
     for (id, site) in &changes.sites {
-        batch.insert(Key::Site(*id).bytes(), codec::encode(site));
+        batch.insert(Key::Site(*id).bytes(), codec::encode(site.as_ref()));
         // A site keeps its party for ever.
         batch.insert(Key::SiteOf(site.party, *id).bytes(), &[]);
     }

@@ -178,7 +178,7 @@ impl World {
         self.add_key(id, n, EVER);
         for (site_id, region_code) in [(site(id), "360702"), (far_site(id), "440103")] {
             let record = site_record(site_id, id, region_code);
-            self.state.sites.insert(site_id, record);
+            self.state.sites.insert(site_id, Arc::new(record));
         }
     }
 
@@ -414,7 +414,7 @@ pub fn tables() -> Tables {
     permissions.insert("CLAIM_CREDIT".to_owned(), may(&[R::Smelter, R::RareEarthRecoveryPlant]));
 
     let names = || (String::new(), String::new());
-    let grade = (("ReMA".to_owned(), "Birch".to_owned()), String::new());
+    let grade = ("ReMA".to_owned(), [("Birch".to_owned(), String::new())].into());
     Tables {
         parameters: [
             ("CLOCK_SKEW_MS", 300_000),

@@ -76,15 +76,25 @@ pub(super) fn acquainted(
 }
 
 /// Whose a lot became, and whose it is no more.
-fn turns(before: Option<&Lot>, after: &Lot) -> Vec<Sight> {
-    let had: BTreeSet<PartyId> = before.into_iter().flat_map(hands).collect();
-    let has = BTreeSet::from(hands(after));
+fn turns<'a>(before: Option<&'a Lot>, after: &'a Lot) -> impl Iterator<Item = Sight> {
     let sight = |party, turn| Sight { party, lot: after.id, turn };
-    let came = has.difference(&had).map(|party| sight(*party, Turn::Came(after.remaining)));
-    let left = before.into_iter().flat_map(|lot| {
-        had.difference(&has).map(move |party| sight(*party, Turn::Left(Box::new(lot.clone()))))
+    let gained = distinct(after).filter(move |it| !before.is_some_and(|lot| holds(lot, *it)));
+    let came = gained.map(move |party| sight(party, Turn::Came(after.remaining)));
+    let left = before.into_iter().flat_map(move |lot| {
+        let lost = distinct(lot).filter(move |it| !holds(after, *it));
+        lost.map(move |party| sight(party, Turn::Left(Box::new(lot.clone()))))
     });
-    came.chain(left).collect()
+    came.chain(left)
+}
+
+fn holds(lot: &Lot, party: PartyId) -> bool {
+    hands(lot).contains(&party)
+}
+
+/// Each once, ascending.
+fn distinct(lot: &Lot) -> impl Iterator<Item = PartyId> {
+    let [one, other] = hands(lot);
+    std::iter::once(one.min(other)).chain((one != other).then(|| one.max(other)))
 }
 
 /// To whom a lot came that both parties have settled: with the grams that they agreed on.
@@ -99,6 +109,9 @@ fn settled<V: View>(work: &Work<'_, V>) -> Option<Sight> {
 /// Lots on the two sides of a transfer: grams of one party's lot that became another party's lot.
 fn kin<V: View>(work: &Work<'_, V>) -> Vec<Sight> {
     let Some(movement) = &work.effects.movement else { return Vec::new() };
+    if movement.draws.is_empty() || movement.births.is_empty() {
+        return Vec::new();
+    }
     let lot_of = |id| work.effects.lots.iter().find(|lot| lot.id == id);
     let drawn: Vec<&Lot> = movement.draws.iter().filter_map(|draw| lot_of(draw.lot)).collect();
     let born: Vec<&Lot> = movement.births.iter().filter_map(|birth| lot_of(birth.lot)).collect();

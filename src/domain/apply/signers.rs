@@ -19,13 +19,14 @@ pub fn required_signers<V: View>(view: &V, event: &Event) -> Result<Vec<PartyId>
         Body::DeclareError(error) => settled_by(view, error.target)?,
         _ => None,
     };
+    let transfer = match offer {
+        Some(offer) => view.transfer(offer)?,
+        None => None,
+    };
+    let Some(transfer) = transfer else { return Ok(vec![event.actor]) };
     let mut required = BTreeSet::from([event.actor]);
-    if let Some(offer) = offer
-        && let Some(transfer) = view.transfer(offer)?
-    {
-        for party in [transfer.sender, transfer.consignee] {
-            required.insert(acting_at(view, party, event.occurred_at)?);
-        }
+    for party in [transfer.sender, transfer.consignee] {
+        required.insert(acting_at(view, party, event.occurred_at)?);
     }
     Ok(required.into_iter().collect())
 }

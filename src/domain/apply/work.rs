@@ -30,8 +30,9 @@ pub(super) struct Work<'a, V: View> {
     /// The acting party, once admission found it.
     pub(super) actor: Option<Arc<PartyState>>,
     /// The event's site, once admission found it.
-    pub(super) site: Option<Site>,
-    lots: BTreeMap<LotId, Lot>,
+    pub(super) site: Option<Arc<Site>>,
+    /// In boxes: a node of the map has room for eleven, and most events have one.
+    lots: BTreeMap<LotId, Box<Lot>>,
     transfers: BTreeMap<EventId, Transfer>,
     campaigns: BTreeMap<CampaignId, Campaign>,
     pub(super) credits: BTreeMap<CreditKey, Credit>,
@@ -105,7 +106,7 @@ impl<'a, V: View> Work<'a, V> {
         found.ok_or_else(|| Rejection::PartyUnknown { party: id }.into())
     }
 
-    pub(super) fn site_of(&self, id: SiteId) -> Verdict<Site, V> {
+    pub(super) fn site_of(&self, id: SiteId) -> Verdict<Arc<Site>, V> {
         let found = self.read(|view| view.site(id))?;
         found.ok_or_else(|| Rejection::SiteUnknown { site: id }.into())
     }
@@ -113,7 +114,7 @@ impl<'a, V: View> Work<'a, V> {
     /// A lot as this event has left it so far; with who acts now for its owner and possessor.
     pub(super) fn lot(&self, id: LotId) -> Verdict<Lot, V> {
         if let Some(lot) = self.lots.get(&id) {
-            return Ok(lot.clone());
+            return Ok(Lot::clone(lot));
         }
         let found = self.read(|view| view.lot(id))?;
         let mut lot = found.ok_or(Rejection::LotUnknown { lot: id })?;
@@ -149,7 +150,7 @@ impl<'a, V: View> Work<'a, V> {
 
     /// Keeps a changed lot.
     pub(super) fn put(&mut self, lot: Lot) {
-        self.lots.insert(lot.id, lot);
+        self.lots.insert(lot.id, Box::new(lot));
     }
 
     /// Keeps a lot that the event used: its last occurrence advances.
@@ -214,7 +215,7 @@ impl<'a, V: View> Work<'a, V> {
             }
         }
         for GradeRef { scheme, code } in lots.iter().flat_map(|lot| &lot.grades) {
-            if !tables.grades.contains_key(&(scheme.clone(), code.clone())) {
+            if tables.grade(scheme, code).is_none() {
                 return Err(Rejection::GradeUnknown { scheme: scheme.clone(), code: code.clone() });
             }
         }
@@ -458,7 +459,7 @@ impl<'a, V: View> Work<'a, V> {
             let previous = (!is_new).then_some(lot.life.last);
             self.effects.links.push(LotLink { lot: id, ordinal: lot.life.count, previous });
             lot.life = Life { count: lot.life.count.saturating_add(1), last: index };
-            self.effects.lots.push(lot);
+            self.effects.lots.push(*lot);
         }
         self.effects.credits = std::mem::take(&mut self.credits).into_values().collect();
         self.effects.transfers = std::mem::take(&mut self.transfers).into_values().collect();

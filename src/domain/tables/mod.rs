@@ -36,7 +36,7 @@ pub struct Tables {
     /// Hazardous-waste codes, with zh and en names (`wastes.csv`).
     pub wastes: BTreeMap<String, (String, String)>,
     /// Grades by scheme and code, with our own short note (`grades.csv`).
-    pub grades: BTreeMap<(String, String), String>,
+    pub grades: BTreeMap<String, BTreeMap<String, String>>,
     /// Who may do what (`permissions.csv`), by action.
     pub permissions: BTreeMap<String, Vec<Permission>>,
     /// Whether a lot bought on the first class may be sold on the second (`invoices.csv`).
@@ -198,6 +198,11 @@ pub struct TableFault {
 }
 
 impl Tables {
+    /// Our note on a grade; `None` for a code that the scheme does not have.
+    pub fn grade(&self, scheme: &str, code: &str) -> Option<&str> {
+        self.grades.get(scheme)?.get(code).map(String::as_str)
+    }
+
     /// Parses a whole table set.
     ///
     /// A set that parses has every file that is needed, every row of its types, no duplicates and

@@ -228,12 +228,12 @@ fn processes_of(file: File<'_>) -> Result<BTreeMap<String, Process>, TableFault>
     Ok(table)
 }
 
-fn grades_of(file: File<'_>) -> Result<BTreeMap<(String, String), String>, TableFault> {
-    let mut table = BTreeMap::new();
+fn grades_of(file: File<'_>) -> Result<BTreeMap<String, BTreeMap<String, String>>, TableFault> {
+    let mut table: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for row in file.rows("scheme,code,note,source")? {
-        let key = (row.code(0, "/ -.")?, row.code(1, "-.")?);
+        let (scheme, code) = (row.code(0, "/ -.")?, row.code(1, "-.")?);
         row.name(3)?;
-        insert(&row, &mut table, key, row.name(2)?)?;
+        insert(&row, table.entry(scheme).or_default(), code, row.name(2)?)?;
     }
     Ok(table)
 }

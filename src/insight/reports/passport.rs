@@ -120,7 +120,7 @@ fn identity(lot: &Lot, tables: &Tables) -> Vec<Row> {
         Row::of(SECTION, "BORN_OCCURRED_AT", Value::Time(lot.born_occurred_at)),
     ];
     rows.extend(lot.grades.iter().map(|grade| {
-        let note = tables.grades.get(&(grade.scheme.clone(), grade.code.clone()));
+        let note = tables.grade(&grade.scheme, &grade.code);
         let item = Cell::code(format!("{} {}", grade.scheme, grade.code));
         Row::new("GRADE", item, note.map_or(Cell::NOTHING, |it| Cell::text(it)))
     }));
