@@ -74,7 +74,10 @@ pub const MAX_UNSYNCED_BYTES: usize = 8 * 1024 * 1024;
 pub const IDLE_SYNC_MS: u64 = 500;
 /// Requests whose signatures are checked, and reads that run, at one time.
 pub const MAX_PARALLEL_JOBS: usize = 64;
-/// Bytes of an event that is checked where its call is, not in a thread of its own.
+/// Small events that are checked together: what takes longer would keep a runtime thread's other
+/// calls waiting.
+pub const MAX_GATHERED_EVENTS: usize = 64;
+/// Bytes of an event that is checked on the runtime's thread, not in one of its own.
 pub const SMALL_EVENT_BYTES: usize = 4 * 1024;
 
 /// Signers whose parsed keys are kept: about 450 bytes each with their place in the map, 1.8 MB.

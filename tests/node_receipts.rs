@@ -9,12 +9,14 @@ mod common {
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::node_kit::{COLLECTOR, COORD, Kit, check_receipt, register_key, signed, signed_by};
 use urbanmine::domain::event::DeclareError;
 use urbanmine::domain::vocabulary::ErrorKind;
 use urbanmine::domain::{Body, Event, Rejection};
 use urbanmine::insight::Book;
-use urbanmine::limits::GROUP_PACE_MS;
+use urbanmine::ledger::envelope::Envelope;
+use urbanmine::limits::{GROUP_PACE_MS, MAX_GATHERED_EVENTS};
 use urbanmine::node::{AppendError, BatchError, LotStatePolicy, Node};
 use urbanmine::store::read_journal;
 
@@ -174,6 +176,60 @@ async fn the_same_event_is_recorded_once() {
     }
     assert_eq!((firsts, size(&node)), (1, count + 1));
     kit.verify_all(&node);
+}
+
+/// Calls on one thread are all there before any is checked, so their signatures are checked
+/// together; what one is told is what it would be told alone.
+#[tokio::test]
+async fn what_is_wrong_with_one_of_many_calls_is_its_own() {
+    let (mut kit, node) = Kit::new().await;
+    let mut sent = Vec::new();
+    for number in 0..3 * MAX_GATHERED_EVENTS {
+        let event = kit.copper();
+        let envelope = match number % 5 {
+            // By a key that nobody registered, of an event that was changed, and no envelope.
+            1 => signed_by(&event, 99),
+            2 => {
+                let mut other = event.clone();
+                other.id = kit.copper().id;
+                forged(&signed(&event), &signed(&other))
+            }
+            3 => Bytes::from_static(b"{}"),
+            _ => signed(&event),
+        };
+        sent.push((number % 5, envelope));
+    }
+    let calls: Vec<_> = sent
+        .into_iter()
+        .map(|(kind, envelope)| {
+            let node = node.clone();
+            tokio::spawn(async move { (kind, node.append(envelope).await) })
+        })
+        .collect();
+    let before = size(&node);
+    let mut recorded = 0;
+    for call in calls {
+        let (kind, told) = call.await.unwrap();
+        match (kind, told) {
+            (0 | 4, Ok(_)) => recorded += 1,
+            (1, Err(AppendError::Rejected(Rejection::KeyUnknown { .. })))
+            | (2, Err(AppendError::Signature { .. }))
+            | (3, Err(AppendError::Envelope(_))) => {}
+            (kind, told) => panic!("{kind}: {told:?}"),
+        }
+    }
+    assert_eq!(
+        recorded,
+        (0..3 * MAX_GATHERED_EVENTS).filter(|it| [0, 4].contains(&(it % 5))).count()
+    );
+    assert!(size(&node) >= before + recorded as u64);
+    node.shutdown().await;
+}
+
+/// The signature of one envelope over the payload of another.
+fn forged(signature: &Bytes, payload: &Bytes) -> Bytes {
+    let Envelope { signatures, .. } = Envelope::parse(signature).unwrap();
+    Envelope { signatures, ..Envelope::parse(payload).unwrap() }.encode()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -146,6 +146,31 @@ pub(super) fn admit_all<F>(
     }
 }
 
+/// As [`admit`] for each by itself, with all their signatures checked together. `key_of` is told
+/// for which of them it is asked.
+pub(super) fn admit_each<F>(
+    signers: &SignerTables,
+    envelopes: Vec<Bytes>,
+    mut key_of: impl FnMut(usize, KeyId) -> Result<Option<PublicKey>, F>,
+) -> Vec<Result<Admitted, Refused<F>>> {
+    let mut asked = Vec::with_capacity(envelopes.len());
+    let mut verdicts: Vec<Result<Admitted, Refused<F>>> = Vec::with_capacity(envelopes.len());
+    for (position, bytes) in envelopes.into_iter().enumerate() {
+        let key_of = |key| key_of(position, key);
+        verdicts.push(take_apart(signers, bytes, position, &mut asked, key_of));
+    }
+    let checks = asked.iter().map(Asked::check).collect::<Vec<_>>();
+    let answers = signers.check_all(&checks);
+    // From the last to the first: of several bad ones of an event the first is told, and what was
+    // asked stands before what was refused.
+    for (bad, _) in asked.iter().zip(answers).rev().filter(|(_, answer)| answer.is_err()) {
+        if let Some(verdict) = verdicts.get_mut(bad.position) {
+            *verdict = Err(Refused::Error(AppendError::Signature { key: bad.key.id() }));
+        }
+    }
+    verdicts
+}
+
 /// A signature to be checked, and where it stands in the batch.
 struct Asked {
     position: usize,

@@ -1,6 +1,5 @@
 //! The node as the doors see it: cheap to clone, callable from many tasks.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,6 +15,7 @@ use super::clock::Clock;
 use super::committer::Answer;
 use super::drafts::{Asker, Draft, DraftFault, Drafts, Signed, Signing};
 use super::error::{AppendError, BatchError, NodeFault};
+use super::gather::Gatherer;
 use super::group::Placed;
 use super::listener::Listener;
 use super::measures;
@@ -48,6 +48,7 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
     jobs: Arc<Semaphore>,
     signers: Arc<SignerTables>,
+    gatherer: Arc<Gatherer>,
     drafts: Arc<Drafts>,
     vault: Arc<Vault>,
     analyst: Arc<Analyst>,
@@ -73,6 +74,7 @@ impl Node {
         let signers = Arc::new(SignerTables::default());
         let drafts = Drafts::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&signers))?;
         let vault = Arc::new(Vault::open(Arc::clone(&store))?);
+        let gatherer = Arc::new(Gatherer::new(Arc::clone(&store), Arc::clone(&signers)));
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&shared), Arc::clone(&clock));
         let analyst = Arc::new(Analyst::new(reader));
         let thread = std::thread::Builder::new()
@@ -87,6 +89,7 @@ impl Node {
             writer: Mutex::new(Some(thread)),
             jobs: Arc::new(Semaphore::new(MAX_PARALLEL_JOBS)),
             signers,
+            gatherer,
             drafts: Arc::new(drafts),
             vault,
             analyst,
@@ -247,10 +250,27 @@ impl Node {
     ) -> Result<Answer, BatchError> {
         check_size(&batch)?;
         self.check_open().map_err(BatchError::whole)?;
-        let (store, signers) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.signers));
         // To wake another thread costs about as much as to check a small event; what takes longer
         // would keep the calls waiting that share this one.
-        let is_small = batch.len() == 1 && batch.iter().all(|it| it.len() <= SMALL_EVENT_BYTES);
+        let batch = match <[Bytes; 1]>::try_from(batch) {
+            Ok([small]) if small.len() <= SMALL_EVENT_BYTES => {
+                let admitted = self.inner.gatherer.admit(onlooker, small, listener.clone()).await;
+                vec![admitted.map_err(|error| BatchError::at(0, error))?]
+            }
+            Ok(large) => self.admit(onlooker, large.into(), listener).await?,
+            Err(batch) => self.admit(onlooker, batch, listener).await?,
+        };
+        self.send_admitted(onlooker, batch, purpose, listener.clone()).await
+    }
+
+    /// Checks events beside the runtime.
+    async fn admit(
+        &self,
+        onlooker: Onlooker,
+        batch: Vec<Bytes>,
+        listener: &Listener,
+    ) -> Result<Vec<Admitted>, BatchError> {
+        let (store, signers) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.signers));
         let waits = listener.clone();
         let admit = move || {
             // It may have waited for its turn.
@@ -259,14 +279,8 @@ impl Node {
             }
             admitted(&store, &signers, onlooker, batch)
         };
-        let admitted = if is_small {
-            // A panic is the event's, here as there.
-            catch_unwind(AssertUnwindSafe(admit)).ok()
-        } else {
-            self.in_background(admit).await
-        };
-        let batch = admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))?;
-        self.send_admitted(onlooker, batch, purpose, listener.clone()).await
+        let admitted = self.in_background(admit).await;
+        admitted.unwrap_or(Err(BatchError::whole(AppendError::Unreadable)))
     }
 
     async fn send_admitted(

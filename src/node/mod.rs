@@ -21,6 +21,7 @@ pub mod error;
 pub mod feed;
 pub mod follow;
 mod fresh;
+mod gather;
 pub mod group;
 pub mod handle;
 pub mod listener;
