@@ -14,6 +14,11 @@ pub fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Spells bytes behind a text.
+pub fn encode_onto(text: &mut String, bytes: &[u8]) {
+    STANDARD.encode_string(bytes, text);
+}
+
 /// Reads a text; refuses missing padding, whitespace and unused bits.
 pub fn decode(text: &str) -> Result<Vec<u8>, Base64Fault> {
     STANDARD.decode(text)

@@ -37,6 +37,8 @@ struct Node {
     /// A place in `stale` may have the hash of what hung there before.
     tile: MapTile,
     below: [Below; LOT_TILE_SLOTS],
+    /// The small one that it was, empty: to be that again.
+    small: Option<Box<SmallTile>>,
     /// Hashes of places, pairs, fours, eights, all: those of all are in 1, halves of `at` in
     /// `2 * at` and the one after. `None`: they are reckoned when they are asked for.
     seen: Option<Box<[Seen; 2 * LOT_TILE_SLOTS]>>,
@@ -56,16 +58,21 @@ enum Below {
     Small(Box<SmallTile>),
 }
 
-/// A tile of which nothing changes at the moment, in less memory.
-#[derive(Debug)]
+/// A tile of which nothing changes at the moment, in less memory. Millions of them live long and are
+/// opened now and then: what was allocated for one stays with it, with room for some more, since
+/// memory that is given back between others that stay is dear to find again.
+#[derive(Debug, Default)]
 struct SmallTile {
     /// Places that are taken, a bit each.
     taken: u16,
     /// They, by their nibbles.
-    slots: Box<[TileSlot]>,
+    slots: Vec<TileSlot>,
     /// Of the tiles below those that are in memory, by their nibbles.
-    below: Box<[(u8, SmallTile)]>,
+    below: Vec<(u8, Box<SmallTile>)>,
 }
+
+/// Places for which a small tile has room at a time.
+const SLOTS_AT_A_TIME: usize = 4;
 
 /// What some neighbours look like from above.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +132,7 @@ impl Node {
     /// As it is, nothing of it hashed.
     fn of(tile: MapTile) -> Self {
         let below = std::array::from_fn(|_| Below::Nothing);
-        Self { tile, below, seen: None, stale: 0, changed: 0 }
+        Self { tile, below, small: None, seen: None, stale: 0, changed: 0 }
     }
 
     /// A tile that has the hash that is known of it.
@@ -272,22 +279,26 @@ impl Node {
 
     /// As a small one, if there is room for it; what was below it goes with it.
     fn close(self, room: &mut Room) -> Below {
-        let mut below = Vec::new();
+        let mut small = self.small.unwrap_or_default();
         for (place, tile) in (0..).zip(self.below) {
             let tile = if let Below::Node(node) = tile { node.close(room) } else { tile };
             if let Below::Small(tile) = tile {
-                below.push((place, *tile));
+                small.below.push((place, tile));
             }
         }
-        let taken = self.tile.taken();
-        let slots = self.tile.slots.into_iter().filter(|slot| *slot != TileSlot::Empty).collect();
-        let small = SmallTile { taken, slots, below: below.into() };
+        small.taken = self.tile.taken();
+        let taken = small.taken.count_ones() as usize;
+        if small.slots.capacity() < taken {
+            small.slots.reserve_exact(taken.next_multiple_of(SLOTS_AT_A_TIME));
+        }
+        let slots = self.tile.slots.into_iter();
+        small.slots.extend(slots.filter(|slot| *slot != TileSlot::Empty));
         if room.kept + small.own_bytes() > room.most {
             small.below.iter().for_each(|(_, tile)| room.kept -= tile.bytes());
             return Below::Nothing;
         }
         room.kept += small.own_bytes();
-        Below::Small(Box::new(small))
+        Below::Small(small)
     }
 }
 
@@ -303,23 +314,27 @@ impl Below {
 
 impl SmallTile {
     /// To be changed; nothing of it is hashed.
-    fn open(self, room: &mut Room) -> Node {
+    fn open(mut self: Box<Self>, room: &mut Room) -> Node {
         room.kept -= self.own_bytes();
         let mut tile = MapTile::EMPTY;
-        let places = (0..LOT_TILE_SLOTS).filter(|place| self.taken & (1 << place) != 0);
-        for (place, slot) in places.zip(self.slots) {
+        let taken = self.taken;
+        let places = (0..LOT_TILE_SLOTS).filter(|place| taken & (1 << place) != 0);
+        for (place, slot) in places.zip(self.slots.drain(..)) {
             tile.slots[place] = slot;
         }
         let mut node = Node::of(tile);
-        for (place, small) in self.below {
-            node.below[usize::from(place)] = Below::Small(Box::new(small));
+        for (place, small) in self.below.drain(..) {
+            node.below[usize::from(place)] = Below::Small(small);
         }
+        node.small = Some(self);
         node
     }
 
     /// Without the tiles below.
     fn own_bytes(&self) -> usize {
-        size_of::<(u8, Self)>() + size_of_val(&*self.slots)
+        size_of::<Self>()
+            + self.slots.capacity() * size_of::<TileSlot>()
+            + self.below.capacity() * size_of::<(u8, Box<Self>)>()
     }
 
     fn bytes(&self) -> usize {

@@ -107,14 +107,24 @@ pub enum ReceiptFault {
 impl Receipt {
     /// The text.
     pub fn encode(&self) -> String {
-        let entry = base64::encode(&self.entry);
-        let mut out = format!("{RECEIPT_HEADER}\nextra {entry}\nindex {}\n", self.index);
+        let checkpoint = self.checkpoint.text();
+        // Four characters for each three bytes that were begun, and a few for what stands between.
+        let spelled = |bytes: usize| bytes.div_ceil(3) * 4;
+        let proof = self.proof.len() * (spelled(size_of::<Hash32>()) + 1);
+        let length = spelled(self.entry.len()) + proof + checkpoint.len();
+        let mut out = String::with_capacity(length + RECEIPT_HEADER.len() + 40);
+        out.push_str(RECEIPT_HEADER);
+        out.push_str("\nextra ");
+        base64::encode_onto(&mut out, &self.entry);
+        out.push_str("\nindex ");
+        out.push_str(&self.index.to_string());
+        out.push('\n');
         for hash in &self.proof {
-            out.push_str(&base64::encode(hash.as_bytes()));
+            base64::encode_onto(&mut out, hash.as_bytes());
             out.push('\n');
         }
         out.push('\n');
-        out.push_str(self.checkpoint.text());
+        out.push_str(checkpoint);
         out
     }
 

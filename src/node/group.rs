@@ -16,7 +16,7 @@ use crate::domain::effects::{Effects, LotLink, View};
 use crate::domain::fact::Fact;
 use crate::domain::memory::MemoryState;
 use crate::domain::sight::EntrySight;
-use crate::domain::{EntryIndex, Event, Hash32, Rejection, Tables, TimeMs};
+use crate::domain::{EntryIndex, Event, EventId, Hash32, Rejection, Tables, TimeMs};
 use crate::ledger::checkpoint::read_checkpoint;
 use crate::ledger::entry::{Draft, EntryKind, Position, Sealed};
 use crate::ledger::hash::{ChainValue, sha256};
@@ -157,6 +157,7 @@ impl PendingGroup {
             sights: Vec::new(),
             changed: Vec::new(),
             amends: false,
+            unrecorded: None,
             now: now.max(self.head.recorded_at),
         }
     }
@@ -226,7 +227,7 @@ impl PendingGroup {
         lot_map: Option<MapUpdate>,
     ) -> Result<(), Unsaid<V::Fault>> {
         let nothing = MemoryState::default();
-        let view = Overlay { base, layers: [&self.changes, &nothing] };
+        let view = Overlay { base, layers: [&self.changes, &nothing], unrecorded: None };
         let ledger = view.ledger().map_err(Unsaid::Unreadable)?;
         let ledger = ledger.ok_or(StatementFault::NoGenesis)?;
         if !ledger.expected_correctives.is_empty() {
@@ -288,7 +289,19 @@ struct Trial<'a, V> {
     sights: Vec<EntrySight>,
     changed: Vec<Changed>,
     amends: bool,
+    /// The event at hand, when it is known to have no record.
+    unrecorded: Option<EventId>,
     now: TimeMs,
+}
+
+/// What is recorded under an event's id.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Nothing,
+    /// It, with the same bytes.
+    It(EntryIndex),
+    /// Another, which the rules refuse.
+    Another,
 }
 
 /// What an entry changed.
@@ -303,15 +316,17 @@ struct Changed {
 impl<V: View> Trial<'_, V> {
     fn run(&mut self, batch: &[Admitted]) -> Result<Vec<Placed>, Refused<V::Fault>> {
         let known = self.find_recorded(batch)?;
-        let new_count = known.iter().filter(|place| place.is_none()).count();
+        let new_count = known.iter().filter(|it| !matches!(it, Known::It(_))).count();
         let first = self.head.next;
         let mut following = new_count;
         let mut placed = Vec::with_capacity(batch.len());
-        for (position, (admitted, place)) in batch.iter().zip(known).enumerate() {
-            if let Some(index) = place {
+        for (position, (admitted, known)) in batch.iter().zip(known).enumerate() {
+            if let Known::It(index) = known {
                 placed.push(Placed::Before(index));
                 continue;
             }
+            // What this batch records comes under other ids: each is in it once.
+            self.unrecorded = matches!(known, Known::Nothing).then(|| admitted.event().id);
             following -= 1;
             let index = self.head.next;
             let effects = self.judge(admitted, following, position)?;
@@ -319,6 +334,7 @@ impl<V: View> Trial<'_, V> {
             self.take_over(effects, admitted, index);
             placed.push(Placed::New(index));
         }
+        self.unrecorded = None;
         self.check_correctives_came(batch.len())?;
         Ok(placed)
     }
@@ -337,10 +353,7 @@ impl<V: View> Trial<'_, V> {
     }
 
     /// R8: which events are recorded already, with the same bytes.
-    fn find_recorded(
-        &self,
-        batch: &[Admitted],
-    ) -> Result<Vec<Option<EntryIndex>>, Refused<V::Fault>> {
+    fn find_recorded(&self, batch: &[Admitted]) -> Result<Vec<Known>, Refused<V::Fault>> {
         let view = self.view();
         let mut known = Vec::with_capacity(batch.len());
         let mut ids = HashSet::with_capacity(batch.len());
@@ -351,14 +364,17 @@ impl<V: View> Trial<'_, V> {
                 return Err(Refused::Caller(error));
             }
             let record = view.event(id).map_err(Refused::Unreadable)?;
-            let same = record.filter(|it| it.payload_hash == admitted.payload_hash());
-            known.push(same.map(|it| it.index));
+            known.push(match record {
+                None => Known::Nothing,
+                Some(it) if it.payload_hash == admitted.payload_hash() => Known::It(it.index),
+                Some(_) => Known::Another,
+            });
         }
         Ok(known)
     }
 
     fn view(&self) -> Overlay<'_, V> {
-        Overlay { base: self.base, layers: [self.group, &self.own] }
+        Overlay { base: self.base, layers: [self.group, &self.own], unrecorded: self.unrecorded }
     }
 
     fn judge(

@@ -19,9 +19,15 @@ pub struct Overlay<'a, V> {
     pub base: &'a V,
     /// What is accepted since, older first.
     pub layers: [&'a MemoryState; 2],
+    /// An event that was looked for, here and in all that is below, and has no record.
+    pub unrecorded: Option<EventId>,
 }
 
 impl<V> Overlay<'_, V> {
+    fn is_unrecorded(&self, id: EventId) -> bool {
+        self.unrecorded == Some(id)
+    }
+
     fn newest<T>(&self, find: impl Fn(&MemoryState) -> Option<T>) -> Option<T> {
         self.layers.iter().rev().find_map(|layer| find(layer))
     }
@@ -36,6 +42,11 @@ pub struct Unwritten<'a, V> {
 }
 
 impl<V> Unwritten<'_, V> {
+    #[expect(clippy::unused_self, reason = "one macro for both")]
+    const fn is_unrecorded(&self, _: EventId) -> bool {
+        false
+    }
+
     fn newest<T>(&self, find: impl Fn(&MemoryState) -> Option<T>) -> Option<T> {
         self.layers.iter().rev().find_map(|layer| find(layer))
     }
@@ -57,6 +68,16 @@ macro_rules! view {
 impl<V: View> View for $layers<'_, V> {
     type Fault = V::Fault;
 
+    fn event(&self, id: EventId) -> Result<Option<EventRecord>, V::Fault> {
+        if self.is_unrecorded(id) {
+            return Ok(None);
+        }
+        match self.newest(|layer| layer.events.get(&id).map(|it| EventRecord::clone(it))) {
+            Some(found) => Ok(Some(found)),
+            None => self.base.event(id),
+        }
+    }
+
     layered! {
         ledger() -> LedgerState, |layer| layer.ledger.clone();
         party(id: PartyId) -> Arc<PartyState>, |layer| layer.parties.get(&id).cloned();
@@ -69,8 +90,6 @@ impl<V: View> View for $layers<'_, V> {
         campaign(id: CampaignId) -> Campaign, |layer| layer.campaigns.get(&id).cloned();
         line(site: SiteId, process: &str) -> Line,
             |layer| layer.lines.get(&(site, process.to_owned())).copied();
-        event(id: EventId) -> EventRecord,
-            |layer| layer.events.get(&id).map(|it| EventRecord::clone(it));
         life(lot: LotId, ordinal: u32) -> EventId,
             |layer| layer.lives.get(&(lot, ordinal)).copied();
         waiver(reason_code: &str, subject: &str) -> WaiverState,

@@ -98,9 +98,12 @@ fn read_event(fields: &mut Fields, event: &v1::Event) -> Option<Event> {
         fields.list("commitments", &event.commitments, (0, MAX_COMMITMENTS), commitment);
     let reference = fields.text("external_ref", &event.external_ref, (0, MAX_SHORT_TEXT_BYTES));
     // The canonical check admitted exactly one body.
-    let body = fields.message("body", event.body.as_ref(), |_, body| Some(body.clone()))?;
-    site_rule(fields, &body, !event.site_id.is_empty());
-    let body = read_body(fields, &body);
+    let Some(body) = &event.body else {
+        fields.fault("body", "has to be present", "nothing");
+        return None;
+    };
+    site_rule(fields, body, !event.site_id.is_empty());
+    let body = read_body(fields, body);
     Some(Event {
         id: id?,
         origin: origin?,
