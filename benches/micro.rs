@@ -189,9 +189,9 @@ fn tables(criterion: &mut Criterion) {
     let tables = SignerTables::default();
     let mut signed = Vec::new();
     for number in 0..64 {
-        let signer = SigningKey::from_seed([number; 32]);
-        let key = StrictKey::parse(&signer.public_key()).unwrap();
-        signed.push((key, signer.sign(&message)));
+        let own = SigningKey::from_seed([number; 32]);
+        let key = StrictKey::parse(&own.public_key()).unwrap();
+        signed.push((key, own.sign(&message)));
     }
     let turns = TABLE_AFTER_SIGNATURES as usize;
     let checks: Vec<Check<'_>> = std::iter::repeat_n(&signed, turns)

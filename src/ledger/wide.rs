@@ -120,7 +120,11 @@ impl Sums {
     }
 }
 
-#[expect(clippy::inline_always, reason = "as above")]
+#[expect(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "as above; and a loop over numbers is unrolled, so that vectors stay in registers"
+)]
 impl Wide {
     #[inline(always)]
     fn all(self, number: i64) -> __m512i {
@@ -285,6 +289,7 @@ impl Wide {
 #[cfg(test)]
 mod tests {
     use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use curve25519_dalek::edwards::CompressedEdwardsY;
     use curve25519_dalek::{EdwardsPoint, Scalar};
     use fiat_crypto::curve25519_64::fiat_25519_loose_field_element as Loose;
 
@@ -326,6 +331,7 @@ mod tests {
         type Output = [[[u64; LANES]; 5]; 3];
 
         #[inline(always)]
+        #[expect(clippy::inline_always, reason = "as above")]
         fn call(self) -> Self::Output {
             let Self { wide, one, other } = self;
             let (one, other) = (one.map(pulp::cast), other.map(pulp::cast));
@@ -407,7 +413,7 @@ mod tests {
             expected.extend(eight.map(of));
         }
         let expected = EdwardsPoint::compress_batch_alloc(&expected);
-        let expected: Vec<[u8; 32]> = expected.iter().map(|point| point.to_bytes()).collect();
+        let expected: Vec<[u8; 32]> = expected.iter().map(CompressedEdwardsY::to_bytes).collect();
         assert!(Sum::spell_all(&sums) == expected);
     }
 
@@ -418,14 +424,16 @@ mod tests {
         let row = |row: usize| {
             std::array::from_fn(|lane| Term {
                 point: &prepared[(row * 31 + lane * 7) % prepared.len()],
-                is_negated: (row + lane) % 3 == 0,
+                is_negated: (row + lane).is_multiple_of(3),
             })
         };
         let rows: Vec<[Term<'_>; LANES]> = (0..500).map(row).collect();
         let expected: Vec<Sum> = (0..LANES)
             .map(|lane| {
                 let mut sum = Sum::ZERO;
-                rows.iter().for_each(|row| sum.add(row[lane].point, row[lane].is_negated));
+                for row in &rows {
+                    sum.add(row[lane].point, row[lane].is_negated);
+                }
                 sum
             })
             .collect();

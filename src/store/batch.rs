@@ -20,13 +20,13 @@ pub(super) struct Batch(Vec<Row>);
 
 impl Batch {
     /// Puts a row where there is none, or another.
-    pub(super) fn insert(&mut self, key: Vec<u8>, value: impl Into<IVec>) {
-        self.0.push((IVec::from(key.as_slice()), Some(value.into())));
+    pub(super) fn insert(&mut self, key: impl AsRef<[u8]>, value: impl Into<IVec>) {
+        self.0.push((IVec::from(key.as_ref()), Some(value.into())));
     }
 
     /// Takes a row away, if there is one.
-    pub(super) fn remove(&mut self, key: Vec<u8>) {
-        self.0.push((IVec::from(key.as_slice()), None));
+    pub(super) fn remove(&mut self, key: impl AsRef<[u8]>) {
+        self.0.push((IVec::from(key.as_ref()), None));
     }
 
     /// The changes, the last of a key in force.

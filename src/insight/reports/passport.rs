@@ -122,7 +122,7 @@ fn identity(lot: &Lot, tables: &Tables) -> Vec<Row> {
     rows.extend(lot.grades.iter().map(|grade| {
         let note = tables.grade(&grade.scheme, &grade.code);
         let item = Cell::code(format!("{} {}", grade.scheme, grade.code));
-        Row::new("GRADE", item, note.map_or(Cell::NOTHING, |it| Cell::text(it)))
+        Row::new("GRADE", item, note.map_or(Cell::NOTHING, Cell::text))
     }));
     let masses = [
         (
