@@ -814,8 +814,8 @@ pub const LOT_TILE_SLOTS: usize = 16;
 /// tiles at most, of 2.1 kB with the hashes inside of them, 147 MB from a million lots on. To read
 /// one for each lot and hold it against its hash took a seventh of the node's time there.
 pub const OWN_LOT_TILE_LEVELS: u8 = 5;
-/// Bytes of the tiles below those levels that the writer keeps besides, some 83 a lot: up to ten
-/// million lots it reads none of them again (830 MB by reckoning). What does not fit is read for
+/// Bytes of the tiles below those levels that the writer keeps besides, some 95 a lot: up to ten
+/// million lots it reads none of them again (950 MB by reckoning). What does not fit is read for
 /// each lot, and held against its hash.
 pub const MAX_SMALL_TILE_BYTES: usize = 1024 * 1024 * 1024;
 /// Levels from the top that are hashed once for a statement and not with each piece of changes
@@ -857,9 +857,9 @@ const _: () = assert!(MAX_LOT_STATE_BYTES + MAX_ENTRY_BYTES * 2 < MAX_STORY_BYTE
 pub const MAX_EVIDENCE: usize = 64;
 /// Entries that the analyst takes over in one step: questions to the book wait as long.
 pub const ANALYST_STEP_ENTRIES: usize = 512;
-/// Bytes of entries whose events wait for the analyst as the writer has them, some three times as
-/// much in memory: what comes in a second at 12,000 of 600 B. Of more it reads the oldest from the
-/// store.
+/// Bytes of entries whose events wait for the analyst as the writer has them, with all that their
+/// groups changed: some six times as much in memory, by estimate. It is what comes in a second at
+/// 12,000 of 600 B. Of more it reads the oldest from the store.
 pub const MAX_FEED_BYTES: usize = 8 * 1024 * 1024;
 /// Between two looks of the analyst at what came: under load it takes over many at a time.
 pub const ANALYST_PAUSE_MS: u64 = 200;

@@ -147,23 +147,30 @@ pub async fn serve_at(
 /// be kept is told in the log, and to whoever asks; nothing else waits for it.
 async fn analyse(node: Node, mut stopping: tokio::sync::watch::Receiver<bool>) {
     let mut growth = node.reader().growth();
+    // A start may have a long book to fold, and walks are not to wait for that.
+    recall(&node).await;
     loop {
-        let (reader, analyst) = (node.reader(), node.analyst());
+        let analyst = node.analyst();
         // The book first: what it is told, recent history is told with it.
         let caught_up = tokio::task::spawn_blocking(move || analyst.catch_up()).await;
         if let Ok(Err(fault)) = caught_up {
             tracing::error!(%fault, "the book of balances and anomalies cannot be kept");
         }
-        let recalled = tokio::task::spawn_blocking(move || reader.recall()).await;
-        if let Ok(Err(fault)) = recalled {
-            tracing::error!(%fault, "recent history cannot be kept; traces read the database");
-        }
+        recall(&node).await;
         let pause = std::time::Duration::from_millis(ANALYST_PAUSE_MS);
         tokio::select! {
             changed = growth.changed() => if changed.is_err() { return },
             _ = stopping.changed() => return,
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+async fn recall(node: &Node) {
+    let reader = node.reader();
+    let recalled = tokio::task::spawn_blocking(move || reader.recall()).await;
+    if let Ok(Err(fault)) = recalled {
+        tracing::error!(%fault, "recent history cannot be kept; traces read the database");
     }
 }
 

@@ -58,8 +58,8 @@ enum Below {
     Small(Box<SmallTile>),
 }
 
-/// A tile of which nothing changes at the moment, in less memory. Millions of them live long and are
-/// opened now and then: what was allocated for one stays with it, with room for some more, since
+/// A tile of which nothing changes at the moment, in less memory. Millions of them live long and
+/// are opened now and then: what was allocated for one stays with it, with room for one more, since
 /// memory that is given back between others that stay is dear to find again.
 #[derive(Debug, Default)]
 struct SmallTile {
@@ -72,7 +72,7 @@ struct SmallTile {
 }
 
 /// Places for which a small tile has room at a time.
-const SLOTS_AT_A_TIME: usize = 4;
+const SLOTS_AT_A_TIME: usize = 2;
 
 /// What some neighbours look like from above.
 #[derive(Debug, Clone, Copy)]
@@ -280,6 +280,9 @@ impl Node {
     /// As a small one, if there is room for it; what was below it goes with it.
     fn close(self, room: &mut Room) -> Below {
         let mut small = self.small.unwrap_or_default();
+        // No more than that: millions of them have a few.
+        let below = self.below.iter().filter(|it| !matches!(it, Below::Nothing)).count();
+        small.below.reserve_exact(below);
         for (place, tile) in (0..).zip(self.below) {
             let tile = if let Below::Node(node) = tile { node.close(room) } else { tile };
             if let Below::Small(tile) = tile {

@@ -163,6 +163,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// The point that adds nothing: x = 0, y = 1.
+    #[cfg(target_arch = "x86_64")]
     pub(super) const ZERO: Self = Self { sum: HALF, difference: HALF, product: Packed([0; 4]) };
 
     fn of(x: &Field, y: &Field) -> Self {
@@ -198,6 +199,7 @@ impl Prepared {
     }
 
     /// The three elements, each in its canonical 32 bytes as four numbers.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(super) const fn words(&self) -> [&[u64; 4]; 3] {
         [&self.sum.0, &self.difference.0, &self.product.0]
@@ -227,6 +229,7 @@ impl Sum {
 
     /// Of X, Y, Z and T that were computed elsewhere, in limbs of 51 bits that may be three times
     /// as large.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn of_limbs(coordinates: [[u64; 5]; 4]) -> Self {
         let [x, y, z, t] = coordinates.map(|limbs| Field::carried(&Loose(limbs)));
         Self { x, y, z, t }

@@ -220,6 +220,9 @@ fn hold_by_proven_sums(checks: &[TableCheck<'_>], scalars: &[Scalars]) -> Vec<bo
 fn ask_again(checks: &[TableCheck<'_>], scalars: &[Scalars], holds: &mut [bool]) {
     let all = checks.iter().zip(scalars).zip(holds);
     let refused: Vec<_> = all.filter(|(_, holds)| !**holds).collect();
+    if refused.is_empty() {
+        return;
+    }
     let checks: Vec<TableCheck<'_>> = refused.iter().map(|((check, _), _)| **check).collect();
     let scalars: Vec<Scalars> = refused.iter().map(|((_, scalars), _)| **scalars).collect();
     for ((_, holds), answer) in refused.into_iter().zip(hold_by_proven_sums(&checks, &scalars)) {

@@ -237,7 +237,6 @@ impl Committer {
     }
 }
 
-/// What the book is told of a group.
 /// Moves the head guard on and has the size known: what is under the checkpoint is told from now
 /// on.
 fn guard(

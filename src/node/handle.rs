@@ -255,7 +255,11 @@ impl Node {
         let batch = match <[Bytes; 1]>::try_from(batch) {
             Ok([small]) if small.len() <= SMALL_EVENT_BYTES => {
                 let admitted = self.inner.gatherer.admit(onlooker, small, listener.clone()).await;
-                vec![admitted.map_err(|error| BatchError::at(0, error))?]
+                vec![admitted.map_err(|error| match error {
+                    // Not about the event.
+                    AppendError::Busy | AppendError::Unreadable => BatchError::whole(error),
+                    error => BatchError::at(0, error),
+                })?]
             }
             Ok(large) => self.admit(onlooker, large.into(), listener).await?,
             Err(batch) => self.admit(onlooker, batch, listener).await?,

@@ -15,6 +15,8 @@ const IN_RUNS: [u8; 16] = [
     0x11, 0x24, 0x25, 0x26, 0x27, 0x28, 0x2c, 0x32, 0x33, 0x34, 0x35, 0x39, 0x3c, 0x3d, 0x3f, 0x40,
 ];
 const MANIFEST: [u8; 1] = [0xf3];
+/// Tiles of the lots' map.
+const TILE: u8 = 0x40;
 
 /// Opens the database in a directory that nobody uses, has its rows changed, and writes them back:
 /// those in runs as one run.
@@ -54,6 +56,11 @@ fn rows_of(db: &sled::Db) -> Rows {
             let (_, block) = item.unwrap();
             for (key, value) in unpack(&block) {
                 match value {
+                    // A row of a tile has the places that changed, and older ones have the rest.
+                    Some(newer) if key[0] == TILE => {
+                        let both = rows.get(&key).map(|older| laid_over(&newer, older));
+                        rows.insert(key, both.unwrap_or(newer))
+                    }
                     Some(value) => rows.insert(key, value),
                     None => rows.remove(&key),
                 };
@@ -61,6 +68,34 @@ fn rows_of(db: &sled::Db) -> Rows {
         }
     }
     rows
+}
+
+/// Places of a tile by their numbers, as bytes.
+fn places(tile: &[u8]) -> BTreeMap<u16, &[u8]> {
+    let (taken, mut rest) = tile.split_at(2);
+    let taken = u16::from_be_bytes(taken.try_into().unwrap());
+    let mut places = BTreeMap::new();
+    for place in (0..16).filter(|place| taken & (1 << place) != 0) {
+        // A lot: key, entries, the last of them. A tile: its hash.
+        let length = match rest[0] {
+            1 => 1 + 32 + 8 + 8,
+            2 => 1 + 32,
+            other => panic!("a place of kind {other}"),
+        };
+        let (bytes, behind) = rest.split_at(length);
+        places.insert(place, bytes);
+        rest = behind;
+    }
+    assert!(rest.is_empty());
+    places
+}
+
+fn laid_over(newer: &[u8], older: &[u8]) -> Vec<u8> {
+    let mut both = places(older);
+    both.extend(places(newer));
+    let taken: u16 = both.keys().map(|place| 1 << place).sum();
+    let bytes: Vec<&[u8]> = both.into_values().collect();
+    [&taken.to_be_bytes()[..], &bytes.concat()].concat()
 }
 
 fn unpack(block: &[u8]) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
