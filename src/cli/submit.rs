@@ -192,7 +192,15 @@ fn refuse(
         }))?;
     }
     let what = if batch.is_atomic { "the batch from line" } else { "line" };
-    eprintln!("{what} {line} is refused; {done} events before it are recorded\n{refused}");
+    // The node gives a reason with every refusal: without one nobody answered.
+    if refused.reason.is_empty() || refused.reason == "INDETERMINATE" {
+        eprintln!(
+            "{what} {line} has no clear answer: it may be recorded; {done} events before it are\n\
+             send the same file again, nothing is recorded twice\n{refused}"
+        );
+    } else {
+        eprintln!("{what} {line} is refused; {done} events before it are recorded\n{refused}");
+    }
     Ok(ExitCode::from(super::FAILED))
 }
 
