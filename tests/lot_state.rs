@@ -332,14 +332,15 @@ async fn a_statement_that_was_cut_off_is_there_or_is_made_again() {
             kit.append(&node, &event).await;
         }
         // The eighth passes the point, and its statement does not (or, when the guard moved on over
-        // both at once, one that comes after them). What the statement's fault overtakes on its way
-        // to the guard is unclear to its caller.
+        // both at once, one that comes after them).
         kit.plan.arm_later(*point, 1);
         let mut unclear = Vec::new();
-        for _ in 0..20 {
+        for number in 0..20 {
             let event = kit.copper();
             match node.append(signed(&event)).await {
                 Ok(appended) => kit.keep(&event, &appended),
+                // Whatever becomes of the statement, the group before it is there.
+                Err(fault) if number == 0 => panic!("{point:?}: {fault}"),
                 Err(AppendError::Indeterminate | AppendError::Poisoned) => unclear.push(event),
                 Err(other) => panic!("{point:?}: {other}"),
             }

@@ -568,7 +568,8 @@ async fn a_full_mailbox_is_busy_and_who_hangs_up_leaves_nothing_half_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_was_not_begun_is_told_so() {
     // While the first group waits, two groups' worth of callers queue up; the second group fails,
-    // and who did not fit into it was never begun.
+    // and who did not fit into it was never begun. The first is durable by then, and its caller
+    // hears so, though the fault may come while it waits for the guard.
     let (mut kit, node) = Kit::new().await;
     kit.plan.shut();
     let events = kit.mixed(1 + 5 * 250);
@@ -584,6 +585,7 @@ async fn who_was_not_begun_is_told_so() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     kit.plan.arm_later(FaultPoint::BeforeSign, 1);
+    kit.plan.slow_the_guard();
     kit.plan.open();
     kit.keep(&events[0], &first.await.unwrap().unwrap());
     let mut told_of = [0, 0];

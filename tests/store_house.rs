@@ -105,6 +105,21 @@ fn parts_of_another_ledger_are_refused() {
     drop(house.open());
 }
 
+/// What is durable already comes under the guard, whatever happens to what comes after it.
+#[test]
+fn the_guard_moves_over_what_was_before_a_fault() {
+    let mut house = House::new();
+    let fails = |point| point == FaultPoint::BeforeJournalWrite;
+    house.config.faults = Faults::new(fails);
+    let store = house.create();
+    store.guard_advance(None, b"one").unwrap();
+    assert!(store.journal_append(&group(0, 1)).is_err());
+    assert!(store.is_poisoned());
+    store.guard_advance(Some(b"one"), b"two").unwrap();
+    assert_eq!(store.guard_current().unwrap().unwrap(), &b"two"[..]);
+    assert!(matches!(store.sync(), Err(StoreFault::Poisoned)), "it moves, and nothing else does");
+}
+
 #[test]
 fn the_guard_moves_from_where_it_is_or_not_at_all() {
     let house = House::new();
@@ -250,10 +265,14 @@ fn a_fault_anywhere_stops_the_store_and_a_restart_goes_on() {
             write(&store, &written[1], &MemoryState::default()),
             store.write_checkpoint(EntryCount(3), &checkpoint(3)),
             store.sync(),
-            store.guard_advance(Some(&checkpoint(3)), &checkpoint(7)),
         ] {
             let refused = refused.unwrap_err();
             assert!(matches!(refused, StoreFault::Poisoned) && refused.had_no_effect());
+        }
+        if matches!(point, FaultPoint::BeforeGuardAdvance | FaultPoint::AfterGuardAdvance) {
+            let guarded = store.guard_current().unwrap();
+            let refused = store.guard_advance(guarded.as_deref(), &checkpoint(7)).unwrap_err();
+            assert!(matches!(refused, StoreFault::Poisoned), "{point:?}: {refused}");
         }
         assert_eq!(store.entry(EntryIndex(2)).unwrap(), Some(store_support::entry(2)));
         drop(store);

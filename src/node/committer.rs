@@ -13,7 +13,8 @@
 //! is appended. Of checkpoints that wait for it, it guards the newest.
 //!
 //! An error in 1 to 5 poisons the node: the group's callers are told `Indeterminate`, everybody
-//! after `Poisoned`, until a restart finds out what is on disk.
+//! after `Poisoned`, until a restart finds out what is on disk. The groups before it that wait for
+//! the guardian are durable and signed: they come under the guard, and their callers are told so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -130,6 +130,8 @@ pub struct Store {
     guard: Guard,
     applied: AtomicU64,
     is_poisoned: AtomicBool,
+    /// The guard did not move, or nobody knows whether it did.
+    is_guard_lost: AtomicBool,
     /// Last, so that it is let go last.
     _lock: DirectoryLock,
 }
@@ -270,7 +272,7 @@ impl Store {
 
     /// Fails where a test wants it to, outside of the store's own steps.
     pub fn fault(&self, point: FaultPoint) -> Result<(), StoreFault> {
-        self.step(|| self.config.faults.at(point, &self.config.data))
+        self.marked(self.config.faults.at(point, &self.config.data))
     }
 
     /// Whether an earlier fault stopped all writing.
@@ -352,9 +354,17 @@ impl Store {
     }
 
     /// Moves the head guard, durably; from anywhere else than `expected` it is refused, and this
-    /// store stops: somebody else writes this ledger.
+    /// store stops: somebody else writes this ledger. A fault of another step does not keep it from
+    /// moving: what is under `next` was durable before that, and its callers wait for the guard.
     pub fn guard_advance(&self, expected: Option<&[u8]>, next: &[u8]) -> Result<(), StoreFault> {
-        self.step(|| self.guard.advance(expected, next))
+        if self.is_guard_lost.load(Ordering::Acquire) {
+            return Err(StoreFault::Poisoned);
+        }
+        let moved = self.marked(self.guard.advance(expected, next));
+        if moved.is_err() {
+            self.is_guard_lost.store(true, Ordering::Release);
+        }
+        moved
     }
 
     /// Holds every entry of the journal from `from` up to the applied ones against the database;
@@ -421,6 +431,7 @@ impl Store {
             guard,
             applied: AtomicU64::new(applied.0),
             is_poisoned: AtomicBool::new(false),
+            is_guard_lost: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -431,7 +442,10 @@ impl Store {
         if self.is_poisoned() {
             return Err(StoreFault::Poisoned);
         }
-        let outcome = act();
+        self.marked(act())
+    }
+
+    fn marked<T>(&self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
         if outcome.as_ref().is_err_and(|fault| !fault.had_no_effect()) {
             self.is_poisoned.store(true, Ordering::Release);
         }

@@ -85,12 +85,18 @@ pub struct Plan {
     opened: Condvar,
     is_waiting: AtomicBool,
     panics: AtomicBool,
+    is_guard_slow: AtomicBool,
 }
 
 impl Plan {
     /// From now on a fault is a panic, as sled's are.
     pub fn panic_instead(&self) {
         self.panics.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on each move of the guard takes so long that other groups overtake it.
+    pub fn slow_the_guard(&self) {
+        self.is_guard_slow.store(true, Ordering::SeqCst);
     }
 
     /// The next time that the writer comes by here it fails, once.
@@ -132,6 +138,9 @@ impl Plan {
                 shut = self.opened.wait(shut).unwrap();
             }
             self.is_waiting.store(false, Ordering::SeqCst);
+        }
+        if point == FaultPoint::BeforeGuardAdvance && self.is_guard_slow.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(500));
         }
         let mut armed = self.armed.lock().unwrap();
         let (is_here, left) = match *armed {
