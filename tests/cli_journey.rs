@@ -361,6 +361,38 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     assert!(output.stdout.is_empty());
 }
 
+/// Nobody answers any more: what was sent last may be recorded, and nobody says that it was refused.
+#[test]
+fn a_submission_that_nobody_answers_is_told_as_unclear() {
+    let place = Place::new();
+    let mut events = registry(&place.public_key("collector"));
+    events.extend((0..500).map(|number| collection(&format!("lost-{number}"))));
+    let total = place.script("lost.jsonl", &events) as u64;
+    let server = place.serve();
+    let client = urbanmine(&place.submit(&server, "lost.jsonl", Some("r")))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while receipts_in(&place.path("r")).len() < 10 {
+        assert!(began.elapsed() < Duration::from_secs(60), "no receipts come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    drop(server);
+    let output = client.wait_with_output().unwrap();
+    exits(&output, 1);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert!(talk.contains("has no clear answer: it may be recorded"), "{talk}");
+    assert!(talk.contains("send the same file again") && !talk.contains("refused;"), "{talk}");
+    let kept = receipts_in(&place.path("r")).len() as u64;
+    let server = place.serve();
+    let done = json_of(&place.submit(&server, "lost.jsonl", Some("r")), 0);
+    let [_, recorded, before, skipped] = counts(&done);
+    assert_eq!((recorded + before + skipped, skipped), (total, kept), "{done}");
+    assert!(before <= 1, "one at most was under way: {done}");
+}
+
 #[test]
 fn a_ledger_is_read_verified_damaged_and_rebuilt() {
     let place = Place::new();

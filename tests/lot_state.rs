@@ -725,7 +725,7 @@ fn the_worked_example_of_the_format_is_what_the_code_says() {
     }
     let update = update_map(&Nothing, &EMPTY_MAP, &changes).unwrap();
     says(&format!("root                        {}", update.root));
-    let shelf = Stated(update.tiles.into_iter().collect());
+    let shelf = Stated(update.tiles.iter().collect());
     for (asked, expected) in [(lot(0xb1), Some(state(3, 7))), (lot(0xb4), None)] {
         let Ok(way) = prove_lot(&shelf, asked);
         assert_eq!(way.verify(asked, &update.root), Ok(expected));

@@ -173,7 +173,7 @@ const ROOMS: [Room; 12] = [
 const IMPURE_MODULES: [&str; 8] = ["env", "fs", "io", "net", "os", "process", "thread", "time"];
 
 /// What seals, signs or proves: the judge shares none of it with the writer.
-const WRITERS_WORDS: [&str; 13] = [
+const WRITERS_WORDS: [&str; 14] = [
     "Draft",
     "Frontier",
     "MapFold",
@@ -183,6 +183,7 @@ const WRITERS_WORDS: [&str; 13] = [
     "SealFault",
     "Sealed",
     "SigningKey",
+    "TileChanges",
     "consistency_proof",
     "inclusion_proof",
     "prove_lot",

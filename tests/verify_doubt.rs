@@ -65,7 +65,7 @@ fn map(entries: &[Bytes]) -> (Tiles, Hash32) {
         }
     }
     let update = update_map(&Tiles::default(), &EMPTY_MAP, &states).unwrap();
-    (Tiles(update.tiles.into_iter().collect()), update.root)
+    (Tiles(update.tiles.iter().collect()), update.root)
 }
 
 fn state_lots(forge: &mut Forge, seed: u8) -> u64 {

@@ -70,7 +70,7 @@ impl SecondLook {
         let mut lots = MemoryTiles::default();
         if !states.is_empty() {
             let update = update_map(&lots, &EMPTY_MAP, &states)?;
-            lots.0 = update.tiles.into_iter().collect();
+            lots.0 = update.tiles.iter().collect();
         }
         Ok(Self { levels, entries, lots })
     }

@@ -6,8 +6,8 @@
 //! the tiles are the same: a map has one of each.
 
 use super::lot_map::{
-    EMPTY_MAP, LotKey, LotState, MapFault, MapTile, MapUpdate, TilePath, TileSlot, TileSource,
-    map_branch, map_leaf, with,
+    EMPTY_MAP, LotKey, LotState, MapFault, MapTile, MapUpdate, TileChanges, TilePath, TileSlot,
+    TileSource, map_branch, map_leaf, places, with,
 };
 use crate::domain::Hash32;
 use crate::limits::{
@@ -42,9 +42,10 @@ struct Node {
     /// Hashes of places, pairs, fours, eights, all: those of all are in 1, halves of `at` in
     /// `2 * at` and the one after. `None`: they are reckoned when they are asked for.
     seen: Option<Box<[Seen; 2 * LOT_TILE_SLOTS]>>,
-    /// Places that changed since they were hashed, a bit each.
+    /// Places that changed since they were hashed, a bit each. What hangs at others is not looked
+    /// at: of a full tile that is fifteen of sixteen, each somewhere else in memory.
     stale: u16,
-    /// Places that differ from what was handed out last, a bit each.
+    /// Places that differ from what was handed out last, a bit each; the same holds.
     changed: u16,
 }
 
@@ -117,11 +118,9 @@ impl MapFold {
     /// It goes on over that root; tiles of the uppermost levels stay in memory, of others as many
     /// as fit in [`MAX_SMALL_TILE_BYTES`]. The rest is read from where the caller puts them.
     pub fn finish(&mut self) -> MapUpdate {
-        let mut tiles = Vec::new();
+        let mut tiles = TileChanges::default();
         if let Some(top) = self.top.as_mut().filter(|top| top.changed != 0) {
             self.root = top.hash(TilePath::TOP.level());
-            // A tile has a thousand bytes: they are not moved as more come.
-            tiles.reserve_exact(top.changed_tiles());
             top.hand_out(TilePath::TOP, &mut tiles, &mut self.room);
         }
         MapUpdate { root: self.root, tiles }
@@ -203,8 +202,10 @@ impl Node {
             self.hash(level);
             return;
         }
-        for below in self.below.iter_mut().filter_map(Below::node_mut) {
-            if below.stale != 0 {
+        for place in places(self.stale) {
+            let below = self.below[place].node_mut();
+            // Hashed by an earlier piece, while this place waits for the statement.
+            if let Some(below) = below.filter(|below| below.stale != 0) {
                 below.settle(level + 1);
             }
         }
@@ -212,15 +213,17 @@ impl Node {
 
     /// Its hash, with all changes in it and below it.
     fn hash(&mut self, level: u8) -> Hash32 {
-        let had = self.seen.take();
-        let stale = if had.is_some() { self.stale } else { u16::MAX };
-        let mut seen = had.unwrap_or_else(|| Box::new([Seen::Empty; 2 * LOT_TILE_SLOTS]));
+        let stale = if self.seen.is_some() { self.stale } else { u16::MAX };
+        // Lower down, what changed is seldom asked again: a thousand bytes for nothing.
+        let is_kept = level < OWN_LOT_TILE_LEVELS || self.changed == 0;
+        if is_kept && self.seen.is_none() {
+            self.seen = Some(Box::new([Seen::Empty; 2 * LOT_TILE_SLOTS]));
+        }
+        let mut let_go = [Seen::Empty; 2 * LOT_TILE_SLOTS];
+        let seen = self.seen.as_deref_mut().unwrap_or(&mut let_go);
         // A bit for each of `seen` that is to be reckoned again.
         let mut due = u32::from(stale) << LOT_TILE_SLOTS;
-        for place in 0..LOT_TILE_SLOTS {
-            if due & (1 << (LOT_TILE_SLOTS + place)) == 0 {
-                continue;
-            }
+        for place in places(stale) {
             let at = LOT_TILE_SLOTS + place;
             let slot = &mut self.tile.slots[place];
             if self.stale & (1 << place) != 0
@@ -240,41 +243,27 @@ impl Node {
         }
         self.stale = 0;
         let hash = seen[1].hash();
-        // Lower down, what changed is seldom asked again: a thousand bytes for nothing.
-        let is_kept = level < OWN_LOT_TILE_LEVELS || self.changed == 0;
-        self.seen = is_kept.then_some(seen);
+        if !is_kept {
+            self.seen = None;
+        }
         hash
-    }
-
-    /// How many tiles differ, from here down.
-    fn changed_tiles(&self) -> usize {
-        let below = self.below.iter().filter_map(Below::node).filter(|below| below.changed != 0);
-        1 + below.map(Self::changed_tiles).sum::<usize>()
     }
 
     /// Hands out what differs of the tiles, those below first; of those of lower levels it keeps
     /// small ones, or nothing.
-    fn hand_out(&mut self, path: TilePath, tiles: &mut Vec<(TilePath, MapTile)>, room: &mut Room) {
-        for (place, slot) in self.below.iter_mut().enumerate() {
-            let Below::Node(below) = slot else { continue };
-            if below.changed != 0 {
-                below.hand_out(path.down(place), tiles, room);
-            }
+    fn hand_out(&mut self, path: TilePath, tiles: &mut TileChanges, room: &mut Room) {
+        let changed = std::mem::take(&mut self.changed);
+        for place in places(changed) {
+            let slot = &mut self.below[place];
+            let Some(below) = slot.node_mut() else { continue };
+            below.hand_out(path.down(place), tiles, room);
             if path.level() + 1 >= OWN_LOT_TILE_LEVELS
                 && let Below::Node(below) = std::mem::take(slot)
             {
                 *slot = below.close(room);
             }
         }
-        let changed = std::mem::take(&mut self.changed);
-        let is_same = |place: usize| changed & (1 << place) == 0;
-        let mut tile = self.tile.clone();
-        for (place, slot) in tile.slots.iter_mut().enumerate() {
-            if is_same(place) {
-                *slot = TileSlot::Empty;
-            }
-        }
-        tiles.push((path, tile));
+        tiles.push(path, &self.tile, changed);
     }
 
     /// As a small one, if there is room for it; what was below it goes with it.
@@ -306,10 +295,6 @@ impl Node {
 }
 
 impl Below {
-    fn node(&self) -> Option<&Node> {
-        if let Self::Node(node) = self { Some(node) } else { None }
-    }
-
     fn node_mut(&mut self) -> Option<&mut Node> {
         if let Self::Node(node) = self { Some(node) } else { None }
     }
@@ -320,9 +305,7 @@ impl SmallTile {
     fn open(mut self: Box<Self>, room: &mut Room) -> Node {
         room.kept -= self.own_bytes();
         let mut tile = MapTile::EMPTY;
-        let taken = self.taken;
-        let places = (0..LOT_TILE_SLOTS).filter(|place| taken & (1 << place) != 0);
-        for (place, slot) in places.zip(self.slots.drain(..)) {
+        for (place, slot) in places(self.taken).zip(self.slots.drain(..)) {
             tile.slots[place] = slot;
         }
         let mut node = Node::of(tile);
@@ -452,7 +435,7 @@ mod tests {
 
     fn sorted(update: MapUpdate) -> (Hash32, BTreeMap<TilePath, MapTile>) {
         let count = update.tiles.len();
-        let tiles: BTreeMap<_, _> = update.tiles.into_iter().collect();
+        let tiles: BTreeMap<_, _> = update.tiles.iter().collect();
         assert_eq!(tiles.len(), count, "a tile was handed out twice");
         (update.root, tiles)
     }
@@ -510,9 +493,9 @@ mod tests {
         let mut fold = MapFold::over(EMPTY_MAP);
         fold.take(&shelf, &states(0..200, 1)).unwrap();
         let stated = fold.finish();
-        shelf.0.borrow_mut().extend(stated.tiles.iter().cloned());
+        shelf.0.borrow_mut().extend(stated.tiles.iter());
         assert!(stated.tiles.len() > 10);
-        for (path, whole) in &stated.tiles {
+        for (path, whole) in stated.tiles.iter() {
             let mut bent = whole.clone();
             for slot in &mut bent.slots {
                 match slot {
@@ -521,10 +504,10 @@ mod tests {
                     TileSlot::Empty => {}
                 }
             }
-            shelf.0.borrow_mut().insert(*path, bent);
+            shelf.0.borrow_mut().insert(path, bent);
             let refused = MapFold::over(stated.root).take(&shelf, &states(0..200, 2));
             assert!(matches!(refused, Err(MapFault::Broken { .. })), "{path:?}");
-            shelf.0.borrow_mut().insert(*path, whole.clone());
+            shelf.0.borrow_mut().insert(path, whole.clone());
         }
         MapFold::over(stated.root).take(&shelf, &states(0..200, 2)).unwrap();
     }
@@ -535,7 +518,7 @@ mod tests {
             let shelf = Shelf::default();
             let mut fold = fold_with(EMPTY_MAP, most);
             fold.take(&shelf, &states(0..20_000, 1)).unwrap();
-            shelf.lay(fold.finish().tiles);
+            shelf.lay(fold.finish().tiles.iter());
             shelf.0.borrow_mut().retain(|path, _| path.level() >= OWN_LOT_TILE_LEVELS);
             assert!(!shelf.0.borrow().is_empty());
             fold.take(&shelf, &states(0..20_000, 2)).unwrap();

@@ -252,9 +252,57 @@ pub enum MapFault<F> {
 pub struct MapUpdate {
     /// The root afterwards.
     pub root: Hash32,
-    /// Of tiles that differ from those before, the places that do: to be laid over them
-    /// ([`MapTile::over`]). Others are empty.
-    pub tiles: Vec<(TilePath, MapTile)>,
+    /// Of tiles that differ from those before, the places that do.
+    pub tiles: TileChanges,
+}
+
+/// Places of tiles, without the empty ones between them: of a tile of a thousand bytes two places
+/// change at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TileChanges {
+    /// Each tile once, with its places that differ, a bit each.
+    tiles: Vec<(TilePath, u16)>,
+    /// Those of all tiles, in the same order, by their nibbles.
+    slots: Vec<TileSlot>,
+}
+
+impl TileChanges {
+    /// Takes the places of a tile that was not in it, a bit each, none of them empty.
+    pub(super) fn push(&mut self, path: TilePath, tile: &MapTile, changed: u16) {
+        self.tiles.push((path, changed));
+        self.slots.extend(places(changed).map(|place| tile.slots[place]));
+    }
+
+    /// How many tiles differ.
+    pub const fn len(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// Whether none does.
+    pub const fn is_empty(&self) -> bool {
+        self.tiles.is_empty()
+    }
+
+    /// The tiles, to be laid over those before ([`MapTile::over`]): what does not differ is empty.
+    pub fn iter(&self) -> impl Iterator<Item = (TilePath, MapTile)> + '_ {
+        let mut slots = self.slots.iter();
+        self.tiles.iter().map(move |(path, changed)| {
+            let mut tile = MapTile::EMPTY;
+            for (place, slot) in places(*changed).zip(&mut slots) {
+                tile.slots[place] = *slot;
+            }
+            (*path, tile)
+        })
+    }
+}
+
+/// The places whose bits are set, ascending.
+pub(super) fn places(mut bits: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (place < LOT_TILE_SLOTS).then_some(place)
+    })
 }
 
 impl TilePath {
@@ -375,7 +423,7 @@ pub fn update_map<S: TileSource>(
     let changes: Vec<(LotKey, LotState)> =
         changes.iter().map(|(key, state)| (*key, *state)).collect();
     let top = sound_tile(source, &TilePath::TOP, root)?;
-    let mut tiles = Vec::new();
+    let mut tiles = TileChanges::default();
     let root = if changes.is_empty() {
         *root
     } else {
@@ -401,10 +449,10 @@ fn update_tile<S: TileSource>(
     path: TilePath,
     mut tile: MapTile,
     changes: &[(LotKey, LotState)],
-    tiles: &mut Vec<(TilePath, MapTile)>,
+    tiles: &mut TileChanges,
 ) -> Result<Hash32, MapFault<S::Fault>> {
     let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level);
-    let mut differing = MapTile::EMPTY;
+    let mut changed = 0;
     for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
         let Some(first) = together.first() else { continue };
         let slot = &mut tile.slots[nibble(first)];
@@ -426,10 +474,10 @@ fn update_tile<S: TileSource>(
                 TileSlot::Tile(update_tile(source, below, found, many, tiles)?)
             }
         };
-        differing.slots[nibble(first)] = *slot;
+        changed |= 1 << nibble(first);
     }
     let hash = Folded::of(&tile.slots).hash();
-    tiles.push((path, differing));
+    tiles.push(path, &tile, changed);
     Ok(hash)
 }
 
@@ -509,11 +557,11 @@ mod tests {
     impl Shelf {
         fn take(&self, changes: &BTreeMap<LotKey, LotState>) -> MapUpdate {
             let update = update_map(self, &self.1.get(), changes).unwrap();
-            for (path, tile) in &update.tiles {
+            for (path, tile) in update.tiles.iter() {
                 let mut tiles = self.0.borrow_mut();
-                let before = tiles.get(path).unwrap_or(&MapTile::EMPTY);
-                let tile = tile.clone().over(before);
-                tiles.insert(*path, tile);
+                let before = tiles.get(&path).unwrap_or(&MapTile::EMPTY);
+                let tile = tile.over(before);
+                tiles.insert(path, tile);
             }
             self.1.set(update.root);
             update

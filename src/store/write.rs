@@ -207,8 +207,8 @@ fn put_sights(
 /// The tiles stand as the last statement says, between statements too: whoever is proven a lot's
 /// state needs no versions, and nothing has to be cleared away.
 fn put_lot_map(batch: &mut Batch, statement: EntryIndex, stated: &MapUpdate) {
-    for (path, tile) in &stated.tiles {
-        batch.insert(Key::LotTile(*path).bytes(), codec::encode(tile));
+    for (path, tile) in stated.tiles.iter() {
+        batch.insert(Key::LotTile(path).bytes(), codec::encode(&tile));
     }
     batch.insert(Key::LotState.bytes(), codec::encode(&(statement, stated.root)));
 }

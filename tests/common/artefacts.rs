@@ -94,7 +94,7 @@ fn map_of(forged: &Forged, size: EntryCount) -> (Hash32, Stated) {
         }
     }
     let update = update_map(&Stated(BTreeMap::new()), &EMPTY_MAP, &states).unwrap();
-    (update.root, Stated(update.tiles.into_iter().collect()))
+    (update.root, Stated(update.tiles.iter().collect()))
 }
 
 /// The checkpoint of so many entries, which has to be the end of a group.
