@@ -361,7 +361,7 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
     assert!(output.stdout.is_empty());
 }
 
-/// Nobody answers any more: what was sent last may be recorded, and nobody says that it was refused.
+/// Nobody answers any more: what was sent last may be recorded, and nobody says it was refused.
 #[test]
 fn a_submission_that_nobody_answers_is_told_as_unclear() {
     let place = Place::new();

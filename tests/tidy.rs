@@ -74,6 +74,7 @@ const ROOMS: [Room; 12] = [
             "lz4_flex",
             "rustix",
             "sled",
+            "smallvec",
             "tar",
             "thiserror",
             "tracing",

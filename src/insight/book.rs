@@ -120,7 +120,8 @@ pub struct Book {
     runs: BTreeMap<CampaignId, Run>,
     inside: BTreeMap<CampaignId, Amounts>,
     corrected: BTreeMap<EntryIndex, EntryIndex>,
-    rules: Rules,
+    /// In a box: they are 3 kB, and taken out for each entry. `None` before the first.
+    rules: Option<Box<Rules>>,
     anomalies: Vec<Anomaly>,
     /// Everything that was said of flags, in ledger order, by the id of the flag.
     acknowledgements: BTreeMap<String, Vec<Acknowledgement>>,
@@ -148,9 +149,9 @@ impl Book {
         self.correct(seen);
         self.size = EntryCount(index.0.saturating_add(1));
         // The rules read the book, and their own notes are part of it.
-        let mut rules = std::mem::take(&mut self.rules);
+        let mut rules = self.rules.take().unwrap_or_default();
         let found = rules.look(seen, self);
-        self.rules = rules;
+        self.rules = Some(rules);
         self.anomalies.extend(found);
     }
 

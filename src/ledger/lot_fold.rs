@@ -433,7 +433,7 @@ mod tests {
         prop::collection::vec(pieces, 1..5)
     }
 
-    fn sorted(update: MapUpdate) -> (Hash32, BTreeMap<TilePath, MapTile>) {
+    fn sorted(update: &MapUpdate) -> (Hash32, BTreeMap<TilePath, MapTile>) {
         let count = update.tiles.len();
         let tiles: BTreeMap<_, _> = update.tiles.iter().collect();
         assert_eq!(tiles.len(), count, "a tile was handed out twice");
@@ -465,8 +465,8 @@ mod tests {
                     all.extend(piece.iter().copied());
                     fold.take(&shelf, &piece).unwrap();
                 }
-                let expected = sorted(update_map(&shelf, &root, &all).unwrap());
-                let found = sorted(fold.finish());
+                let expected = sorted(&update_map(&shelf, &root, &all).unwrap());
+                let found = sorted(&fold.finish());
                 prop_assert_eq!(&found, &expected);
                 root = found.0;
                 shelf.lay(found.1);

@@ -325,6 +325,13 @@ impl TilePath {
 
     /// Level, and the nibbles, two to a byte, the last one filled up with zero.
     pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1 + self.prefix.len());
+        self.put(&mut bytes);
+        bytes
+    }
+
+    /// The same, behind what is there.
+    pub fn put(&self, out: &mut impl Extend<u8>) {
         let length = usize::from(self.level.div_ceil(2));
         let mut packed = self.prefix;
         if self.level % 2 == 1
@@ -332,7 +339,7 @@ impl TilePath {
         {
             *last &= 0xf0;
         }
-        [&[self.level], &packed[..length]].concat()
+        out.extend(std::iter::once(self.level).chain(packed.into_iter().take(length)));
     }
 
     /// The tile on the way of a key, one level further down.
@@ -452,7 +459,7 @@ fn update_tile<S: TileSource>(
     tiles: &mut TileChanges,
 ) -> Result<Hash32, MapFault<S::Fault>> {
     let nibble = |(key, _): &(LotKey, LotState)| key.nibble(path.level);
-    let mut changed = 0;
+    let mut differing = 0;
     for together in changes.chunk_by(|one, other| nibble(one) == nibble(other)) {
         let Some(first) = together.first() else { continue };
         let slot = &mut tile.slots[nibble(first)];
@@ -474,10 +481,10 @@ fn update_tile<S: TileSource>(
                 TileSlot::Tile(update_tile(source, below, found, many, tiles)?)
             }
         };
-        changed |= 1 << nibble(first);
+        differing |= 1 << nibble(first);
     }
     let hash = Folded::of(&tile.slots).hash();
-    tiles.push(path, &tile, changed);
+    tiles.push(path, &tile, differing);
     Ok(hash)
 }
 

@@ -117,7 +117,7 @@ impl Database {
 
     /// The bytes of a key.
     pub(super) fn get(&self, key: &Key) -> Result<Option<IVec>, StoreFault> {
-        let bytes = key.bytes();
+        let bytes = key.packed();
         let mut told = Told::of(&bytes);
         let runs = {
             let fresh = self.fresh();
@@ -572,8 +572,8 @@ mod tests {
         let mut batch = Batch::default();
         for (key, value) in rows {
             match value {
-                Some(value) => batch.insert(key.bytes(), value.as_slice()),
-                None => batch.remove(key.bytes()),
+                Some(value) => batch.insert(key.packed(), value.as_slice()),
+                None => batch.remove(key.packed()),
             }
         }
         batch

@@ -81,7 +81,7 @@ impl Frames {
             row.extend(u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
         }
         let last = EntryIndex(group.end().0.saturating_sub(1));
-        batch.insert(Key::Frame(last).bytes(), row);
+        batch.insert(Key::Frame(last).packed(), row);
         Ok(())
     }
 

@@ -39,23 +39,22 @@ impl Fresh {
     /// Writes.
     pub(super) fn take(&mut self, batch: Batch) {
         for (key, value) in batch.into_rows() {
-            let (key_length, mut value) = (key.len(), value);
-            let before = match self.rows.entry(key) {
+            let length = |value: &Value| value.as_ref().map_or(0, |it| it.len());
+            match self.rows.entry(key) {
                 Entry::Vacant(place) => {
-                    self.bytes += FRESH_ROW_BYTES + key_length;
-                    place.insert(value.clone());
-                    None
+                    self.bytes += FRESH_ROW_BYTES + place.key().len() + length(&value);
+                    place.insert(value);
                 }
                 Entry::Occupied(mut place) => {
+                    let mut value = value;
                     if partial::is_partial(place.key()) {
                         debug_assert!(value.is_some(), "a place that was taken is never empty");
                         value = laid_over(value, place.get());
                     }
-                    place.insert(value.clone())
+                    self.bytes += length(&value);
+                    self.bytes -= length(&place.insert(value));
                 }
-            };
-            self.bytes += value.map_or(0, |it| it.len());
-            self.bytes -= before.map_or(0, |it| it.len());
+            }
         }
     }
 

@@ -41,7 +41,7 @@ impl<H: Ord + Copy> Headings<H> {
             // Entries of one group: limits.rs holds that their distance fits.
             let place = |index: &EntryIndex| u16::try_from(last.0 - index.0).unwrap_or(u16::MAX);
             let row: Vec<u8> = entries.iter().flat_map(|it| place(it).to_be_bytes()).collect();
-            batch.insert(key(*heading, *last).bytes(), row);
+            batch.insert(key(*heading, *last).packed(), row);
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::domain::{
     CampaignId, EntryCount, EntryIndex, EventId, Hash32, KeyId, LotId, PartyId, SiteId,
 };
@@ -238,6 +240,9 @@ impl Tag {
     }
 }
 
+/// Bytes of a key; those of two ids and a tag need no memory of their own.
+pub(super) type Packed = SmallVec<[u8; 40]>;
+
 impl Key {
     /// Its kind.
     pub const fn tag(&self) -> Tag {
@@ -284,38 +289,44 @@ impl Key {
 
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
+        self.packed().into_vec()
+    }
+
+    /// The same, in place: a dozen keys are made for each entry and live for a moment.
+    pub(super) fn packed(&self) -> Packed {
         let mut out = begun(self.tag());
         match self {
             Self::Meta | Self::Head | Self::Ledger | Self::LotState => {}
-            Self::LotTile(path) => out.extend(path.bytes()),
+            Self::LotTile(path) => path.put(&mut out),
             Self::Frame(index)
             | Self::Movements(index)
             | Self::Facts(index)
             | Self::Attestation(index) => {
-                out.extend(index.0.to_be_bytes());
+                out.extend_from_slice(&index.0.to_be_bytes());
             }
             Self::Row(level, number) => {
                 out.push(*level);
-                out.extend(number.to_be_bytes());
+                out.extend_from_slice(&number.to_be_bytes());
             }
-            Self::Checkpoint(size) => out.extend(size.0.to_be_bytes()),
-            Self::Party(id) | Self::PublicParty(id) => out.extend(id.as_bytes()),
-            Self::CreditCode(code) => out.extend(code.as_bytes()),
-            Self::Site(id) => out.extend(id.as_bytes()),
-            Self::Signer(id) => out.extend(id.as_bytes()),
-            Self::Lot(id) => out.extend(id.as_bytes()),
-            Self::Transfer(id) | Self::Event(id) => out.extend(id.as_bytes()),
+            Self::Checkpoint(size) => out.extend_from_slice(&size.0.to_be_bytes()),
+            Self::Party(id) | Self::PublicParty(id) => out.extend_from_slice(id.as_bytes()),
+            Self::CreditCode(code) => out.extend_from_slice(code.as_bytes()),
+            Self::Site(id) => out.extend_from_slice(id.as_bytes()),
+            Self::Signer(id) => out.extend_from_slice(id.as_bytes()),
+            Self::Lot(id) => out.extend_from_slice(id.as_bytes()),
+            Self::Transfer(id) | Self::Event(id) => out.extend_from_slice(id.as_bytes()),
             Self::Life(lot, ordinal) => {
-                out.extend(lot.as_bytes());
-                out.extend(ordinal.to_be_bytes());
+                out.extend_from_slice(lot.as_bytes());
+                out.extend_from_slice(&ordinal.to_be_bytes());
             }
             Self::TableChunk(set, chunk) => {
-                out.extend(set.as_bytes());
-                out.extend(chunk.to_be_bytes());
+                out.extend_from_slice(set.as_bytes());
+                out.extend_from_slice(&chunk.to_be_bytes());
             }
-            Self::Campaign(id) => out.extend(id.as_bytes()),
+            Self::Campaign(id) => out.extend_from_slice(id.as_bytes()),
             Self::Line(site, process) => {
-                out.extend(site.as_bytes().iter().chain(process.as_bytes()));
+                out.extend_from_slice(site.as_bytes());
+                out.extend_from_slice(process.as_bytes());
             }
             Self::LotTransfer(lot, offer) => put_pair(&mut out, lot.as_bytes(), offer.as_bytes()),
             Self::PartyTransfer(party, offer) => {
@@ -325,28 +336,28 @@ impl Key {
                 put_text(&mut out, reason_code, subject.as_bytes());
             }
             Self::Credit(site, substance, month) => {
-                out.extend(site.as_bytes());
+                out.extend_from_slice(site.as_bytes());
                 out.push(*substance);
-                out.extend(month.to_be_bytes());
+                out.extend_from_slice(&month.to_be_bytes());
             }
             Self::Acknowledgement(anomaly, party) => put_text(&mut out, anomaly, party.as_bytes()),
             Self::Holding(party, lot)
             | Self::RelatedLot(party, lot)
             | Self::GrantedLot(party, lot) => put_pair(&mut out, party.as_bytes(), lot.as_bytes()),
             Self::Concerned(party, index) | Self::PartyVersion(party, index) => {
-                out.extend(party.as_bytes());
-                out.extend(index.0.to_be_bytes());
+                out.extend_from_slice(party.as_bytes());
+                out.extend_from_slice(&index.0.to_be_bytes());
             }
             Self::Acquainted(party, other) => {
                 put_pair(&mut out, party.as_bytes(), other.as_bytes());
             }
             Self::SiteVersion(site, index) => {
-                out.extend(site.as_bytes());
-                out.extend(index.0.to_be_bytes());
+                out.extend_from_slice(site.as_bytes());
+                out.extend_from_slice(&index.0.to_be_bytes());
             }
             Self::KindEntry(kind, index) => {
                 out.push(*kind);
-                out.extend(index.0.to_be_bytes());
+                out.extend_from_slice(&index.0.to_be_bytes());
             }
             Self::SiteOf(party, site) => put_pair(&mut out, party.as_bytes(), site.as_bytes()),
         }
@@ -432,22 +443,22 @@ impl fmt::Display for Key {
 }
 
 /// The first byte, and room for the longest that is usual: two ids.
-fn begun(tag: Tag) -> Vec<u8> {
-    let mut out = Vec::with_capacity(33);
+fn begun(tag: Tag) -> Packed {
+    let mut out = Packed::new();
     out.push(tag as u8);
     out
 }
 
-fn put_pair(out: &mut Vec<u8>, one: &[u8; 16], other: &[u8; 16]) {
-    out.extend(one);
-    out.extend(other);
+fn put_pair(out: &mut Packed, one: &[u8; 16], other: &[u8; 16]) {
+    out.extend_from_slice(one);
+    out.extend_from_slice(other);
 }
 
 /// A text of the record has no control character, so a zero byte ends it.
-fn put_text(out: &mut Vec<u8>, text: &str, rest: &[u8]) {
-    out.extend(text.as_bytes());
+fn put_text(out: &mut Packed, text: &str, rest: &[u8]) {
+    out.extend_from_slice(text.as_bytes());
     out.push(0);
-    out.extend(rest);
+    out.extend_from_slice(rest);
 }
 
 fn acknowledgement(bytes: &[u8]) -> Option<Key> {

@@ -67,11 +67,11 @@ pub(super) fn put_lot(
         tail.push((*event, index));
         if tail.len() == LIFE_CHUNK {
             let chunk = std::mem::take(&mut tail);
-            batch.insert(Key::Life(lot.id, begin).bytes(), codec::encode(&chunk));
+            batch.insert(Key::Life(lot.id, begin).packed(), codec::encode(&chunk));
             begin = ordinal.saturating_add(1);
         }
     }
-    batch.insert(Key::Lot(lot.id).bytes(), LotRow::encoded(lot, &tail));
+    batch.insert(Key::Lot(lot.id).packed(), LotRow::encoded(lot, &tail));
     Ok(())
 }
 

@@ -68,14 +68,14 @@ pub(super) fn put_movements(
         }
     }
     for (last, pack) in changed {
-        batch.insert(Key::Movements(last).bytes(), packed(last, &pack));
+        batch.insert(Key::Movements(last).packed(), packed(last, &pack));
     }
     Ok(())
 }
 
 fn put_pack(batch: &mut Batch, pack: &Pack) {
     if let Some((last, _)) = pack.last_key_value() {
-        batch.insert(Key::Movements(*last).bytes(), packed(*last, pack));
+        batch.insert(Key::Movements(*last).packed(), packed(*last, pack));
     }
 }
 

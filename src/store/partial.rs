@@ -163,7 +163,7 @@ mod tests {
                     Act::Write(parts) => {
                         let mut batch = Batch::default();
                         for (n, part) in parts {
-                            batch.insert(key(n).bytes(), codec::encode(&part));
+                            batch.insert(key(n).packed(), codec::encode(&part));
                             let before = tiles.get(&n).cloned().unwrap_or(MapTile::EMPTY);
                             tiles.insert(n, part.over(&before));
                         }

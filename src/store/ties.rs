@@ -67,16 +67,16 @@ impl Tie {
         }
         let (holding, related) = (Key::Holding(party, lot), Key::RelatedLot(party, lot));
         if before.is_holding() && !self.is_holding() {
-            batch.remove(holding.bytes());
+            batch.remove(holding.packed());
         } else if before.relation.is_some() && !before.is_holding() && self.is_holding() {
-            batch.remove(related.bytes());
+            batch.remove(related.packed());
         }
         if self.is_holding() {
             let ((is_owned, is_held), relation) = (self.has, self.relation);
             let row = Holding { is_owned, is_held, relation };
-            batch.insert(holding.bytes(), codec::encode(&row));
+            batch.insert(holding.packed(), codec::encode(&row));
         } else if let Some(relation) = &self.relation {
-            batch.insert(related.bytes(), codec::encode(relation));
+            batch.insert(related.packed(), codec::encode(relation));
         }
     }
 }

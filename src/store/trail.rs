@@ -53,10 +53,10 @@ impl Trail {
 /// Rows by entry are never written again and never removed.
 pub(super) fn put_trail(batch: &mut Batch, trail: &Trail) {
     for (index, party) in &trail.parties {
-        batch.insert(Key::PartyVersion(party.party.id, *index).bytes(), codec::encode(party));
+        batch.insert(Key::PartyVersion(party.party.id, *index).packed(), codec::encode(party));
     }
     for (index, site) in &trail.sites {
-        batch.insert(Key::SiteVersion(site.id, *index).bytes(), codec::encode(site));
+        batch.insert(Key::SiteVersion(site.id, *index).packed(), codec::encode(site));
     }
     let mut kinds = Headings::default();
     for (index, kind) in &trail.kinds {
@@ -81,7 +81,7 @@ fn put_facts(batch: &mut Batch, facts: &[Arc<Fact>]) {
             pack.extend(bytes);
             (last, count) = (fact.index, count + 1);
         }
-        batch.insert(Key::Facts(last).bytes(), [&count.to_be_bytes()[..], &pack].concat());
+        batch.insert(Key::Facts(last).packed(), [&count.to_be_bytes()[..], &pack].concat());
         rest = &rest[count as usize..];
     }
 }

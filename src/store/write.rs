@@ -68,7 +68,7 @@ pub(super) fn write_group(store: &Store, rows: &GroupRows<'_>) -> Result<EntryCo
         put_checkpoint(database, &mut batch, EntryCount(first.0), &rows.group.previous_checkpoint)?;
     }
     for (key, row) in tree::rows_with(database, first, rows.leaves)? {
-        batch.insert(key.bytes(), row);
+        batch.insert(key.packed(), row);
     }
     put_registry(&mut batch, rows.changes);
     let stood = lots_before(database, first, &rows.changes.lots)?;
@@ -86,7 +86,7 @@ pub(super) fn write_group(store: &Store, rows: &GroupRows<'_>) -> Result<EntryCo
         assert_eq!(rows.group.entries.len(), 1, "lots are stated in a group of its own");
         put_lot_map(&mut batch, first, stated);
     }
-    batch.insert(Key::Head.bytes(), codec::encode(&(end.0, rows.chain.0)));
+    batch.insert(Key::Head.packed(), codec::encode(&(end.0, rows.chain.0)));
     database.apply(batch)?;
     Ok(EntryCount(end.0))
 }
@@ -103,7 +103,7 @@ pub(super) fn put_checkpoint(
     match database.get(&key)? {
         Some(found) if found == signed => {}
         Some(_) => return Err(other_checkpoint(size)),
-        None => batch.insert(key.bytes(), signed),
+        None => batch.insert(key.packed(), signed),
     }
     Ok(())
 }
@@ -117,48 +117,48 @@ pub(super) fn other_checkpoint(size: EntryCount) -> StoreFault {
 
 fn put_registry(batch: &mut Batch, changes: &MemoryState) {
     if let Some(ledger) = &changes.ledger {
-        batch.insert(Key::Ledger.bytes(), codec::encode(ledger));
+        batch.insert(Key::Ledger.packed(), codec::encode(ledger));
     }
     for (id, party) in &changes.parties {
-        batch.insert(Key::Party(*id).bytes(), codec::encode(party.as_ref()));
+        batch.insert(Key::Party(*id).packed(), codec::encode(party.as_ref()));
         if party.party.is_public() {
-            batch.insert(Key::PublicParty(*id).bytes(), &[]);
+            batch.insert(Key::PublicParty(*id).packed(), &[]);
         } else {
-            batch.remove(Key::PublicParty(*id).bytes());
+            batch.remove(Key::PublicParty(*id).packed());
         }
     }
     for (code, party) in &changes.credit_codes {
-        batch.insert(Key::CreditCode(code.clone()).bytes(), codec::encode(party));
+        batch.insert(Key::CreditCode(code.clone()).packed(), codec::encode(party));
     }
     for (id, site) in &changes.sites {
-        batch.insert(Key::Site(*id).bytes(), codec::encode(site.as_ref()));
+        batch.insert(Key::Site(*id).packed(), codec::encode(site.as_ref()));
         // A site keeps its party for ever.
-        batch.insert(Key::SiteOf(site.party, *id).bytes(), &[]);
+        batch.insert(Key::SiteOf(site.party, *id).packed(), &[]);
     }
     for (id, key) in &changes.keys {
-        batch.insert(Key::Signer(*id).bytes(), codec::encode(key));
+        batch.insert(Key::Signer(*id).packed(), codec::encode(key));
     }
     for ((reason_code, subject), waiver) in &changes.waivers {
         let key = Key::Waiver(reason_code.clone(), subject.clone());
-        batch.insert(key.bytes(), codec::encode(waiver));
+        batch.insert(key.packed(), codec::encode(waiver));
     }
     put_words(batch, changes);
     for ((set, chunk), bytes) in &changes.table_chunks {
-        batch.insert(Key::TableChunk(*set, *chunk).bytes(), bytes.as_slice());
+        batch.insert(Key::TableChunk(*set, *chunk).packed(), bytes.as_slice());
     }
 }
 
 /// Accounts of credits, and what was said of the ledger.
 fn put_words(batch: &mut Batch, changes: &MemoryState) {
     for account in changes.credits.values() {
-        batch.insert(credit_key(account.key()).bytes(), codec::encode(account));
+        batch.insert(credit_key(account.key()).packed(), codec::encode(account));
     }
     for (index, attestation) in &changes.attestations {
-        batch.insert(Key::Attestation(*index).bytes(), codec::encode(attestation));
+        batch.insert(Key::Attestation(*index).packed(), codec::encode(attestation));
     }
     for ((anomaly, party), word) in &changes.acknowledgements {
         let key = Key::Acknowledgement(anomaly.clone(), *party);
-        batch.insert(key.bytes(), codec::encode(word));
+        batch.insert(key.packed(), codec::encode(word));
     }
 }
 
@@ -172,10 +172,10 @@ fn move_grants(batch: &mut Batch, before: Option<&Lot>, lot: &Lot) {
         |lot: &Lot| -> BTreeSet<PartyId> { lot.grants.iter().map(|grant| grant.reader).collect() };
     let (had, has) = (before.map(readers).unwrap_or_default(), readers(lot));
     for reader in had.difference(&has) {
-        batch.remove(Key::GrantedLot(*reader, lot.id).bytes());
+        batch.remove(Key::GrantedLot(*reader, lot.id).packed());
     }
     for reader in has.difference(&had) {
-        batch.insert(Key::GrantedLot(*reader, lot.id).bytes(), &[]);
+        batch.insert(Key::GrantedLot(*reader, lot.id).packed(), &[]);
     }
 }
 
@@ -197,8 +197,8 @@ fn put_sights(
     concerned.put(batch, Key::Concerned);
     for (one, other) in pairs {
         if database.get(&Key::Acquainted(one, other))?.is_none() {
-            batch.insert(Key::Acquainted(one, other).bytes(), &[]);
-            batch.insert(Key::Acquainted(other, one).bytes(), &[]);
+            batch.insert(Key::Acquainted(one, other).packed(), &[]);
+            batch.insert(Key::Acquainted(other, one).packed(), &[]);
         }
     }
     Ok(())
@@ -208,29 +208,29 @@ fn put_sights(
 /// state needs no versions, and nothing has to be cleared away.
 fn put_lot_map(batch: &mut Batch, statement: EntryIndex, stated: &MapUpdate) {
     for (path, tile) in stated.tiles.iter() {
-        batch.insert(Key::LotTile(path).bytes(), codec::encode(&tile));
+        batch.insert(Key::LotTile(path).packed(), codec::encode(&tile));
     }
-    batch.insert(Key::LotState.bytes(), codec::encode(&(statement, stated.root)));
+    batch.insert(Key::LotState.packed(), codec::encode(&(statement, stated.root)));
 }
 
 fn put_history(batch: &mut Batch, rows: &GroupRows<'_>) {
     for (id, transfer) in &rows.changes.transfers {
-        batch.insert(Key::Transfer(*id).bytes(), codec::encode(transfer));
+        batch.insert(Key::Transfer(*id).packed(), codec::encode(transfer));
         for party in [transfer.sender, transfer.consignee] {
-            batch.insert(Key::PartyTransfer(party, *id).bytes(), &[]);
+            batch.insert(Key::PartyTransfer(party, *id).packed(), &[]);
         }
         let arrived = transfer.arrived.map(|arrived| arrived.lot);
         for lot in arrived.into_iter().chain([transfer.lot]) {
-            batch.insert(Key::LotTransfer(lot, *id).bytes(), &[]);
+            batch.insert(Key::LotTransfer(lot, *id).packed(), &[]);
         }
     }
     for (id, campaign) in &rows.changes.campaigns {
-        batch.insert(Key::Campaign(*id).bytes(), codec::encode(campaign));
+        batch.insert(Key::Campaign(*id).packed(), codec::encode(campaign));
     }
     for ((site, process), line) in &rows.changes.lines {
-        batch.insert(Key::Line(*site, process.clone()).bytes(), codec::encode(line));
+        batch.insert(Key::Line(*site, process.clone()).packed(), codec::encode(line));
     }
     for (id, event) in &rows.changes.events {
-        batch.insert(Key::Event(*id).bytes(), codec::encode(event.as_ref()));
+        batch.insert(Key::Event(*id).packed(), codec::encode(event.as_ref()));
     }
 }
