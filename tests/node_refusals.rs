@@ -583,11 +583,12 @@ async fn who_was_not_begun_is_told_so() {
         let (other, batch) = (node.clone(), part.iter().map(signed).collect());
         calls.push(tokio::spawn(async move { other.append_batch(batch).await }));
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     kit.plan.arm_later(FaultPoint::BeforeSign, 1);
-    kit.plan.slow_the_guard();
+    kit.plan.slow_the_guard(true);
     kit.plan.open();
     kit.keep(&events[0], &first.await.unwrap().unwrap());
+    kit.plan.slow_the_guard(false);
     let mut told_of = [0, 0];
     for call in calls {
         match call.await.unwrap().unwrap_err().error {

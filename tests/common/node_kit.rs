@@ -94,9 +94,9 @@ impl Plan {
         self.panics.store(true, Ordering::SeqCst);
     }
 
-    /// From now on each move of the guard takes so long that other groups overtake it.
-    pub fn slow_the_guard(&self) {
-        self.is_guard_slow.store(true, Ordering::SeqCst);
+    /// Whether each move of the guard takes so long that other groups overtake it.
+    pub fn slow_the_guard(&self, is_slow: bool) {
+        self.is_guard_slow.store(is_slow, Ordering::SeqCst);
     }
 
     /// The next time that the writer comes by here it fails, once.
