@@ -159,6 +159,18 @@ impl Place {
         args
     }
 
+    /// A client that sends a script, with its first receipts in the folder `r`.
+    fn submit_half(&self, server: &Server, script: &str, talk: Stdio) -> Child {
+        let mut client = urbanmine(&self.submit(server, script, Some("r")));
+        let client = client.stdout(Stdio::null()).stderr(talk).spawn().unwrap();
+        let began = Instant::now();
+        while receipts_in(&self.path("r")).len() < 10 {
+            assert!(began.elapsed() < Duration::from_secs(60), "no receipts come");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        client
+    }
+
     /// Writes a script; its number of events.
     fn script(&self, name: &str, events: &[Json]) -> usize {
         let mut text = String::from("# events of a fictional urban mine\n\n");
@@ -306,16 +318,7 @@ fn events_are_recorded_once_whatever_breaks_in_between() {
 
     // Killed half-way, client first, then the node; a file that only looks like a receipt is left
     // behind.
-    let mut client = urbanmine(&place.submit(&server, "bulk.jsonl", Some("r")))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    while receipts_in(&place.path("r")).len() < 10 {
-        assert!(began.elapsed() < Duration::from_secs(60), "no receipts come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let mut client = place.submit_half(&server, "bulk.jsonl", Stdio::null());
     client.kill().unwrap();
     client.wait().unwrap();
     drop(server);
@@ -369,16 +372,7 @@ fn a_submission_that_nobody_answers_is_told_as_unclear() {
     events.extend((0..2_000).map(|number| collection(&format!("lost-{number}"))));
     let total = place.script("lost.jsonl", &events) as u64;
     let server = place.serve();
-    let client = urbanmine(&place.submit(&server, "lost.jsonl", Some("r")))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    while receipts_in(&place.path("r")).len() < 10 {
-        assert!(began.elapsed() < Duration::from_secs(60), "no receipts come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let client = place.submit_half(&server, "lost.jsonl", Stdio::piped());
     drop(server);
     let output = client.wait_with_output().unwrap();
     exits(&output, 1);
